@@ -1,0 +1,66 @@
+# The commands of this project. `make` alone lists them; a line that begins with `NAME: ... ## TEXT` is in that list.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint bench lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@echo "  PYTHON=python3.12 chooses the Python of the environment; ARGS=\"...\" is added to the command that is run."
+
+run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
+	@$(BIN)/luigi --module tasks FullPipeline --local-scheduler $(ARGS)
+
+test: $(VENV)/.installed-dev  ## the tests
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev  ## style, format and types, checked and not changed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev  ## the performance suite
+	@$(BIN)/pytest benchmarks $(ARGS)
+
+lock: $(BIN)/uv  ## both lock files anew from setup.cfg; ARGS=--upgrade takes the newest versions
+	@# Luigi wants an old python-daemon on Windows only; without this constraint the lock takes it everywhere.
+	@echo "python-daemon>=3; sys_platform != 'win32'" | $(COMPILE) $(ARGS) --constraints - --output-file requirements.lock
+	@$(COMPILE) $(ARGS) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove caches and build products; what was computed (var/) and .venv/ stay
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . \( -path ./$(VENV) -o -path ./var \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment serves everything: the development lock is the run's lock and more.
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed-run
+	@echo "Installing the locked development tools (under a minute)."
+	@$(PIP) install -q --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.installed-run: requirements.lock setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing the locked dependencies (820 MB to fetch, 2.7 GB on disk, some minutes)."
+	@$(PIP) install -q --require-hashes -r requirements.lock
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/uv: | $(BIN)/pip
+	@$(PIP) install -q 'uv>=0.5'
+
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON); install Python 3.11, 3.12 or 3.13, or name one: make run PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "m-RNN needs Python 3.11, 3.12 or 3.13 and $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make a virtual environment; install what it lacks: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,1 @@
+"""The mathematics, on arrays and Keras models: no Beam, no Luigi, no knowledge of where files lie."""

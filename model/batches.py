@@ -1,0 +1,64 @@
+"""Batches of captions of like length: little padding, every caption once an epoch, the order fixed by a seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.captions import Captions
+from schemas.vocabulary import BOS, PAD
+
+POOL = 50  # batches whose captions are sorted by length together: random enough, and hardly any padding
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Captions side by side.
+
+    inputs: int32 (B, T), `<bos>` and the words; targets: int32 (B, T), the words and `<bos>` as the end sign; both
+    padded with `<pad>`. image_index: int32 (B,), rows of the feature matrix.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    image_index: np.ndarray
+
+    @property
+    def words(self) -> int:
+        """Words to predict, end signs included."""
+        return int((self.targets != PAD).sum())
+
+
+def make_batch(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch:
+    """The chosen captions as one batch; longer ones are cut to `max_length` words (before the end sign)."""
+    cut = [captions[caption][:max_length] for caption in chosen]
+    steps = max(len(words) for words in cut) + 1
+    inputs = np.full((len(cut), steps), PAD, np.int32)
+    targets = np.full((len(cut), steps), PAD, np.int32)
+    inputs[:, 0] = BOS
+    for row, words in enumerate(cut):
+        inputs[row, 1 : len(words) + 1] = words
+        targets[row, : len(words)] = words
+        targets[row, len(words)] = BOS
+    return Batch(inputs, targets, captions.image_index[chosen].astype(np.int32))
+
+
+def training_batches(captions: Captions, batch_size: int, max_length: int, seed: int, epoch: int) -> Iterator[Batch]:
+    """One epoch: every caption exactly once, in an order that depends on (seed, epoch) alone."""
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(captions))
+    lengths = np.diff(captions.offsets)
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), batch_size * POOL):
+        pool = order[start : start + batch_size * POOL]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[first : first + batch_size] for first in range(0, len(pool), batch_size)]
+    for index in random.permutation(len(batches)):
+        yield make_batch(captions, batches[index], max_length)
+
+
+def evaluation_batches(captions: Captions, batch_size: int, max_length: int) -> Iterator[Batch]:
+    """Every caption once, shortest first."""
+    order = np.argsort(np.diff(captions.offsets), kind="stable")
+    for start in range(0, len(order), batch_size):
+        yield make_batch(captions, order[start : start + batch_size], max_length)

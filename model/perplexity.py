@@ -1,0 +1,45 @@
+"""Perplexity of captions under the m-RNN (the paper's Section 4)."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from model.batches import evaluation_batches
+from model.network import MRNN
+from schemas.captions import Captions
+from schemas.vocabulary import PAD
+
+
+def word_losses(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, training: bool) -> tf.Tensor:
+    """-ln P(word | words before, image) of every real word of a batch, end signs included: float32 (words,).
+
+    The multimodal layer and the softmax, which cost most, run on real words only, never on padding.
+    """
+    words = network.embed(inputs, training)
+    recurrent = network.recurrent(words)
+    positions = tf.where(targets != PAD)
+    image = tf.gather(network.project_image(features), positions[:, 0])
+    logits = network.word_logits(
+        tf.gather_nd(words, positions), tf.gather_nd(recurrent, positions), image, training=training
+    )
+    labels = tf.gather_nd(targets, positions)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
+
+
+def perplexity(network: MRNN, captions: Captions, features: np.ndarray, max_length: int, batch_size: int = 256) -> float:
+    """2 ** (mean bits per word) over all captions; the end sign counts as a word, unknown words as `<unk>`.
+
+    features: (images, D), in the order of `captions.image_ids`.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def total(inputs: tf.Tensor, targets: tf.Tensor, of_images: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(word_losses(network, inputs, targets, of_images, training=False))
+
+    nats = words = 0.0
+    for batch in evaluation_batches(captions, batch_size, max_length):
+        of_images = features[batch.image_index].astype(np.float32)
+        nats += float(total(tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(of_images)))
+        words += batch.words
+    return math.exp(nats / words)

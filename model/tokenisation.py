@@ -1,0 +1,37 @@
+"""From a caption's text to its words: one rule for training, one for scoring."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from nltk.tokenize import TreebankWordTokenizer
+
+_NOT_WORD = re.compile(r"(\W+)")
+_TREEBANK = TreebankWordTokenizer()
+# What coco-caption's PTB tokeniser drops before scoring.
+_SCORING_PUNCTUATION = frozenset(
+    ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
+    + ["(", ")", "[", "]", "{", "}", '"']
+)
+SCORING_TOKENISER = "nltk Treebank, lower case, punctuation dropped as in coco-caption"
+
+
+def tf_mrnn_words(text: str) -> list[str]:
+    r"""The rule of TF-mRNN: split on `(\W+)`, strip, lower-case, drop a final full stop (py_lib/common_utils.py)."""
+    pieces = (piece.strip() for piece in _NOT_WORD.split(unicodedata.normalize("NFC", text).lower()))
+    words = ["".join(piece.split()) for piece in pieces if piece]
+    return words[:-1] if words and words[-1] == "." else words
+
+
+def treebank_words(text: str) -> list[str]:
+    """Penn Treebank tokens (nltk), lower case, a final full stop dropped."""
+    words: list[str] = _TREEBANK.tokenize(unicodedata.normalize("NFC", text).lower())
+    return words[:-1] if words and words[-1] == "." else words
+
+
+def scoring_words(text: str) -> list[str]:
+    """Tokens as the metrics see them: Treebank, lower case, without punctuation (see `SCORING_TOKENISER`)."""
+    return [word for word in _TREEBANK.tokenize(" ".join(text.lower().split())) if word not in _SCORING_PUNCTUATION]
+
+
+TOKENISERS: dict[str, Callable[[str], list[str]]] = {"tf-mrnn": tf_mrnn_words, "treebank": treebank_words}

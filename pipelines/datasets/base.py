@@ -1,0 +1,51 @@
+"""What a corpus module states: where its files are published, and how they become records."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+Progress = Callable[[float, str], None]  # (fraction done in 0..1, message)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One published file. `urls` in order of preference; `size` in bytes and `sha256` (hex) where known."""
+
+    name: str
+    urls: tuple[str, ...]
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image as its corpus describes it; `file` is relative to the dataset's root, with `/`."""
+
+    image_id: str
+    file: str
+    split: str
+    captions: tuple[str, ...]
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+class Corpus(ABC):
+    """A captioned-image corpus. One subclass a module in this package, bound there to the name `CORPUS`."""
+
+    title: ClassVar[str]
+    homepage: ClassVar[str]
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    archives: ClassVar[tuple[Archive, ...]] = ()
+
+    @abstractmethod
+    def records(self, root: Path, problems: list[str]) -> Iterator[Record]:
+        """Yields the images below `root` with their captions, in a fixed order.
+
+        Dirt that the corpus is known for (a caption without an image, say) is described in `problems`, one sentence
+        each, and left out.
+
+        Raises:
+            InputError: a file is missing or not in the corpus's format; names the file and the line.
+        """

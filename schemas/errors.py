@@ -1,0 +1,25 @@
+"""Typed errors. Each message is one sentence that names the file, the record and the remedy."""
+
+
+class MRNNError(Exception):
+    """Base of every error that a user can cause and mend; shown without a traceback."""
+
+
+class InputError(MRNNError):
+    """A file given from outside (annotations, features, images, archives) is not what it should be."""
+
+
+class ArtifactError(MRNNError):
+    """An artifact of the pipeline is missing, damaged or does not belong to the others."""
+
+
+class ConfigurationError(MRNNError):
+    """A parameter or a combination of parameters makes no sense."""
+
+
+class DownloadError(MRNNError):
+    """A file could not be had from any of its addresses, or is not the file that was promised."""
+
+
+class TrainingError(MRNNError):
+    """Training cannot go on, for example because the loss is no longer a number."""

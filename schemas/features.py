@@ -1,0 +1,128 @@
+"""The `features` artifact: one HDF5 file with a row an image, and the list of images that were rejected."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from schemas.errors import ArtifactError
+from schemas.files import read_json_lines, write_json_lines
+from schemas.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class FeatureDescription:
+    """What the rows are.
+
+    kind: `vgg16/fc2`, `refined`, ...; preprocessing: how pixels became the network's input, in words; weights_digest:
+    SHA-256 of the network's weights; dataset: name of the corpus.
+    """
+
+    kind: str
+    preprocessing: str
+    weights_digest: str
+    dataset: str
+
+
+@dataclass(frozen=True)
+class Reject:
+    """An image without features: in which stage it fell out, and why, in one line."""
+
+    image_id: str
+    stage: str
+    error: str
+
+
+@contextmanager
+def create_features(
+    path: Path, image_ids: Sequence[str], dimension: int, dtype: str, description: FeatureDescription
+) -> Iterator[h5py.Dataset]:
+    """Yields the empty (N, D) dataset, `float16` or `float32`, chunked by rows; the file appears when the block ends."""
+    rows = max(1, min(len(image_ids), CHUNK_BYTES // (dimension * np.dtype(dtype).itemsize)))
+    with create_hdf5(path) as file:
+        for name, value in asdict(description).items():
+            file.attrs[name] = value
+        write_strings(file, "image_ids", image_ids)
+        chunks = (rows, dimension) if image_ids else None
+        yield file.create_dataset("features", (len(image_ids), dimension), dtype, chunks=chunks, fletcher32=bool(chunks))
+
+
+def write_features(path: Path, image_ids: Sequence[str], features: np.ndarray, description: FeatureDescription) -> None:
+    """Writes a feature matrix (N, D) that fits into memory, in its own dtype.
+
+    Raises:
+        ArtifactError: a value is not finite; names the image.
+    """
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if broken.size:
+        raise ArtifactError(f"The features of image {image_ids[broken[0]]} ({path.name}) hold NaN or infinity.")
+    with create_features(path, image_ids, features.shape[1], str(features.dtype), description) as dataset:
+        dataset[...] = features
+
+
+class FeatureFile:
+    """An open feature artifact; use as a context manager. Rows are read when asked for, not before."""
+
+    def __init__(self, path: Path):
+        """Opens `path`; raises ArtifactError if it is missing or damaged."""
+        self.path = path
+        self._context = open_hdf5(path, ("features", "image_ids"))
+        file = self._context.__enter__()
+        self.dataset: h5py.Dataset = file["features"]
+        self.image_ids = read_strings(file["image_ids"])
+        self.description = FeatureDescription(
+            **{name: str(file.attrs[name]) for name in FeatureDescription.__dataclass_fields__}
+        )
+        self._rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
+        if len(self._rows) != self.dataset.shape[0]:
+            raise ArtifactError(f"{path} has {self.dataset.shape[0]} rows for {len(self._rows)} images; make it anew.")
+
+    def __enter__(self) -> "FeatureFile":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._context.__exit__(None, None, None)
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._rows
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of a feature vector."""
+        return int(self.dataset.shape[1])
+
+    def read(self, image_ids: Sequence[str]) -> np.ndarray:
+        """Rows of the given images (len(image_ids), D), in their order, in the file's dtype.
+
+        Raises:
+            ArtifactError: an image has no row; names the first.
+        """
+        missing = [image_id for image_id in image_ids if image_id not in self._rows]
+        if missing:
+            raise ArtifactError(
+                f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more that were asked for)."
+            )
+        rows = np.array([self._rows[image_id] for image_id in image_ids], np.int64)
+        # HDF5 wants rising row numbers; whole chunks between the first and the last are read anyway.
+        order = np.argsort(rows, kind="stable")
+        result = np.empty((len(rows), self.dimension), self.dataset.dtype)
+        for start in range(0, len(rows), 4096):
+            part = order[start : start + 4096]
+            low, high = rows[part[0]], rows[part[-1]] + 1
+            result[part] = self.dataset[low:high][rows[part] - low]
+        return result
+
+
+def write_rejects(directory: Path, rejects: Iterable[Reject]) -> int:
+    """Writes `rejects.jsonl`; returns how many."""
+    return write_json_lines(directory / "rejects.jsonl", (asdict(reject) for reject in rejects))
+
+
+def read_rejects(directory: Path) -> list[Reject]:
+    """Reads `rejects.jsonl`."""
+    return [Reject(**record) for record in read_json_lines(directory / "rejects.jsonl")]

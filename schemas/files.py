@@ -1,0 +1,105 @@
+"""Files that are whole or absent: atomic writes, digests, JSON and JSON lines."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from schemas.errors import ArtifactError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on success it is synced and renamed to `path`.
+
+    Readers see the old file or the new one, never a part. On an exception the temporary file is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+        sync_directory(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes renames inside `directory` survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically, with the line ends as given."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON whose text is a function of the value alone: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented, key-sorted JSON atomically."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads one JSON value.
+
+    Raises:
+        ArtifactError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read as JSON ({error}); remove it and run its stage again.") from error
+
+
+def write_json_lines(path: Path, values: Iterable[Any]) -> int:
+    """Writes one compact JSON value a line, atomically; returns how many."""
+    count = 0
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        for value in values:
+            stream.write(canonical_json(value) + "\n")
+            count += 1
+    return count
+
+
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """Yields the JSON value of each line.
+
+    Raises:
+        ArtifactError: the file is missing, or a line (named) is not JSON.
+    """
+    try:
+        stream = open(path, encoding="utf-8")
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be opened ({error.strerror}); run its stage again.") from error
+    with stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise ArtifactError(f"{path}, line {number}, is not JSON ({error}); run its stage again.") from error
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as stream:
+        return digest_stream(stream)
+
+
+def digest_stream(stream: BinaryIO) -> str:
+    """SHA-256 of what is left to read in `stream`, in hex."""
+    return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,44 @@
+"""The `hypotheses.jsonl` artifact: generated captions of each image, best first."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.files import read_json_lines, write_json_lines
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A generated caption: its words (no start or end sign) and ln P(words, end sign | image) in nats."""
+
+    tokens: tuple[str, ...]
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class ImageHypotheses:
+    """All hypotheses of one image, best first."""
+
+    image_id: str
+    captions: tuple[Hypothesis, ...]
+
+
+def write_hypotheses(directory: Path, images: Iterable[ImageHypotheses]) -> int:
+    """Writes `hypotheses.jsonl`; returns how many images."""
+    return write_json_lines(
+        directory / "hypotheses.jsonl",
+        (
+            {
+                "image_id": image.image_id,
+                "captions": [{"tokens": list(each.tokens), "log_prob": each.log_prob} for each in image.captions],
+            }
+            for image in images
+        ),
+    )
+
+
+def read_hypotheses(directory: Path) -> Iterator[ImageHypotheses]:
+    """Yields the images of `hypotheses.jsonl` in order."""
+    for record in read_json_lines(directory / "hypotheses.jsonl"):
+        captions = tuple(Hypothesis(tuple(each["tokens"]), each["log_prob"]) for each in record["captions"])
+        yield ImageHypotheses(record["image_id"], captions)

@@ -1,0 +1,126 @@
+"""Captions in other people's formats, read at the edge and checked record by record."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import numpy as np
+
+from schemas.errors import InputError
+from schemas.interop import plain_id
+from schemas.restricted_pickle import read_object_array
+
+T = TypeVar("T")
+_KEYS = {"id", "file_name", "file_path", "width", "height", "sentences"}
+
+
+@dataclass(frozen=True)
+class CaptionedImage:
+    """One image as its source describes it; the source knows of no split.
+
+    `file` is a relative path, with `/`; `width` and `height` are pixels, 0 where the source does not say; `extras` is
+    whatever else it says, as JSON values.
+    """
+
+    image_id: str
+    file: str
+    width: int
+    height: int
+    captions: tuple[str, ...]
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+def read_anno_list(path: Path) -> list[CaptionedImage]:
+    """The images of an m-RNN `anno_list_*.npy`, in its order.
+
+    `file` is `file_path/file_name`; a caption is the words of a sentence with blanks between (lists of test2014 have
+    none); generated sentences (`gen_beam_search_10`) stay lists of words in `extras`.
+
+    Raises:
+        InputError: the file is damaged, asks for more than plain data or has a malformed record; names the record.
+    """
+    records = read_object_array(path).tolist()
+    images = []
+    for row, record in enumerate(_list_of(dict, records, str(path))):
+        place = f"{path}, record {row}"
+        sentences = _list_of(list, record.get("sentences", []), f"{place}, sentences")
+        captions = [" ".join(_list_of(str, words, f"{place}, sentences")) for words in sentences]
+        images.append(_image(record, captions, place))
+    return _distinct(images, path)
+
+
+def read_coco_captions(path: Path) -> list[CaptionedImage]:
+    """The images of a COCO captions JSON file, in its order, with their captions in the order of its annotations.
+
+    Image lists without annotations (test2014) are read too.
+
+    Raises:
+        InputError: the file is no such JSON, a record is malformed or a caption's image is not there; names the record.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); get it again.") from error
+    if not isinstance(content, dict) or "images" not in content:
+        raise InputError(f"{path} has no list `images`; give a COCO captions file.")
+    records = _list_of(dict, content["images"], f"{path}, images")
+    captions: dict[str, list[str]] = {
+        plain_id(record.get("id"), f"{path}, images[{row}]"): [] for row, record in enumerate(records)
+    }
+    for row, annotation in enumerate(_list_of(dict, content.get("annotations", []), f"{path}, annotations")):
+        place = f"{path}, annotations[{row}]"
+        image_id = plain_id(annotation.get("image_id"), place)
+        if image_id not in captions:
+            raise InputError(f"{place} is of image {image_id}, which is not among the images; get the file again.")
+        if not isinstance(annotation.get("caption"), str):
+            raise InputError(f"{place} has no text as caption; give a COCO captions file.")
+        captions[image_id].append(annotation["caption"])
+    images = [
+        _image(record, captions[plain_id(record["id"], str(path))], f"{path}, images[{row}]")
+        for row, record in enumerate(records)
+    ]
+    return _distinct(images, path)
+
+
+def _image(record: dict[str, Any], captions: Sequence[str], place: str) -> CaptionedImage:
+    """An image from a record of COCO's keys; m-RNN's lists add the folder as `file_path`."""
+    name, folder = record.get("file_name"), record.get("file_path", "")
+    if not (isinstance(name, str) and name and isinstance(folder, str)):
+        raise InputError(f"{place}: the file name is {name!r} in {folder!r} and no text; get the file again.")
+    file = PurePosixPath(folder, name)
+    if file.is_absolute() or ".." in file.parts or "\\" in str(file):
+        raise InputError(f"{place}: {file} leads out of the folder of the images; get the file from another source.")
+    sizes = [record.get("width", 0), record.get("height", 0)]
+    if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
+        raise InputError(
+            f"{place}: the size is {sizes[0]!r} x {sizes[1]!r} and no number of pixels; get the file again."
+        )
+    extras = {key: _json_value(value) for key, value in record.items() if key not in _KEYS}
+    return CaptionedImage(
+        plain_id(record.get("id"), place), str(file), int(sizes[0]), int(sizes[1]), tuple(captions), extras
+    )
+
+
+def _json_value(value: Any) -> Any:
+    """NumPy arrays and scalars as the lists and numbers that JSON has; the rest as it is."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _list_of(kind: type[T], values: Any, place: str) -> list[T]:
+    if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
+        raise InputError(f"{place}: a list of {kind.__name__} is looked for and not there; get the file again.")
+    return values
+
+
+def _distinct(images: list[CaptionedImage], path: Path) -> list[CaptionedImage]:
+    """The images as they are, of which there must be some, and none twice."""
+    if not images:
+        raise InputError(f"{path} holds no images; get it again.")
+    seen: set[str] = set()
+    for image in images:
+        if image.image_id in seen:
+            raise InputError(f"{path} has image {image.image_id} twice; remove one of them.")
+        seen.add(image.image_id)
+    return images

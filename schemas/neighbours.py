@@ -1,0 +1,44 @@
+"""The `neighbours.h5` artifact: for each target image its nearest reference images, nearest first."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from schemas.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """indices: int32 (targets, K) into `reference_ids`; distances: float32 (targets, K), rising along each row."""
+
+    target_ids: list[str]
+    reference_ids: list[str]
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+def write_neighbours(
+    path: Path, neighbours: Neighbours, *, kind: str, metric: str, target_digest: str, reference_digest: str
+) -> None:
+    """Writes the neighbours with what they were computed from: feature kind, metric and digests of both sides."""
+    with create_hdf5(path) as file:
+        file.attrs.update(
+            {"kind": kind, "metric": metric, "target_digest": target_digest, "reference_digest": reference_digest}
+        )
+        file.create_dataset("indices", data=neighbours.indices.astype(np.int32))
+        file.create_dataset("distances", data=neighbours.distances.astype(np.float32))
+        write_strings(file, "target_ids", neighbours.target_ids)
+        write_strings(file, "reference_ids", neighbours.reference_ids)
+
+
+def read_neighbours(path: Path) -> Neighbours:
+    """Reads `neighbours.h5`; raises ArtifactError if it is missing or damaged."""
+    with open_hdf5(path, ("indices", "distances", "target_ids", "reference_ids")) as file:
+        return Neighbours(
+            target_ids=read_strings(file["target_ids"]),
+            reference_ids=read_strings(file["reference_ids"]),
+            indices=file["indices"][()],
+            distances=file["distances"][()],
+        )
+
