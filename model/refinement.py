@@ -1,0 +1,15 @@
+"""Refined features: the image as the trained m-RNN sees it (the paper's Section 8.1)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from model.layers import scaled_tanh
+from model.network import MRNN
+
+
+def refine_features(network: MRNN, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """I_refined = g2(V_I I): blocks of image features (n, D) -> float32 (n, multimodal size)."""
+    for block in blocks:
+        yield scaled_tanh(network.project_image(tf.constant(block))).numpy()

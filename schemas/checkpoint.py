@@ -1,0 +1,74 @@
+"""The `model` artifact: `model.keras`, `config.json` and `vocabulary.txt`, and the training curve."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ArtifactError
+from schemas.files import atomic_path, read_json, read_json_lines, write_json, write_json_lines
+from schemas.vocabulary import Vocabulary
+
+_NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model on disk: the network's file, its configuration and its vocabulary."""
+
+    network: Path
+    config: dict[str, Any]
+    vocabulary: Vocabulary
+
+
+def write_checkpoint(
+    directory: Path,
+    save_network: Callable[[Path], None],
+    config: dict[str, Any],
+    vocabulary: Vocabulary,
+    curve: list[dict[str, Any]],
+) -> None:
+    """Writes the artifact. `save_network(path)` saves the network in Keras's format.
+
+    `training/curve.jsonl` holds one line an epoch; it is beside the artifact's content because it holds times.
+    """
+    with atomic_path(directory / "model.keras") as temporary:
+        saved = temporary.with_suffix(".keras")
+        try:
+            save_network(saved)
+            _without_times(saved, temporary)
+        finally:
+            saved.unlink(missing_ok=True)
+    vocabulary.write(directory / "vocabulary.txt")
+    write_json(directory / "config.json", {**config, "vocabulary_digest": vocabulary.digest})
+    write_json_lines(directory / "training" / "curve.jsonl", curve)
+
+
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Reads the artifact, but leaves loading the network to the caller.
+
+    Raises:
+        ArtifactError: a file is missing, or the vocabulary is not the one the model was trained with.
+    """
+    config = read_json(directory / "config.json")
+    vocabulary = Vocabulary.read(directory / "vocabulary.txt")
+    if config.get("vocabulary_digest") != vocabulary.digest:
+        raise ArtifactError(f"{directory / 'vocabulary.txt'} is not the vocabulary that this model was trained with.")
+    return Checkpoint(directory / "model.keras", config, vocabulary)
+
+
+def read_curve(directory: Path) -> list[dict[str, Any]]:
+    """The training curve, one record an epoch."""
+    return list(read_json_lines(directory / "training" / "curve.jsonl"))
+
+
+def _without_times(saved: Path, path: Path) -> None:
+    """Copies a `.keras` file without its dates, so that equal networks are equal bytes."""
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "metadata.json":
+                data = json.dumps({**json.loads(data), "date_saved": ""}).encode("utf-8")
+            target.writestr(zipfile.ZipInfo(name, _NO_TIME), data)

@@ -1,0 +1,92 @@
+"""The `scores.json` artifacts: numbers, and all that one must know to compare them with other numbers."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from schemas.errors import ArtifactError
+from schemas.files import read_json, write_json, write_json_lines
+
+METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR")
+
+
+@dataclass(frozen=True)
+class CaptionScores:
+    """Scores of one caption an image.
+
+    captions: `greedy`, `beam` or `reranked`; reranking: similarity, feature kind, k and m, or None; image_input: `own`,
+    or `shuffled` for the image-blind control; metrics: METRICS -> value; left_out: metric -> why it is missing;
+    perplexity: 2 ** (bits a word) of the split's references under the model, end sign counted; statistics: mean length,
+    distinct captions, words used, share of captions that stand in the training set.
+    """
+
+    split: str
+    n: int
+    captions: str
+    beam_width: int
+    reranking: dict[str, str | int] | None
+    image_input: str
+    tokeniser: str
+    document_frequencies: str
+    metrics: dict[str, float]
+    left_out: dict[str, str]
+    perplexity: float
+    statistics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Recall:
+    """R@1, R@5 and R@10 in percent, and the median rank of the first right answer."""
+
+    r1: float
+    r5: float
+    r10: float
+    median_rank: float
+
+
+@dataclass(frozen=True)
+class RetrievalScores:
+    """sentence: image query, sentences ranked by P(w|I)/P(w); image: sentence query, images ranked by P(w|I)."""
+
+    split: str
+    images: int
+    sentences: int
+    normalisation_images: int
+    sentence: Recall
+    image: Recall
+
+
+def write_caption_scores(directory: Path, scores: CaptionScores, image_ids: Sequence[str], per_image: dict[str, list[float]]) -> None:
+    """Writes `scores.json`, and `per_image.jsonl` with a line an image."""
+    write_json_lines(
+        directory / "per_image.jsonl",
+        (
+            {"image_id": image_id, **{metric: values[index] for metric, values in per_image.items()}}
+            for index, image_id in enumerate(image_ids)
+        ),
+    )
+    write_json(directory / "scores.json", asdict(scores))
+
+
+def read_caption_scores(directory: Path) -> CaptionScores:
+    """Reads `scores.json` of captions; raises ArtifactError if it is not one."""
+    try:
+        return CaptionScores(**read_json(directory / "scores.json"))
+    except TypeError as error:
+        raise ArtifactError(f"{directory / 'scores.json'} is not a caption score sheet ({error}).") from error
+
+
+def write_retrieval_scores(directory: Path, scores: RetrievalScores) -> None:
+    """Writes `scores.json` of retrieval."""
+    write_json(directory / "scores.json", asdict(scores))
+
+
+def read_retrieval_scores(directory: Path) -> RetrievalScores:
+    """Reads `scores.json` of retrieval; raises ArtifactError if it is not one."""
+    try:
+        record = read_json(directory / "scores.json")
+        return RetrievalScores(
+            **{**record, "sentence": Recall(**record["sentence"]), "image": Recall(**record["image"])}
+        )
+    except (TypeError, KeyError) as error:
+        raise ArtifactError(f"{directory / 'scores.json'} is not a retrieval score sheet ({error}).") from error

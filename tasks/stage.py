@@ -1,0 +1,111 @@
+"""What all stages share: the key that names the artifact, where it lies, and how it comes to be."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import luigi
+
+from schemas.provenance import FILE_NAME, artifact_key, is_complete
+
+log = logging.getLogger("tasks")
+
+
+@dataclass
+class Workspace:
+    """What a stage has at hand while it works, in a process of its own.
+
+    directory: where the artifact's files go (what an interrupted run left is still there); inputs: the artifacts it
+    requires, by the names of `requires`; progress: call it with (fraction done, message); counts: fill it with numbers
+    for the provenance.
+    """
+
+    directory: Path
+    inputs: dict[str, Path]
+    progress: Callable[[float, str], None]
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+class Stage(luigi.Task):
+    """A task whose output is one artifact: a directory named by its key, complete when its provenance is there.
+
+    A subclass declares `version` (raise it when the same parameters would give another content), its parameters
+    (`significant=False` for those that do not change the content), `requires` as a dictionary of stages, and `work`.
+    """
+
+    version: ClassVar[int] = 1
+    content: ClassVar[tuple[str, ...]] = ("*",)  # patterns of the files that the content digest covers
+
+    dataset = luigi.Parameter(
+        config_path={"section": "pipeline", "name": "dataset"}, description="name of the corpus, see pipelines/datasets"
+    )
+    data_dir = luigi.Parameter(
+        config_path={"section": "pipeline", "name": "data_dir"},
+        significant=False,
+        description="root of all artifacts",
+    )
+
+    def requires(self) -> "dict[str, Stage]":
+        """The stages whose artifacts this one reads, by the names that `work` knows them by."""
+        return {}
+
+    def work(self, workspace: Workspace) -> None:
+        """Makes the artifact's files in `workspace.directory`."""
+        raise NotImplementedError(f"{self.stage} does not say what it does")
+
+    @property
+    def stage(self) -> str:
+        """The stage's name, also on disk."""
+        return str(self.task_family)
+
+    @cached_property
+    def key(self) -> str:
+        """Names the artifact: a digest of stage, version, significant parameters and the keys of what it requires."""
+        upstream = {name: task.key for name, task in self.requires().items()}
+        return artifact_key(self.stage, self.version, self.parameters(significant=True), upstream)
+
+    @property
+    def directory(self) -> Path:
+        """Where the artifact lies: `<data_dir>/<dataset>/<stage>/<key>`."""
+        return Path(self.data_dir) / self.dataset / self.stage / self.key
+
+    def parameters(self, significant: bool) -> dict[str, Any]:
+        """The significant, or the other, parameters and their values."""
+        return {
+            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
+            for name, parameter in self.get_params()
+            if parameter.significant == significant
+        }
+
+    def output(self) -> luigi.LocalTarget:
+        """The provenance file, which is written last."""
+        return luigi.LocalTarget(str(self.directory / FILE_NAME))
+
+    def complete(self) -> bool:
+        """Whether the artifact is whole."""
+        return is_complete(self.directory)
+
+    def run(self) -> None:
+        """Has the artifact made by a process of its own, under the artifact's lock."""
+        from tasks.execution import execute
+
+        execute(self)
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.key}"
+
+
+def remove_artifact(directory: Path) -> None:
+    """Deletes an artifact, its mark of completeness first."""
+    (directory / FILE_NAME).unlink(missing_ok=True)
+    shutil.rmtree(directory)
+
+
+@Stage.event_handler(luigi.Event.DEPENDENCY_PRESENT)
+def _say_reused(task: luigi.Task) -> None:
+    if isinstance(task, Stage):
+        log.info("%s is there already: %s", task, task.directory)

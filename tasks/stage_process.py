@@ -1,0 +1,88 @@
+"""The process in which a stage works: `python -m tasks.stage_process`, started by `tasks.execution`.
+
+It reads its job as one JSON line from standard input, writes reports as JSON lines to the file descriptor that the job
+names, and dies when standard input ends, for then the process that started it is gone.
+"""
+
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import luigi.task_register
+
+import tasks  # noqa: F401  (registers the stages)
+from schemas.errors import MRNNError
+from tasks.stage import Stage, Workspace
+
+SECONDS_BETWEEN_REPORTS = 0.2
+
+
+def main() -> int:
+    """Does the job; returns the exit status."""
+    job = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    with open(job["reports"], "w", encoding="utf-8", buffering=1) as reports:
+        stage: Stage = luigi.task_register.Register.get_task_cls(job["family"]).from_str_params(job["parameters"])
+        inputs = {name: Path(directory) for name, directory in job["inputs"].items()}
+        workspace = Workspace(Path(job["directory"]), inputs, _reporter(reports))
+        try:
+            stage.work(workspace)
+        except MRNNError as error:
+            traceback.print_exc()
+            _report(reports, {"error": str(error)})
+            return 1
+        except MemoryError:
+            _report(reports, {"error": "memory ran out; lower the batch size or give it more memory."})
+            return 1
+        _report(reports, {"counts": workspace.counts, "peak_memory_bytes": _peak_memory(), "gpus": _gpus()})
+    return 0
+
+
+def _reporter(reports: Any) -> Any:
+    last = 0.0
+
+    def progress(fraction: float, message: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_REPORTS:
+            last = time.monotonic()
+            _report(reports, {"fraction": fraction, "message": message})
+
+    return progress
+
+
+def _report(reports: Any, value: dict[str, Any]) -> None:
+    reports.write(json.dumps(value) + "\n")
+
+
+def _die_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+def _peak_memory() -> int:
+    """Bytes of the largest process among this one and its ended children."""
+    usages = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return max(usages) * (1 if sys.platform == "darwin" else 1024)
+
+
+def _gpus() -> list[str]:
+    """Names of the GPUs, if this stage used TensorFlow."""
+    if "tensorflow" not in sys.modules:
+        return []
+    import tensorflow as tf
+
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return [each.get("device_name", "GPU") for each in details]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
