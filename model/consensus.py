@@ -32,7 +32,9 @@ class DocumentFrequencies:
         documents = 0
         for captions in images:
             documents += 1
-            counts.update({gram for words in captions for order in range(1, ORDERS + 1) for gram in ngrams(words, order)})
+            counts.update(
+                {gram for words in captions for order in range(1, ORDERS + 1) for gram in ngrams(words, order)}
+            )
         return cls(documents, counts)
 
     def weight(self, gram: Ngram) -> float:
@@ -96,9 +98,7 @@ def bleu_similarity(hypotheses: Sequence[Words], references: Sequence[Words]) ->
         r = np.array([[counts[gram] for gram in grams] for counts in of_references])
         matches = np.minimum(h[:, None, :], r[None, :, :]).sum(axis=2)
         # F1 = 2PR / (P + R) with P = matches / |h| and R = matches / |r|
-        sizes = np.add.outer(
-            [counts.total() for counts in of_hypotheses], [counts.total() for counts in of_references]
-        )
+        sizes = np.add.outer([counts.total() for counts in of_hypotheses], [counts.total() for counts in of_references])
         total += np.divide(2.0 * matches, sizes, out=np.zeros(sizes.shape), where=sizes > 0)
     return total / ORDERS
 

@@ -30,9 +30,7 @@ class BeamSearch:
     hypothesis, then to the smaller word id. Hypotheses that are alive after `max_length` words compete as they are.
     """
 
-    def __init__(
-        self, network: MRNN, beam_width: int, max_length: int = 30, forbidden: Sequence[int] = (PAD, UNK)
-    ):
+    def __init__(self, network: MRNN, beam_width: int, max_length: int = 30, forbidden: Sequence[int] = (PAD, UNK)):
         """`forbidden` words (ids) are never generated."""
         self.beam_width, self.max_length = beam_width, max_length
         vocabulary_size = network.sizes["vocabulary_size"]

@@ -30,19 +30,21 @@ def decode_image(data: bytes) -> Image.Image:
                 raise InputError(f"{image.width}x{image.height} pixels are over the limit of {MAX_PIXELS}")
             image.load()
             return _rgb(ImageOps.exif_transpose(image))
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError("the file is not an image in a known format") from error
     except Image.DecompressionBombError as error:
         raise InputError("the file is a decompression bomb") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
-        # What Pillow raises on damaged files depends on the format.
+    except Exception as error:  # what Pillow raises on damaged files depends on the format
         raise InputError(f"the image is damaged ({' '.join(str(error).split())})") from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         levels = np.asarray(image, np.float64)
-        if image.mode.startswith("I") and levels.max(initial=0) > 255:
+        # "I;16" tells the depth; plain "I" does not, and there small values are taken for 8 bits.
+        if image.mode.startswith("I;16") or (image.mode == "I" and levels.max(initial=0) > 255):
             levels = levels / 257.0
         return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

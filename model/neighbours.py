@@ -8,6 +8,7 @@ from schemas.errors import ConfigurationError
 
 METRICS = ("euclidean", "cosine")
 BLOCK = 256  # targets at a time
+ROUNDING = 1e-11  # bound of the error of a squared distance, in shares of the squared lengths of the two vectors
 
 
 def nearest(
@@ -34,14 +35,18 @@ def nearest(
     distances = np.empty((len(targets), count), np.float32)
     for start in range(0, len(targets), BLOCK):
         block = _prepare(targets[start : start + BLOCK], metric)
-        squared = np.einsum("nd,nd->n", block, block)[:, None] + squares - 2.0 * (block @ references.T)
-        order = np.argsort(squared, axis=1, kind="stable")[:, :count]
-        chosen = np.maximum(np.take_along_axis(squared, order, axis=1), 0.0)
-        stop = start + len(block)
-        indices[start:stop] = order
-        # Of unit vectors, half the squared distance is 1 - cosine.
-        distances[start:stop] = np.sqrt(chosen) if metric == "euclidean" else chosen / 2.0
-        progress(stop / len(targets))
+        own = np.einsum("nd,nd->n", block, block)
+        rounded = own[:, None] + squares - 2.0 * (block @ references.T)
+        reach = np.partition(rounded, count - 1, axis=1)[:, count - 1] + ROUNDING * (own + squares.max())
+        for row, target in enumerate(block):
+            # The expansion above is fast but rounds; those that may be nearest are measured again, without it.
+            near = np.flatnonzero(rounded[row] <= reach[row])
+            squared = np.square(references[near] - target).sum(axis=1)
+            order = np.argsort(squared, kind="stable")[:count]
+            indices[start + row] = near[order]
+            # Of unit vectors, half the squared distance is 1 - cosine.
+            distances[start + row] = np.sqrt(squared[order]) if metric == "euclidean" else squared[order] / 2.0
+        progress((start + len(block)) / len(targets))
     return indices, distances
 
 

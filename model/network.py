@@ -20,7 +20,7 @@ class MRNN(keras.Model):
 
     Sizes default to the paper's: embedding I 128, embedding II and recurrent layer 256, multimodal layer 512. Dropout
     (off in the paper, as far as known) acts at the three places of TF-mRNN: on the word embedding, on the recurrent
-    layer's output and on the multimodal layer.
+    layer's output and on the multimodal layer; `image_dropout` on the scaled image features.
     """
 
     def __init__(
@@ -31,11 +31,14 @@ class MRNN(keras.Model):
         recurrent_size: int = 256,
         multimodal_size: int = 512,
         dropout: float = 0.0,
+        image_dropout: float = 0.0,
         seed: int = 0,
         **options: Any,
     ):
         """`seed` fixes the initial weights and the dropout masks."""
-        super().__init__(**options)
+        super().__init__(**{"name": "mrnn", **options})
+        # Layers draw the seeds of their initial weights when they are made; equal seeds give equal networks.
+        keras.utils.set_random_seed(seed)
         self.sizes = {
             "vocabulary_size": vocabulary_size,
             "feature_size": feature_size,
@@ -43,7 +46,8 @@ class MRNN(keras.Model):
             "recurrent_size": recurrent_size,
             "multimodal_size": multimodal_size,
         }
-        self.dropout_rate, self.seed = dropout, seed
+        self.dropout_rates = {"dropout": dropout, "image_dropout": image_dropout}
+        self.seed = seed
         self.scaling = FeatureScaling(name="scaling")
         self.embedding_1 = keras.layers.Embedding(vocabulary_size, embedding_size, name="embedding_1")
         self.embedding_2 = keras.layers.Dense(recurrent_size, use_bias=False, name="embedding_2")
@@ -54,15 +58,17 @@ class MRNN(keras.Model):
         self.word_dropout = keras.layers.Dropout(dropout, seed=seed + 1)
         self.recurrent_dropout = keras.layers.Dropout(dropout, seed=seed + 2)
         self.multimodal_dropout = keras.layers.Dropout(dropout, seed=seed + 3)
+        self.image_dropout = keras.layers.Dropout(image_dropout, seed=seed + 4)
         self._make_weights()
 
     def embed(self, words: Any, training: bool = False) -> Any:
         """Word ids (...) -> w (..., recurrent_size), both embedding layers."""
         return self.word_dropout(self.embedding_2(self.embedding_1(words)), training=training)
 
-    def project_image(self, features: Any) -> Any:
+    def project_image(self, features: Any, training: bool = False) -> Any:
         """Image features (B, D) -> V_I I (B, multimodal_size); D-vectors as the CNN gave them."""
-        return self.multimodal.project_image(self.scaling(keras.ops.cast(features, "float32")))
+        scaled = self.scaling(keras.ops.cast(features, "float32"))
+        return self.multimodal.project_image(self.image_dropout(scaled, training=training))
 
     def word_logits(self, words: Any, recurrent: Any, image: Any, training: bool = False) -> Any:
         """w and r at some positions and V_I I of their images -> logits (..., vocabulary_size) of the next word."""
@@ -73,7 +79,7 @@ class MRNN(keras.Model):
     def call(self, tokens: Any, features: Any, training: bool = False) -> Any:
         """tokens int32 (B, T), starting with `<bos>`, and features (B, D) -> logits (B, T, vocabulary_size)."""
         words = self.embed(tokens, training)
-        image = self.project_image(features)[:, None, :]
+        image = self.project_image(features, training)[:, None, :]
         return self.word_logits(words, self.recurrent(words), image, training)
 
     def step(self, tokens: Any, state: Any, image: Any) -> tuple[Any, Any]:
@@ -88,15 +94,14 @@ class MRNN(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, for `.keras` files."""
-        return {**self.sizes, "dropout": self.dropout_rate, "seed": self.seed, "name": self.name}
+        return {**self.sizes, **self.dropout_rates, "seed": self.seed, "name": self.name}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Nothing is left to do: the constructor makes all weights."""
 
     def _make_weights(self) -> None:
-        """Makes every weight at once, in a fixed order from one seed, so that equal seeds give equal networks."""
+        """Makes every weight at once, so that a network is whole before it sees data."""
         embedding, recurrent = self.sizes["embedding_size"], self.sizes["recurrent_size"]
-        keras.utils.set_random_seed(self.seed)
         self.scaling.build((None, self.sizes["feature_size"]))
         self.embedding_1.build((None,))
         self.embedding_2.build((None, embedding))
@@ -114,9 +119,11 @@ def load_network(path: Path) -> MRNN:
     """
     try:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # what Keras raises on a damaged file depends on the damage
         first_line = str(error).strip().partition("\n")[0]
         raise ArtifactError(f"{path} cannot be loaded as a Keras model ({first_line}); train it again.") from error
     if not isinstance(network, MRNN):
-        raise ArtifactError(f"{path} holds a {type(network).__name__}, not an m-RNN; give the model.keras of a release.")
+        raise ArtifactError(
+            f"{path} holds a {type(network).__name__}, not an m-RNN; give the model.keras of a release."
+        )
     return network

@@ -10,6 +10,8 @@ from model.network import MRNN
 from schemas.captions import Captions
 from schemas.vocabulary import PAD
 
+MAX_NATS = 700.0  # e ** 700 is still a float
+
 
 def word_losses(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, training: bool) -> tf.Tensor:
     """-ln P(word | words before, image) of every real word of a batch, end signs included: float32 (words,).
@@ -19,7 +21,7 @@ def word_losses(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: 
     words = network.embed(inputs, training)
     recurrent = network.recurrent(words)
     positions = tf.where(targets != PAD)
-    image = tf.gather(network.project_image(features), positions[:, 0])
+    image = tf.gather(network.project_image(features, training), positions[:, 0])
     logits = network.word_logits(
         tf.gather_nd(words, positions), tf.gather_nd(recurrent, positions), image, training=training
     )
@@ -27,7 +29,9 @@ def word_losses(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: 
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
 
 
-def perplexity(network: MRNN, captions: Captions, features: np.ndarray, max_length: int, batch_size: int = 256) -> float:
+def perplexity(
+    network: MRNN, captions: Captions, features: np.ndarray, max_length: int, batch_size: int = 256
+) -> float:
     """2 ** (mean bits per word) over all captions; the end sign counts as a word, unknown words as `<unk>`.
 
     features: (images, D), in the order of `captions.image_ids`.
@@ -42,4 +46,9 @@ def perplexity(network: MRNN, captions: Captions, features: np.ndarray, max_leng
         of_images = features[batch.image_index].astype(np.float32)
         nats += float(total(tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(of_images)))
         words += batch.words
-    return math.exp(nats / words)
+    return of_nats(nats / words)
+
+
+def of_nats(nats: float) -> float:
+    """e ** nats, the perplexity at so many nats a word; infinite where it is beyond all numbers."""
+    return math.inf if nats > MAX_NATS else math.exp(nats)

@@ -78,7 +78,7 @@ def normalise(likelihoods: np.ndarray, of_sampled_images: np.ndarray) -> np.ndar
 
 
 def sentence_recall(scores: np.ndarray, owner: np.ndarray) -> Recall:
-    """Image queries: ranks of an image's best own sentence among all. scores (sentences, images), owner (sentences,)."""
+    """Image queries: rank of an image's best own sentence among all; scores (sentences, images), owner (sentences,)."""
     right = owner[:, None] == np.arange(scores.shape[1])
     best = np.where(right, scores, -np.inf).max(axis=0)
     return _recall(1 + (scores > best).sum(axis=0))

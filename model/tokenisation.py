@@ -10,8 +10,7 @@ _NOT_WORD = re.compile(r"(\W+)")
 _TREEBANK = TreebankWordTokenizer()
 # What coco-caption's PTB tokeniser drops before scoring.
 _SCORING_PUNCTUATION = frozenset(
-    ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
-    + ["(", ")", "[", "]", "{", "}", '"']
+    ("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";", '"')
 )
 SCORING_TOKENISER = "nltk Treebank, lower case, punctuation dropped as in coco-caption"
 

@@ -14,13 +14,18 @@ from model.batches import Batch, training_batches
 from model.decoding import BeamSearch, decode_images
 from model.metrics import cider
 from model.network import MRNN
-from model.perplexity import perplexity, word_losses
+from model.perplexity import of_nats, perplexity, word_losses
 from model.training_state import load_state, save_state
 from schemas.captions import Captions
 from schemas.errors import TrainingError
 from schemas.vocabulary import Vocabulary
 
 NATS_PER_BIT = math.log(2.0)
+
+
+def make_deterministic() -> None:
+    """From here on TensorFlow computes the same bits in every run on the same machine; call it before anything else."""
+    tf.config.experimental.enable_op_determinism()
 
 
 @dataclass(frozen=True)
@@ -124,22 +129,29 @@ class Trainer:
             costs, nats, words = costs + float(cost), nats + float(batch_nats), words + batch.words
             if not math.isfinite(costs):
                 raise TrainingError(
-                    f"The cost is {float(cost)} in step {step} of epoch {epoch + 1}; lower the learning rate or clip_norm "
-                    "and train again."
+                    f"The cost is {float(cost)} in step {step} of epoch {epoch + 1}; lower the learning rate or "
+                    "clip_norm and train again."
                 )
             if step % 20 == 0 or step == self.steps_per_epoch:
                 rate = words / (time.monotonic() - started)
                 done = (epoch + step / self.steps_per_epoch) / options.epochs
-                progress(done, f"epoch {epoch + 1}: perplexity {math.exp(nats / words):.2f}, {rate:.0f} words/s")
+                progress(done, f"epoch {epoch + 1}: perplexity {of_nats(nats / words):.2f}, {rate:.0f} words/s")
         trained = time.monotonic()
+        train_perplexity = of_nats(nats / words)
+        val_perplexity = perplexity(
+            self.network, self.val_data.captions, self.val_data.features, options.max_length
+        )
+        if not math.isfinite(train_perplexity + val_perplexity):
+            raise TrainingError(
+                f"After epoch {epoch + 1} the perplexity is {train_perplexity} in training and {val_perplexity} in "
+                "validation; lower the learning rate or clip_norm and train again."
+            )
         val_cider, distinct = self._validate()
         report = EpochReport(
             epoch=epoch + 1,
             cost=costs / self.steps_per_epoch,
-            train_perplexity=math.exp(nats / words),
-            val_perplexity=perplexity(
-                self.network, self.val_data.captions, self.val_data.features, options.max_length
-            ),
+            train_perplexity=train_perplexity,
+            val_perplexity=val_perplexity,
             val_cider=val_cider,
             distinct_captions=distinct,
             words_per_second=words / (trained - started),
@@ -153,9 +165,7 @@ class Trainer:
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         options = self.options
-        return training_batches(
-            self.train_data.captions, options.batch_size, options.max_length, options.seed, epoch
-        )
+        return training_batches(self.train_data.captions, options.batch_size, options.max_length, options.seed, epoch)
 
     def _tensors(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         features = self.train_data.features[batch.image_index].astype(np.float32)

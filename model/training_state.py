@@ -33,4 +33,6 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[list[dict[str, Any
             raise ArtifactError(f"{path} belongs to another network; remove it to train from the start.")
         for variable, value in zip(variables, stored, strict=True):
             variable.assign(value)
-        return [json.loads(line) for line in read_strings(file["curve"])], [file["best"][name][()] for name in sorted(file["best"])]
+        return [json.loads(line) for line in read_strings(file["curve"])], [
+            file["best"][name][()] for name in sorted(file["best"])
+        ]

@@ -34,7 +34,7 @@ class AnnotatedImage:
 
 
 def write_annotations(directory: Path, images: Iterable[AnnotatedImage]) -> dict[str, int]:
-    """Writes `annotations.jsonl` and `train.txt`, `val.txt`, `test.txt` (image name lists); returns images per split."""
+    """Writes `annotations.jsonl` and the name lists `train.txt`, `val.txt`, `test.txt`; returns images per split."""
     names: dict[str, list[str]] = {split: [] for split in SPLITS}
 
     def lines() -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from schemas.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Captions:
-    """Captions of one split. Caption c is `tokens[offsets[c]:offsets[c + 1]]`, of image `image_ids[image_index[c]]`.
+    """Captions of some images. Caption c is `tokens[offsets[c]:offsets[c + 1]]`, of image `image_ids[image_index[c]]`.
 
     tokens: int32 (words,), without start or end sign; offsets: int64 (captions + 1,); image_index: int32 (captions,).
     """
@@ -30,6 +30,20 @@ class Captions:
     def __getitem__(self, caption: int) -> np.ndarray:
         words: np.ndarray = self.tokens[self.offsets[caption] : self.offsets[caption + 1]]
         return words
+
+    def of_images(self, keep: np.ndarray) -> "Captions":
+        """The captions of the images for which `keep`, bool (images,), is true; images are numbered anew."""
+        chosen = np.flatnonzero(keep[self.image_index])
+        lengths = np.diff(self.offsets)[chosen]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        positions = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
+        new_index = (np.cumsum(keep) - 1).astype(np.int32)
+        return Captions(
+            image_ids=[image_id for image_id, kept in zip(self.image_ids, keep, strict=True) if kept],
+            tokens=self.tokens[positions],
+            offsets=offsets,
+            image_index=new_index[self.image_index[chosen]],
+        )
 
 
 def write_captions(
@@ -59,19 +73,9 @@ def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
         ArtifactError: the captions were encoded with another vocabulary, or the file is damaged.
     """
     with open_hdf5(path, ("tokens", "offsets", "image_index", "image_split", "image_ids")) as file:
-        if file.attrs["vocabulary_digest"] != vocabulary.digest:
+        if file.attrs.get("vocabulary_digest") != vocabulary.digest:
             raise ArtifactError(f"{path} was encoded with another vocabulary; run TokenizeCaptions again.")
-        tokens, offsets, owners = file["tokens"][()], file["offsets"][()], file["image_index"][()]
-        image_ids, image_split = read_strings(file["image_ids"]), file["image_split"][()]
-    in_split = image_split == SPLITS.index(split)
-    chosen = np.flatnonzero(in_split[owners])
-    lengths = offsets[chosen + 1] - offsets[chosen]
-    new_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    positions = np.arange(new_offsets[-1]) + np.repeat(offsets[chosen] - new_offsets[:-1], lengths)
-    new_index = (np.cumsum(in_split) - 1).astype(np.int32)
-    return Captions(
-        image_ids=[image_id for image_id, keep in zip(image_ids, in_split, strict=True) if keep],
-        tokens=tokens[positions],
-        offsets=new_offsets,
-        image_index=new_index[owners[chosen]],
-    )
+        every = Captions(
+            read_strings(file["image_ids"]), file["tokens"][()], file["offsets"][()], file["image_index"][()]
+        )
+        return every.of_images(file["image_split"][()] == SPLITS.index(split))

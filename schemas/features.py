@@ -42,14 +42,16 @@ class Reject:
 def create_features(
     path: Path, image_ids: Sequence[str], dimension: int, dtype: str, description: FeatureDescription
 ) -> Iterator[h5py.Dataset]:
-    """Yields the empty (N, D) dataset, `float16` or `float32`, chunked by rows; the file appears when the block ends."""
+    """Yields the empty (N, D) dataset, float16 or float32, chunked by rows; the file appears when the block ends."""
     rows = max(1, min(len(image_ids), CHUNK_BYTES // (dimension * np.dtype(dtype).itemsize)))
     with create_hdf5(path) as file:
         for name, value in asdict(description).items():
             file.attrs[name] = value
         write_strings(file, "image_ids", image_ids)
         chunks = (rows, dimension) if image_ids else None
-        yield file.create_dataset("features", (len(image_ids), dimension), dtype, chunks=chunks, fletcher32=bool(chunks))
+        yield file.create_dataset(
+            "features", (len(image_ids), dimension), dtype, chunks=chunks, fletcher32=bool(chunks)
+        )
 
 
 def write_features(path: Path, image_ids: Sequence[str], features: np.ndarray, description: FeatureDescription) -> None:
@@ -73,6 +75,9 @@ class FeatureFile:
         self.path = path
         self._context = open_hdf5(path, ("features", "image_ids"))
         file = self._context.__enter__()
+        unsaid = [name for name in FeatureDescription.__dataclass_fields__ if name not in file.attrs]
+        if unsaid:
+            raise ArtifactError(f"{path} does not say its {unsaid[0]}; run its stage again.")
         self.dataset: h5py.Dataset = file["features"]
         self.image_ids = read_strings(file["image_ids"])
         self.description = FeatureDescription(
@@ -96,6 +101,11 @@ class FeatureFile:
         """D, the length of a feature vector."""
         return int(self.dataset.shape[1])
 
+    def blocks(self, rows: int = 4096) -> Iterator[np.ndarray]:
+        """All rows in order, (n, D) with n <= `rows`, in the file's dtype."""
+        for start in range(0, self.dataset.shape[0], rows):
+            yield self._load(start, start + rows)
+
     def read(self, image_ids: Sequence[str]) -> np.ndarray:
         """Rows of the given images (len(image_ids), D), in their order, in the file's dtype.
 
@@ -114,8 +124,15 @@ class FeatureFile:
         for start in range(0, len(rows), 4096):
             part = order[start : start + 4096]
             low, high = rows[part[0]], rows[part[-1]] + 1
-            result[part] = self.dataset[low:high][rows[part] - low]
+            result[part] = self._load(low, high)[rows[part] - low]
         return result
+
+    def _load(self, start: int, stop: int) -> np.ndarray:
+        try:
+            rows: np.ndarray = self.dataset[start:stop]
+        except OSError as error:  # above all a checksum that does not fit
+            raise ArtifactError(f"{self.path} is damaged ({error}); run its stage again.") from error
+        return rows
 
 
 def write_rejects(directory: Path, rejects: Iterable[Reject]) -> int:

@@ -1,12 +1,13 @@
 """Files that are whole or absent: atomic writes, digests, JSON and JSON lines."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from schemas.errors import ArtifactError
 
@@ -23,7 +24,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
         sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -82,16 +83,15 @@ def read_json_lines(path: Path) -> Iterator[Any]:
     Raises:
         ArtifactError: the file is missing, or a line (named) is not JSON.
     """
+    number = 0
     try:
-        stream = open(path, encoding="utf-8")
+        with open(path, "rb") as stream:
+            for number, line in enumerate(stream, start=1):  # noqa: B007  (named in the error)
+                yield json.loads(line.decode("utf-8"))
     except OSError as error:
-        raise ArtifactError(f"{path} cannot be opened ({error.strerror}); run its stage again.") from error
-    with stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise ArtifactError(f"{path}, line {number}, is not JSON ({error}); run its stage again.") from error
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}); run its stage again.") from error
+    except ValueError as error:
+        raise ArtifactError(f"{path}, line {number}, is not JSON ({error}); run its stage again.") from error
 
 
 def digest_file(path: Path) -> str:
@@ -100,6 +100,6 @@ def digest_file(path: Path) -> str:
         return digest_stream(stream)
 
 
-def digest_stream(stream: BinaryIO) -> str:
+def digest_stream(stream: io.BufferedIOBase) -> str:
     """SHA-256 of what is left to read in `stream`, in hex."""
     return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.errors import ArtifactError
 from schemas.files import read_json_lines, write_json_lines
 
 
@@ -38,7 +39,14 @@ def write_hypotheses(directory: Path, images: Iterable[ImageHypotheses]) -> int:
 
 
 def read_hypotheses(directory: Path) -> Iterator[ImageHypotheses]:
-    """Yields the images of `hypotheses.jsonl` in order."""
-    for record in read_json_lines(directory / "hypotheses.jsonl"):
-        captions = tuple(Hypothesis(tuple(each["tokens"]), each["log_prob"]) for each in record["captions"])
-        yield ImageHypotheses(record["image_id"], captions)
+    """Yields the images of `hypotheses.jsonl` in order; raises ArtifactError if it is missing or malformed."""
+    path = directory / "hypotheses.jsonl"
+    for number, record in enumerate(read_json_lines(path), start=1):
+        try:
+            captions = tuple(Hypothesis(tuple(each["tokens"]), each["log_prob"]) for each in record["captions"])
+            image = ImageHypotheses(record["image_id"], captions)
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"{path}, line {number}, holds no hypotheses ({error!r}); run its stage again."
+            ) from error
+        yield image

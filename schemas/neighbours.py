@@ -41,4 +41,3 @@ def read_neighbours(path: Path) -> Neighbours:
             indices=file["indices"][()],
             distances=file["distances"][()],
         )
-

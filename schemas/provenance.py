@@ -82,7 +82,9 @@ def read_provenance(directory: Path) -> Provenance:
         upstream = {name: Upstream(**each) for name, each in record["upstream"].items()}
         return Provenance(**{**record, "upstream": upstream})
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{directory / FILE_NAME} is not a provenance record ({error}); remove {directory}.") from error
+        raise ArtifactError(
+            f"{directory / FILE_NAME} is not a provenance record ({error}); remove {directory}."
+        ) from error
 
 
 def is_complete(directory: Path) -> bool:

@@ -56,7 +56,9 @@ class RetrievalScores:
     image: Recall
 
 
-def write_caption_scores(directory: Path, scores: CaptionScores, image_ids: Sequence[str], per_image: dict[str, list[float]]) -> None:
+def write_caption_scores(
+    directory: Path, scores: CaptionScores, image_ids: Sequence[str], per_image: dict[str, list[float]]
+) -> None:
     """Writes `scores.json`, and `per_image.jsonl` with a line an image."""
     write_json_lines(
         directory / "per_image.jsonl",

@@ -53,6 +53,15 @@ class Stage(luigi.Task):
         """The stages whose artifacts this one reads, by the names that `work` knows them by."""
         return {}
 
+    def upstream(self, stage: "type[Stage]", **parameters: Any) -> "Stage":
+        """The stage to require: with the parameters that both inherit from a common class, and those given.
+
+        Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes.
+        """
+        own = dict(self.get_params())
+        shared = {name: getattr(self, name) for name, parameter in stage.get_params() if own.get(name) is parameter}
+        return stage(**{**shared, **parameters})
+
     def work(self, workspace: Workspace) -> None:
         """Makes the artifact's files in `workspace.directory`."""
         raise NotImplementedError(f"{self.stage} does not say what it does")

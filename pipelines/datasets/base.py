@@ -49,3 +49,11 @@ class Corpus(ABC):
         Raises:
             InputError: a file is missing or not in the corpus's format; names the file and the line.
         """
+
+
+class GeneratedCorpus(Corpus):
+    """A corpus that is made on the spot instead of downloaded."""
+
+    @abstractmethod
+    def generate(self, root: Path, *, seed: int, images: int, progress: Progress) -> None:
+        """Writes the files that `records` reads below `root`; the same seed makes the same files."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.datasets.base import Corpus, Progress, Record
+from pipelines.datasets.base import GeneratedCorpus, Progress, Record
 from pipelines.shapes.drawing import draw_scene
 from pipelines.shapes.grammar import write_captions
 from pipelines.shapes.scene import sample_scene
@@ -20,7 +20,7 @@ from schemas.files import write_json_lines
 _BLOCK = ("train",) * 9 + ("val",) + ("test",) * 2  # the splits of each twelve successive images, in some order
 
 
-class Shapes(Corpus):
+class Shapes(GeneratedCorpus):
     """The generated corpus. Image `i` depends on the seed and on `i` alone: a larger set begins with the smaller."""
 
     title = "Shapes (generated)"

@@ -1,0 +1,88 @@
+"""Evaluation of one caption an image: from hypotheses to results JSON to the score sheet."""
+
+from pathlib import Path
+
+from model.metrics import score_captions
+from model.network import load_network
+from model.perplexity import perplexity
+from model.tokenisation import SCORING_TOKENISER, scoring_words
+from pipelines.training_data import read_training_data
+from schemas.annotations import read_annotations
+from schemas.checkpoint import read_checkpoint
+from schemas.hypotheses import read_hypotheses
+from schemas.provenance import Provenance, read_provenance
+from schemas.results import read_results, write_results
+from schemas.scores import CaptionScores, write_caption_scores
+
+MAX_LENGTH = 1000  # words; references count in full for the perplexity
+
+
+def evaluate_captions(
+    directory: Path,
+    *,
+    hypotheses: Path,
+    annotations: Path,
+    captions: Path,
+    features: Path,
+    model: Path,
+    split: str,
+    source: str,
+    image_input: str,
+) -> CaptionScores:
+    """Scores the first hypothesis of each image; the paths are those of the artifacts.
+
+    Writes `results.json`, then `scores.json` and `per_image.jsonl`; returns the scores.
+    """
+    first = {image.image_id: " ".join(image.captions[0].tokens) for image in read_hypotheses(hypotheses)}
+    write_results(directory / "results.json", first)
+    results = read_results(directory / "results.json")
+    references = {
+        image.image_id: image.captions for image in read_annotations(annotations, split) if image.image_id in results
+    }
+    scores = score_captions(results, references)
+    data = read_training_data(captions, features, split)
+    made_by = read_provenance(hypotheses)
+    generated_by = made_by if source != "reranked" else _upstream(hypotheses, made_by, "hypotheses")
+    sheet = CaptionScores(
+        split=split,
+        n=len(results),
+        captions=source,
+        beam_width=1 if source == "greedy" else generated_by.parameters["beam_width"],
+        reranking=_reranking(made_by) if source == "reranked" else None,
+        image_input=image_input,
+        tokeniser=SCORING_TOKENISER,
+        document_frequencies=f"references of the {len(results)} scored images, as in the COCO evaluation",
+        metrics=scores.corpus,
+        left_out=scores.left_out,
+        perplexity=perplexity(load_network(read_checkpoint(model).network), data.captions, data.features, MAX_LENGTH),
+        statistics=_statistics(results, annotations),
+    )
+    write_caption_scores(directory, sheet, list(results), scores.per_image)
+    return sheet
+
+
+def _upstream(artifact: Path, provenance: Provenance, name: str) -> Provenance:
+    upstream = provenance.upstream[name]
+    return read_provenance(artifact.parent.parent / upstream.stage / upstream.key)
+
+
+def _reranking(made_by: Provenance) -> dict[str, str | int]:
+    similarity = made_by.parameters["similarity"]
+    return {
+        "similarity": similarity,
+        "features": made_by.parameters["feature_kind"],
+        "k": made_by.parameters["k"],
+        "m": made_by.parameters[f"m_{similarity}"],
+    }
+
+
+def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:
+    """How the captions are as texts: length, variety, and how many stand in the training captions word for word."""
+    words = [tuple(scoring_words(caption)) for caption in results.values()]
+    known = {tuple(scoring_words(text)) for image in read_annotations(annotations, "train") for text in image.captions}
+    return {
+        "mean_length": sum(map(len, words)) / len(words),
+        "distinct_captions": len(set(words)),
+        "words_used": len({word for caption in words for word in caption}),
+        "share_in_training": sum(caption in known for caption in words) / len(words),
+    }

@@ -1,0 +1,159 @@
+"""Reads artifacts into `ReportContents`."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.datasets.base import Corpus
+from pipelines.report.contents import (
+    CorpusFacts,
+    Epoch,
+    FeatureFacts,
+    ModelFacts,
+    ReportContents,
+    ScoreRow,
+    SplitCounts,
+)
+from pipelines.report.gallery import SEED, collect_gallery
+from pipelines.report.published import published_captions, published_retrieval
+from pipelines.report.stages import walk_stages
+from schemas.annotations import SPLITS, AnnotatedImage, read_annotations
+from schemas.captions import read_captions
+from schemas.checkpoint import read_checkpoint, read_curve
+from schemas.errors import ArtifactError
+from schemas.features import FeatureFile, Reject, read_rejects
+from schemas.hypotheses import read_hypotheses
+from schemas.provenance import read_provenance
+from schemas.scores import read_caption_scores, read_retrieval_scores
+from schemas.vocabulary import UNK, Vocabulary
+
+
+def collect_contents(
+    title: str,
+    corpus: Corpus,
+    dataset_root: Path,
+    annotations: Path,
+    captions: Path,
+    features: Path,
+    model: Path,
+    hypotheses: Path,
+    reranked: Path,
+    neighbours: dict[str, Path],
+    scores: dict[str, Path],
+    retrieval: Path | None,
+    note: str | None,
+) -> ReportContents:
+    """Reads what the report shows.
+
+    dataset_root: `AnnotatedImage.file` is relative to it; the other paths are artifacts. hypotheses: beam search on the
+    test split; reranked: the same reordered, `reranked.jsonl` beside them with a line `{"image_id", "scores", ...}` an
+    image whose scores are in the new order; neighbours: by feature kind; scores: by the label of the row; note: what a
+    reader must know before all else.
+
+    Raises:
+        ArtifactError: an artifact is missing or damaged, or they do not belong together.
+    """
+    images = {image.image_id: image for image in read_annotations(annotations)}
+    rejects = read_rejects(features)
+    checkpoint, trained = read_checkpoint(model), read_provenance(model)
+    rows = tuple(
+        ScoreRow(label, read_provenance(directory).key, read_caption_scores(directory))
+        for label, directory in scores.items()
+    )
+    main = _main_label(scores, rows, hypotheses, reranked)
+    given = [annotations, captions, features, model, hypotheses, reranked, *neighbours.values(), *scores.values()]
+    dataset = read_provenance(annotations).dataset
+    with FeatureFile(features / "features.h5") as feature_file:
+        splits = _count_splits(images, feature_file, rejects, captions, checkpoint.vocabulary, hypotheses)
+        feature_facts = FeatureFacts(
+            feature_file.description,
+            len(feature_file.image_ids),
+            feature_file.dimension,
+            str(feature_file.dataset.dtype),
+        )
+    return ReportContents(
+        title=title,
+        note=note,
+        corpus=CorpusFacts(dataset, corpus.title, corpus.homepage, corpus.licence, corpus.citation),
+        splits=splits,
+        problems=_read_problems(annotations),
+        rejects=tuple(rejects),
+        features=feature_facts,
+        model=ModelFacts(
+            checkpoint.config, trained.parameters, trained.counts, vocabulary_size=len(checkpoint.vocabulary)
+        ),
+        curve=_read_epochs(model),
+        stages=walk_stages([*given, retrieval] if retrieval is not None else given),
+        rows=rows,
+        main_label=main,
+        published=published_captions(dataset),
+        retrieval=read_retrieval_scores(retrieval) if retrieval is not None else None,
+        published_retrieval=published_retrieval(dataset),
+        gallery=collect_gallery(images, dataset_root, scores[main], hypotheses, reranked, neighbours),
+        gallery_seed=SEED,
+    )
+
+
+def _main_label(scores: Mapping[str, Path], rows: tuple[ScoreRow, ...], hypotheses: Path, reranked: Path) -> str:
+    """The row of `reranked`, or else the row of `hypotheses`: by what its artifact was made from."""
+    for captions, source in (("reranked", reranked), ("beam", hypotheses)):
+        key = read_provenance(source).key
+        for row in rows:
+            upstream = read_provenance(scores[row.label]).upstream.values()
+            if row.scores.captions == captions and any(each.key == key for each in upstream):
+                return row.label
+    raise ArtifactError(f"No score row is of the captions in {reranked} or {hypotheses}; give one that is.")
+
+
+def _count_splits(
+    images: Mapping[str, AnnotatedImage],
+    features: FeatureFile,
+    rejects: list[Reject],
+    captions: Path,
+    vocabulary: Vocabulary,
+    hypotheses: Path,
+) -> tuple[SplitCounts, ...]:
+    rejected = {reject.image_id for reject in rejects}
+    captioned: Counter[str] = Counter()
+    for each in read_hypotheses(hypotheses):
+        if each.image_id not in images:
+            raise ArtifactError(f"{hypotheses} has captions of image {each.image_id}, which is not annotated.")
+        captioned[images[each.image_id].split] += 1
+    counts = []
+    for split in SPLITS:
+        ids = [image.image_id for image in images.values() if image.split == split]
+        tokenised = read_captions(captions / "captions.h5", split, vocabulary)
+        counts.append(
+            SplitCounts(
+                name=split,
+                images=len(ids),
+                with_features=sum(image_id in features for image_id in ids),
+                rejected=sum(image_id in rejected for image_id in ids),
+                captioned=captioned.get(split),
+                captions=len(tokenised),
+                words=len(tokenised.tokens),
+                unknown_words=int(np.count_nonzero(tokenised.tokens == UNK)),
+            )
+        )
+    return tuple(counts)
+
+
+def _read_problems(annotations: Path) -> tuple[str, ...]:
+    path = annotations / "problems.txt"
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); run PrepareAnnotations again.") from error
+    return tuple(line for line in lines if line)
+
+
+def _read_epochs(model: Path) -> tuple[Epoch, ...]:
+    try:
+        return tuple(
+            Epoch(record["epoch"], record["train_perplexity"], record["val_perplexity"], record["val_cider"])
+            for record in read_curve(model)
+        )
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"The training curve of {model} is damaged ({error!r}); run TrainModel again.") from error

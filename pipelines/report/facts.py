@@ -1,0 +1,95 @@
+"""What was run, in words and numbers: groups of (term, value) for the report's fact lists."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pipelines.report.contents import ReportContents
+from schemas.provenance import Provenance
+
+Facts = list[tuple[str, str]]
+
+
+def run_facts(contents: ReportContents) -> dict[str, Facts]:
+    """Group title -> facts. Where stages were run under different versions, all of them are named."""
+    made = [entry.provenance for entry in contents.stages if entry.provenance is not None]
+    return {
+        "Data": _data(contents),
+        "Image features": _features(contents),
+        "Model": _model(contents, made),
+        "Software and machine": [*_software(made), ("git revision", _distinct(map(_revision, made))), *_hosts(made)],
+    }
+
+
+def in_words(value: Any) -> str:
+    """A value of a provenance record as a reader wants it: `train 900, test 200` and not JSON."""
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{name} ({in_words(each)})" if isinstance(each, dict) else f"{name} {in_words(each)}"
+            for name, each in value.items()
+        )
+    if isinstance(value, list):
+        return "[" + ", ".join(in_words(each) for each in value) + "]"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "none" if value is None else str(value)
+
+
+def _data(contents: ReportContents) -> Facts:
+    corpus = contents.corpus
+    return [
+        ("corpus", f"{corpus.title} ({corpus.name})"),
+        ("images", "; ".join(f"{split.name} {split.images:,}" for split in contents.splits)),
+        ("captions", "; ".join(f"{split.name} {split.captions:,}" for split in contents.splits)),
+        ("licence", corpus.licence),
+        ("citation", corpus.citation),
+    ]
+
+
+def _features(contents: ReportContents) -> Facts:
+    features = contents.features
+    return [
+        ("kind", features.description.kind),
+        ("preprocessing", features.description.preprocessing),
+        ("weights", f"SHA-256 {features.description.weights_digest[:16]}…"),
+        ("size", f"{features.images:,} images of {features.dimension:,} numbers, {features.dtype}"),
+    ]
+
+
+def _model(contents: ReportContents, made: Iterable[Provenance]) -> Facts:
+    model = contents.model
+    config = {name: value for name, value in model.config.items() if not name.endswith("_digest")}
+    facts = [
+        ("vocabulary", f"{model.vocabulary_size:,} words"),
+        ("configuration", in_words(config)),
+        ("training", in_words(model.training)),
+        ("outcome", in_words(model.counts)),
+    ]
+    seeds = {(each.stage, str(each.parameters["seed"])) for each in made if "seed" in each.parameters}
+    return [*facts, ("seeds", "; ".join(f"{stage} {seed}" for stage, seed in sorted(seeds)) or "none")]
+
+
+def _software(made: list[Provenance]) -> Facts:
+    packages = dict.fromkeys(package for each in made for package in each.software)
+    return [
+        (package, _distinct(each.software[package] for each in made if package in each.software))
+        for package in packages
+    ]
+
+
+def _hosts(made: list[Provenance]) -> Facts:
+    things = dict.fromkeys(thing for each in made for thing in each.host)
+    return [(thing, _distinct(in_words(each.host[thing]) for each in made if each.host.get(thing))) for thing in things]
+
+
+def _revision(provenance: Provenance) -> str:
+    if provenance.git is None:
+        return "not run from a checkout"
+    return str(provenance.git["revision"]) + (
+        " with changes that were not committed" if provenance.git["dirty"] else ""
+    )
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(values)) or "none"

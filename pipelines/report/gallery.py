@@ -1,0 +1,117 @@
+"""The gallery: which test images are shown, and what is shown of each."""
+
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.report.contents import GROUPS, GalleryImage, Picture, ShownHypothesis
+from pipelines.report.thumbnails import Thumbnails
+from schemas.annotations import AnnotatedImage
+from schemas.errors import ArtifactError
+from schemas.files import read_json_lines
+from schemas.hypotheses import ImageHypotheses, read_hypotheses
+from schemas.neighbours import Neighbours, read_neighbours
+from schemas.results import read_results
+
+BEST, WORST, RANDOM = 8, 8, 16  # images of each group
+SEED = 0  # of the random group
+SIDE, NEIGHBOUR_SIDE = 224, 96  # pixels
+NEIGHBOURS = 3  # of each feature kind
+
+
+def collect_gallery(
+    images: Mapping[str, AnnotatedImage],
+    dataset_root: Path,
+    row: Path,
+    hypotheses: Path,
+    reranked: Path,
+    neighbours: Mapping[str, Path],
+) -> tuple[GalleryImage, ...]:
+    """The best, the worst and some random images by CIDEr-D in the score artifact `row`, which also has the caption.
+
+    Raises:
+        ArtifactError: an artifact is damaged, or does not cover an image that another one has.
+    """
+    cider = {record["image_id"]: record["CIDEr-D"] for record in _records(row / "per_image.jsonl", "CIDEr-D")}
+    groups = choose_images(cider)
+    captions = read_results(row / "results.json")
+    by_likelihood = {each.image_id: each for each in read_hypotheses(hypotheses) if each.image_id in groups}
+    by_consensus = {each.image_id: each for each in read_hypotheses(reranked) if each.image_id in groups}
+    consensus = {
+        record["image_id"]: record["scores"]
+        for record in _records(reranked / "reranked.jsonl", "scores")
+        if record["image_id"] in groups
+    }
+    nearest = {kind: _Nearest(directory) for kind, directory in neighbours.items()}
+    thumbnails = Thumbnails(dataset_root, images)
+
+    def show(image_id: str) -> GalleryImage:
+        return GalleryImage(
+            picture=thumbnails.picture(image_id, SIDE),
+            groups=groups[image_id],
+            caption=captions[image_id],
+            cider=cider[image_id],
+            hypotheses=_hypotheses(by_likelihood[image_id], by_consensus[image_id], consensus[image_id]),
+            references=images[image_id].captions,
+            neighbours={kind: each.pictures(image_id, thumbnails) for kind, each in nearest.items()},
+        )
+
+    try:
+        return tuple(show(image_id) for image_id in groups)
+    except (KeyError, ValueError) as error:
+        raise ArtifactError(
+            f"{row}, {hypotheses}, {reranked} and the neighbours are not about the same images ({error!r}); run "
+            "EvaluateCaptions again."
+        ) from error
+
+
+def choose_images(cider: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """Groups of the images to show, by id: the best first, then the worst, then the random ones that are neither.
+
+    Equal scores are ordered by id. No image is both best and worst: of few images, the better half can be best.
+    """
+    ranked = sorted(cider, key=lambda image_id: (-cider[image_id], image_id))
+    best = ranked[: min(BEST, (len(ranked) + 1) // 2)]
+    worst = ranked[len(best) :][::-1][:WORST]
+    chosen = random.Random(SEED).sample(sorted(cider), min(RANDOM, len(cider)))
+    members = dict(zip(GROUPS, (best, worst, chosen), strict=True))
+    return {
+        image_id: tuple(group for group, ids in members.items() if image_id in ids)
+        for image_id in dict.fromkeys([*best, *worst, *chosen])
+    }
+
+
+class _Nearest:
+    """The nearest training images in one neighbours artifact."""
+
+    def __init__(self, directory: Path):
+        self._neighbours: Neighbours = read_neighbours(directory / "neighbours.h5")
+        self._rows = {image_id: row for row, image_id in enumerate(self._neighbours.target_ids)}
+
+    def pictures(self, image_id: str, thumbnails: Thumbnails) -> tuple[Picture, ...]:
+        found = self._neighbours.indices[self._rows[image_id], :NEIGHBOURS]
+        return tuple(
+            thumbnails.picture(self._neighbours.reference_ids[reference], NEIGHBOUR_SIDE) for reference in found
+        )
+
+
+def _hypotheses(
+    by_likelihood: ImageHypotheses, by_consensus: ImageHypotheses, consensus: list[float]
+) -> tuple[ShownHypothesis, ...]:
+    """The hypotheses in the order of reranking. Raises ValueError if the two sides are not the same hypotheses."""
+    beam = [hypothesis.tokens for hypothesis in by_likelihood.captions]
+    return tuple(
+        ShownHypothesis(
+            " ".join(hypothesis.tokens), beam.index(hypothesis.tokens) + 1, hypothesis.log_prob, float(score)
+        )
+        for hypothesis, score in zip(by_consensus.captions, consensus, strict=True)
+    )
+
+
+def _records(path: Path, field: str) -> Iterator[dict[str, Any]]:
+    """JSON lines that have `image_id` and `field`."""
+    for number, record in enumerate(read_json_lines(path), start=1):
+        if not isinstance(record, dict) or not {"image_id", field} <= record.keys():
+            raise ArtifactError(f"{path}, line {number}, lacks `image_id` or `{field}`; run its stage again.")
+        yield record

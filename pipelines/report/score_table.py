@@ -1,0 +1,41 @@
+"""The score table: its columns, its footnotes, and what one must know to compare its rows with others."""
+
+from collections.abc import Sequence
+
+from pipelines.report.contents import ReportContents, ScoreRow
+from schemas.scores import METRICS
+
+_CONDITIONS = {
+    "split": "Split",
+    "tokeniser": "Tokeniser",
+    "document_frequencies": "Document frequencies of CIDEr-D",
+}
+
+
+def metric_columns(contents: ReportContents) -> list[str]:
+    """The metrics that a row has, leaves out with a reason, or that are published, in the usual order."""
+    named = {metric for row in contents.rows for metric in (*row.scores.metrics, *row.scores.left_out)}
+    named.update(metric for published in contents.published for metric in published.values)
+    return [metric for metric in METRICS if metric in named]
+
+
+def left_out_notes(rows: Sequence[ScoreRow]) -> dict[str, str]:
+    """Reasons for missing metrics, as `METEOR: why` -> the mark that stands in the table's cells."""
+    reasons = dict.fromkeys(left_out_reason(row, metric) for row in rows for metric in row.scores.left_out)
+    return {reason: f"[{number}]" for number, reason in enumerate(reasons, start=1)}
+
+
+def left_out_reason(row: ScoreRow, metric: str) -> str:
+    """One line that says which metric is missing, and why."""
+    return f"{metric}: {row.scores.left_out[metric]}"
+
+
+def conditions(rows: Sequence[ScoreRow]) -> dict[str, dict[str, list[str]]]:
+    """Term -> value -> labels of the rows it holds for; one value where all rows were scored alike."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for attribute, term in _CONDITIONS.items():
+        labels: dict[str, list[str]] = {}
+        for row in rows:
+            labels.setdefault(str(getattr(row.scores, attribute)), []).append(row.label)
+        found[term] = labels
+    return found

@@ -1,0 +1,43 @@
+"""The stages: what depends on what, where artifacts live, when they are complete. No algorithms.
+
+`luigi --module tasks STAGE` runs any of them. TensorFlow and Beam are imported only inside `work`, which runs in a
+process of its own.
+"""
+
+from tasks.build_report import BuildReport
+from tasks.download_dataset import DownloadDataset
+from tasks.evaluate_captions import EvaluateCaptions
+from tasks.evaluate_retrieval import EvaluateRetrieval
+from tasks.extract_features import ExtractFeatures
+from tasks.find_neighbours import FindNeighbours
+from tasks.full_pipeline import FullPipeline
+from tasks.generate_captions import GenerateCaptions
+from tasks.import_features import ImportFeatures
+from tasks.invalidate import Invalidate
+from tasks.prepare_annotations import PrepareAnnotations
+from tasks.publish_features import PublishFeatures
+from tasks.refine_features import RefineFeatures
+from tasks.rerank_captions import RerankCaptions
+from tasks.show_pipeline import ShowPipeline
+from tasks.tokenize_captions import TokenizeCaptions
+from tasks.train_model import TrainModel
+
+__all__ = [
+    "BuildReport",
+    "DownloadDataset",
+    "EvaluateCaptions",
+    "EvaluateRetrieval",
+    "ExtractFeatures",
+    "FindNeighbours",
+    "FullPipeline",
+    "GenerateCaptions",
+    "ImportFeatures",
+    "Invalidate",
+    "PrepareAnnotations",
+    "PublishFeatures",
+    "RefineFeatures",
+    "RerankCaptions",
+    "ShowPipeline",
+    "TokenizeCaptions",
+    "TrainModel",
+]

@@ -1,0 +1,53 @@
+"""DownloadDataset: the corpus's files on this disk."""
+
+import luigi
+
+from schemas.files import write_json
+from tasks.stage import Stage, Workspace
+
+
+class DownloadDataset(Stage):
+    """Downloads and unpacks the corpus, or generates it, or takes it from where it lies."""
+
+    content = ("manifest.json",)
+
+    mirrors = luigi.ListParameter(
+        default=[], significant=False, description="addresses or folders tried before the corpus's own, as a JSON list"
+    )
+    source = luigi.Parameter(
+        default="", significant=False, description="folder that holds the corpus unpacked; used in place"
+    )
+    images = luigi.IntParameter(default=1200, description="images of a generated corpus")
+    seed = luigi.IntParameter(default=0, description="seed of a generated corpus")
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `manifest.json`: where the files are, where they came from and under which licence."""
+        from pathlib import Path
+
+        from pipelines.archives import unpack
+        from pipelines.datasets import find_corpus
+        from pipelines.datasets.base import GeneratedCorpus
+        from pipelines.download import fetch
+
+        corpus = find_corpus(self.dataset)
+        root, archives = workspace.directory / "files", []
+        if self.source:
+            root = Path(self.source).resolve()
+        elif isinstance(corpus, GeneratedCorpus):
+            corpus.generate(root, seed=self.seed, images=self.images, progress=workspace.progress)
+        else:
+            for archive in corpus.archives:
+                found = fetch(archive, workspace.directory.parent / "archives", self.mirrors, workspace.progress)
+                unpack(found.path, root, workspace.progress)
+                archives.append({"name": archive.name, "url": found.url, "size": found.size, "sha256": found.sha256})
+        write_json(
+            workspace.directory / "manifest.json",
+            {
+                "root": "files" if root.is_relative_to(workspace.directory) else str(root),
+                "archives": archives,
+                "title": corpus.title,
+                "homepage": corpus.homepage,
+                "licence": corpus.licence,
+                "citation": corpus.citation,
+            },
+        )

@@ -1,0 +1,50 @@
+"""EvaluateCaptions: results JSON first, then its scores."""
+
+import luigi
+
+from tasks.generate_captions import GenerateCaptions
+from tasks.prepare_annotations import PrepareAnnotations
+from tasks.rerank_captions import RerankCaptions, Reranking
+from tasks.stage import Stage, Workspace
+from tasks.tokenize_captions import TokenizeCaptions
+from tasks.train_model import TrainModel
+
+
+class EvaluateCaptions(Reranking):
+    """Scores the first caption of each image, as it was generated or after reranking."""
+
+    captions = luigi.ChoiceParameter(
+        default="beam", choices=["greedy", "beam", "reranked"], description="which captions are scored"
+    )
+
+    def requires(self) -> dict[str, Stage]:
+        """The captions to score, the references, and model and features for the perplexity."""
+        hypotheses = (
+            self.upstream(RerankCaptions)
+            if self.captions == "reranked"
+            else self.upstream(GenerateCaptions, search=self.captions)
+        )
+        return {
+            "hypotheses": hypotheses,
+            "annotations": self.upstream(PrepareAnnotations),
+            "captions": self.upstream(TokenizeCaptions),
+            "features": self.features(),
+            "model": self.upstream(TrainModel),
+        }
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `results.json`, `scores.json` and `per_image.jsonl`."""
+        from pipelines.evaluate import evaluate_captions
+
+        scores = evaluate_captions(
+            workspace.directory,
+            hypotheses=workspace.inputs["hypotheses"],
+            annotations=workspace.inputs["annotations"],
+            captions=workspace.inputs["captions"],
+            features=workspace.inputs["features"],
+            model=workspace.inputs["model"],
+            split=self.split,
+            source=self.captions,
+            image_input=self.image_input,
+        )
+        workspace.counts.update(images=scores.n, **{name: round(value, 4) for name, value in scores.metrics.items()})

@@ -1,0 +1,42 @@
+"""EvaluateRetrieval: sentences found by image, and images by sentence."""
+
+import luigi
+
+from tasks.generate_captions import OfSplit
+from tasks.stage import Stage, Workspace
+from tasks.tokenize_captions import TokenizeCaptions
+from tasks.train_model import TrainModel
+
+
+class EvaluateRetrieval(OfSplit):
+    """R@1, R@5, R@10 and median rank over all images and references of the split."""
+
+    normalisation_images = luigi.IntParameter(
+        default=100, description="training images sampled for P(w) in the image-to-sentence score"
+    )
+    seed = luigi.IntParameter(default=0, description="of that sample")
+
+    def requires(self) -> dict[str, Stage]:
+        """Model, features and captions."""
+        return {
+            "model": self.upstream(TrainModel),
+            "features": self.features(),
+            "captions": self.upstream(TokenizeCaptions),
+        }
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `scores.json`."""
+        from pipelines.retrieve import evaluate_retrieval
+        from schemas.scores import write_retrieval_scores
+
+        scores = evaluate_retrieval(
+            model=workspace.inputs["model"],
+            features=workspace.inputs["features"],
+            captions=workspace.inputs["captions"],
+            split=self.split,
+            normalisation_images=self.normalisation_images,
+            seed=self.seed,
+            progress=workspace.progress,
+        )
+        write_retrieval_scores(workspace.directory, scores)
+        workspace.counts.update(images=scores.images, sentences=scores.sentences)

@@ -1,0 +1,40 @@
+"""The rows of the score table: which captions a report compares."""
+
+import luigi
+
+from tasks.evaluate_captions import EvaluateCaptions
+from tasks.evaluate_retrieval import EvaluateRetrieval
+from tasks.feature_source import UsesFeatures
+from tasks.stage import Stage
+
+
+class Evaluated(UsesFeatures):
+    """A task that looks at all scores on the test split."""
+
+    compare_blind = luigi.BoolParameter(
+        config_path={"section": "pipeline", "name": "compare_blind"},
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="also train the same model on shuffled image features, and score it",
+    )
+
+    def score_rows(self) -> dict[str, Stage]:
+        """EvaluateCaptions by the label of its row."""
+
+        def row(**options: str) -> Stage:
+            return self.upstream(EvaluateCaptions, split="test", **options)
+
+        rows = {
+            "m-RNN, greedy": row(captions="greedy"),
+            "m-RNN, beam": row(captions="beam"),
+            "m-RNN, reranked (CIDEr, refined)": row(captions="reranked", similarity="cider", feature_kind="refined"),
+            "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
+            "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),
+        }
+        if self.compare_blind:
+            rows["image-blind control, beam"] = row(captions="beam", image_input="shuffled")
+        return rows
+
+    def retrieval(self) -> Stage:
+        """EvaluateRetrieval of the test split."""
+        return self.upstream(EvaluateRetrieval, split="test")

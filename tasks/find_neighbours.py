@@ -1,0 +1,67 @@
+"""FindNeighbours: the training images that are most like each image of a split."""
+
+import luigi
+
+from tasks.generate_captions import OfSplit
+from tasks.prepare_annotations import PrepareAnnotations
+from tasks.refine_features import RefineFeatures
+from tasks.stage import Stage, Workspace
+
+
+class ByFeatures(OfSplit):
+    """A stage that compares images by one kind of features."""
+
+    feature_kind = luigi.ChoiceParameter(
+        default="refined", choices=["refined", "original"], description="features by which images are compared"
+    )
+
+
+class FindNeighbours(ByFeatures):
+    """Exact nearest neighbours of the split's images among the training images."""
+
+    metric = luigi.ChoiceParameter(
+        default="euclidean", choices=["euclidean", "cosine"], description="distance (paper: euclidean)"
+    )
+    count = luigi.IntParameter(default=1000, description="neighbours kept")
+
+    def requires(self) -> dict[str, Stage]:
+        """The features and the list of images."""
+        features = self.upstream(RefineFeatures) if self.feature_kind == "refined" else self.features()
+        return {"features": features, "annotations": self.upstream(PrepareAnnotations)}
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `neighbours.h5`."""
+        from model.neighbours import nearest
+        from schemas.annotations import read_annotations
+        from schemas.features import FeatureFile
+        from schemas.files import digest_file
+        from schemas.neighbours import Neighbours, write_neighbours
+
+        path = workspace.inputs["features"] / "features.h5"
+        with FeatureFile(path) as features:
+            target_ids, reference_ids = (
+                [
+                    image.image_id
+                    for image in read_annotations(workspace.inputs["annotations"], split)
+                    if image.image_id in features
+                ]
+                for split in (self.split, "train")
+            )
+            targets, references = features.read(target_ids), features.read(reference_ids)
+        indices, distances = nearest(
+            targets,
+            references,
+            self.count,
+            self.metric,
+            lambda done: workspace.progress(done, f"{len(targets)} images against {len(references)}"),
+        )
+        digest = digest_file(path)
+        write_neighbours(
+            workspace.directory / "neighbours.h5",
+            Neighbours(target_ids, reference_ids, indices, distances),
+            kind=self.feature_kind,
+            metric=self.metric,
+            target_digest=digest,
+            reference_digest=digest,
+        )
+        workspace.counts.update(targets=len(target_ids), references=len(reference_ids))

@@ -1,0 +1,46 @@
+"""FullPipeline: the report and the release, and all that they need."""
+
+import luigi
+
+from tasks.build_report import BuildReport
+from tasks.evaluations import Evaluated
+from tasks.publish_features import PublishFeatures
+from tasks.stage import Stage
+
+
+class FullPipeline(Evaluated, luigi.WrapperTask):
+    """Everything. At the end it says where report, scores and release are."""
+
+    def requires(self) -> dict[str, Stage]:
+        """The two ends of the graph."""
+        return {"report": self.upstream(BuildReport), "release": self.upstream(PublishFeatures)}
+
+    def complete(self) -> bool:
+        """Whether both are there; this task has no artifact of its own."""
+        return all(task.complete() for task in self.requires().values())
+
+    def output(self) -> list[luigi.LocalTarget]:
+        """The outputs of both."""
+        return [task.output() for task in self.requires().values()]
+
+    def run(self) -> None:
+        """Nothing is left to do when both are there."""
+
+    def summary(self) -> str:
+        """What a person wants to know when all is done."""
+        from pipelines.report.summary import format_summary
+        from schemas.files import read_json
+
+        report, release = (self.requires()[name].directory for name in ("report", "release"))
+        return (
+            f"\n{format_summary(read_json(report / 'summary.json'))}\n\n"
+            f"report   {report / 'report.html'}\n"
+            f"scores   {report / 'summary.json'}\n"
+            f"release  {release}"
+        )
+
+
+@FullPipeline.event_handler(luigi.Event.SUCCESS)
+@FullPipeline.event_handler(luigi.Event.DEPENDENCY_PRESENT)
+def _print_summary(task: FullPipeline) -> None:
+    print(task.summary(), flush=True)

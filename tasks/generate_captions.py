@@ -1,0 +1,62 @@
+"""GenerateCaptions: hypotheses of the images of a split."""
+
+import luigi
+
+from tasks.stage import Stage, Workspace
+from tasks.train_model import ModelVariant, TrainModel
+
+
+class OfSplit(ModelVariant):
+    """A stage that looks at the images of one split."""
+
+    split = luigi.ChoiceParameter(default="test", choices=["train", "val", "test"], description="whose images")
+
+
+class GenerateCaptions(OfSplit):
+    """Beam search, or greedy search, over every image of the split that has features."""
+
+    search = luigi.ChoiceParameter(
+        default="beam", choices=["beam", "greedy"], description="greedy is a beam of width 1"
+    )
+    beam_width = luigi.IntParameter(default=10, description="hypotheses an image (paper, Section 8: 10)")
+    max_length = luigi.IntParameter(default=29, description="words of a hypothesis at most")
+    batch_size = luigi.IntParameter(default=50, significant=False, description="images at a time")
+
+    def requires(self) -> dict[str, Stage]:
+        """The trained model, the features and the list of images."""
+        from tasks.prepare_annotations import PrepareAnnotations
+
+        return {
+            "model": self.upstream(TrainModel),
+            "features": self.features(),
+            "annotations": self.upstream(PrepareAnnotations),
+        }
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `hypotheses.jsonl`."""
+        from model.decoding import BeamSearch, decode_images
+        from model.network import load_network
+        from schemas.annotations import read_annotations
+        from schemas.checkpoint import read_checkpoint
+        from schemas.features import FeatureFile
+        from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
+
+        checkpoint = read_checkpoint(workspace.inputs["model"])
+        width = self.beam_width if self.search == "beam" else 1
+        search = BeamSearch(load_network(checkpoint.network), width, self.max_length)
+        image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"], self.split)]
+        with FeatureFile(workspace.inputs["features"] / "features.h5") as features:
+            with_features = [image_id for image_id in image_ids if image_id in features]
+            rows = features.read(with_features)
+        found = decode_images(
+            search, rows, self.batch_size, lambda done: workspace.progress(done, f"{len(rows)} images, beam {width}")
+        )
+        decode = checkpoint.vocabulary.decode
+        images = (
+            ImageHypotheses(
+                image_id, tuple(Hypothesis(tuple(decode(each.tokens)), each.log_prob) for each in hypotheses)
+            )
+            for image_id, hypotheses in zip(with_features, found, strict=True)
+        )
+        captioned = write_hypotheses(workspace.directory, images)
+        workspace.counts.update(images=len(image_ids), captioned=captioned, rejected=len(image_ids) - captioned)

@@ -1,0 +1,43 @@
+"""The graph of stages below a task, and of artifacts on disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from schemas.provenance import FILE_NAME, Provenance, read_provenance
+from tasks.stage import Stage
+
+
+def walk(task: Stage) -> Iterator[tuple[int, Stage, bool]]:
+    """Yields (depth, stage, whether it is the first time) depth first; what a stage requires comes the first time."""
+    seen: set[str] = set()
+
+    def visit(stage: Stage, depth: int) -> Iterator[tuple[int, Stage, bool]]:
+        first = stage.task_id not in seen
+        seen.add(stage.task_id)
+        yield depth, stage, first
+        if first:
+            for required in stage.requires().values():
+                yield from visit(required, depth + 1)
+
+    return visit(task, 0)
+
+
+def artifacts(dataset_directory: Path) -> list[tuple[Path, Provenance]]:
+    """All complete artifacts of a corpus, by path."""
+    return [(path.parent, read_provenance(path.parent)) for path in sorted(dataset_directory.glob(f"*/*/{FILE_NAME}"))]
+
+
+def downstream(keys: set[str], dataset_directory: Path) -> list[Path]:
+    """The complete artifacts with these keys and all that were made from them, directly or not."""
+    known = artifacts(dataset_directory)
+    affected = set(keys)
+    grown = True
+    while grown:
+        more = {
+            provenance.key
+            for _, provenance in known
+            if provenance.key not in affected and affected & {each.key for each in provenance.upstream.values()}
+        }
+        affected |= more
+        grown = bool(more)
+    return [directory for directory, provenance in known if provenance.key in affected]

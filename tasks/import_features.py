@@ -1,0 +1,42 @@
+"""ImportFeatures: image features that were computed elsewhere."""
+
+import luigi
+
+from tasks.prepare_annotations import PrepareAnnotations
+from tasks.stage import Stage, Workspace
+
+
+class ImportFeatures(Stage):
+    """Reads a feature file in another project's format, checks that it covers the corpus, and stores it as ours."""
+
+    path = luigi.Parameter(description="file or folder of features, see schemas/interop.py")
+    kind = luigi.Parameter(default="imported", description="what to call the features")
+    dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")
+    strip_suffix = luigi.Parameter(default="", description="ending of the file's ids that image ids lack, such as .jpg")
+    allow_missing = luigi.BoolParameter(default=False, description="images without features become rejects")
+
+    def requires(self) -> dict[str, Stage]:
+        """The images that features are wanted of."""
+        return {"annotations": self.upstream(PrepareAnnotations)}
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `features.h5` and `rejects.jsonl`."""
+        from pathlib import Path
+
+        from pipelines.import_features import import_features
+        from schemas.annotations import read_annotations
+        from schemas.features import write_rejects
+
+        image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"])]
+        rejects = import_features(
+            Path(self.path),
+            image_ids,
+            workspace.directory / "features.h5",
+            kind=self.kind,
+            dtype=self.dtype,
+            dataset=self.dataset,
+            strip_suffix=self.strip_suffix,
+            allow_missing=self.allow_missing,
+        )
+        write_rejects(workspace.directory, rejects)
+        workspace.counts.update(images=len(image_ids), rejected=len(rejects))

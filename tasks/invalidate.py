@@ -1,0 +1,40 @@
+"""Invalidate: deletes a stage's artifact and all that was made from it."""
+
+from pathlib import Path
+
+import luigi
+
+from schemas.errors import ConfigurationError
+from tasks.command import Command
+from tasks.full_pipeline import FullPipeline
+from tasks.graph import downstream, walk
+from tasks.stage import remove_artifact
+
+
+class Invalidate(Command):
+    """Prints and deletes the stage's artifacts under the current configuration, and all that was made from them."""
+
+    stage = luigi.Parameter(description="name of a stage, such as TrainModel")
+    dry_run = luigi.BoolParameter(description="print only")
+
+    def act(self) -> None:
+        """Prints and deletes.
+
+        Raises:
+            ConfigurationError: the pipeline has no such stage.
+        """
+        pipeline = FullPipeline()
+        below = [task for depth, task, first in walk(pipeline) if first and depth > 0]
+        chosen = [task for task in below if task.stage == self.stage]
+        if not chosen:
+            names = sorted({task.stage for task in below})
+            raise ConfigurationError(f"The pipeline has no stage {self.stage!r}; its stages are {', '.join(names)}.")
+        dataset_directory = Path(pipeline.data_dir) / pipeline.dataset
+        directories = downstream({task.key for task in chosen}, dataset_directory)
+        directories += [task.directory for task in chosen if task.directory.exists() and not task.complete()]
+        for directory in directories:
+            print(f"{'would delete' if self.dry_run else 'deleting'} {directory}")
+            if not self.dry_run:
+                remove_artifact(directory)
+        if not directories:
+            print(f"{self.stage} has no artifact.")

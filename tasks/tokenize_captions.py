@@ -1,0 +1,25 @@
+"""TokenizeCaptions: vocabulary and captions as word ids."""
+
+import luigi
+
+from tasks.prepare_annotations import PrepareAnnotations
+from tasks.stage import Stage, Workspace
+
+
+class TokenizeCaptions(Stage):
+    """Splits captions into words and numbers them."""
+
+    tokeniser = luigi.Parameter(default="tf-mrnn", description="`tf-mrnn` (its rule) or `treebank` (nltk)")
+    min_count = luigi.IntParameter(default=5, description="a word must occur so often in training captions to be known")
+
+    def requires(self) -> dict[str, Stage]:
+        """The raw captions."""
+        return {"annotations": self.upstream(PrepareAnnotations)}
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `vocabulary.txt`, `captions.h5` and `tokens.jsonl`."""
+        from pipelines.tokenise import tokenise
+        from schemas.annotations import read_annotations
+
+        images = list(read_annotations(workspace.inputs["annotations"]))
+        workspace.counts.update(tokenise(images, self.tokeniser, self.min_count, workspace.directory))

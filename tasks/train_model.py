@@ -1,0 +1,94 @@
+"""TrainModel: the m-RNN, trained on the corpus's captions and image features."""
+
+import luigi
+
+from tasks.feature_source import UsesFeatures
+from tasks.stage import Stage, Workspace
+from tasks.tokenize_captions import TokenizeCaptions
+
+
+class ModelVariant(UsesFeatures):
+    """A stage that depends on a trained model; which one is passed on to all it requires."""
+
+    image_input = luigi.ChoiceParameter(
+        default="own",
+        choices=["own", "shuffled"],
+        description="`own`, or `shuffled`: each image gets another's features while training (image-blind control)",
+    )
+
+
+class TrainModel(ModelVariant):
+    """Trains until the CIDEr of generated validation captions no longer rises; keeps the best epoch."""
+
+    content = ("model.keras", "config.json", "vocabulary.txt")
+
+    embedding_size = luigi.IntParameter(default=128, description="embedding layer I (paper: 128)")
+    recurrent_size = luigi.IntParameter(default=256, description="embedding layer II and recurrent layer (paper: 256)")
+    multimodal_size = luigi.IntParameter(default=512, description="multimodal layer (paper: 512)")
+    dropout = luigi.FloatParameter(default=0.0, description="rate, on words, recurrent and multimodal layer")
+    image_dropout = luigi.FloatParameter(default=0.0, description="rate, on the scaled image features")
+    epochs = luigi.IntParameter(default=20, description="at most")
+    batch_size = luigi.IntParameter(default=64, description="captions a batch")
+    learning_rate = luigi.FloatParameter(default=1e-3, description="Adam's, at the start")
+    weight_decay = luigi.FloatParameter(default=0.0, description="lambda of the paper's cost")
+    clip_norm = luigi.FloatParameter(default=5.0, description="largest global norm of the gradient; 0: none")
+    patience = luigi.IntParameter(default=4, description="epochs without a better validation CIDEr before the end")
+    max_length = luigi.IntParameter(default=29, description="longer captions are cut to so many words")
+    validation_beam_width = luigi.IntParameter(default=3, description="of the search for validation captions")
+    seed = luigi.IntParameter(default=0, description="of weights, order of captions and dropout")
+
+    def requires(self) -> dict[str, Stage]:
+        """Captions and features."""
+        return {"captions": self.upstream(TokenizeCaptions), "features": self.features()}
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `model.keras`, `config.json`, `vocabulary.txt` and `training/` (state to resume from, curve)."""
+        from dataclasses import asdict
+
+        from model.network import MRNN
+        from model.training import Trainer, TrainingOptions, make_deterministic
+        from pipelines.training_data import read_training_data
+        from schemas.checkpoint import write_checkpoint
+        from schemas.vocabulary import Vocabulary
+
+        make_deterministic()
+        vocabulary = Vocabulary.read(workspace.inputs["captions"] / "vocabulary.txt")
+        shuffle_seed = self.seed if self.image_input == "shuffled" else None
+        train, val = (
+            read_training_data(workspace.inputs["captions"], workspace.inputs["features"], split, shuffle_seed)
+            for split in ("train", "val")
+        )
+        network = MRNN(
+            len(vocabulary),
+            train.features.shape[1],
+            self.embedding_size,
+            self.recurrent_size,
+            self.multimodal_size,
+            self.dropout,
+            self.image_dropout,
+            self.seed,
+        )
+        options = TrainingOptions(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+            patience=self.patience,
+            max_length=self.max_length,
+            beam_width=self.validation_beam_width,
+            seed=self.seed,
+        )
+        trainer = Trainer(network, vocabulary, train, val, options)
+        curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
+        records = [asdict(epoch) for epoch in curve]
+        write_checkpoint(workspace.directory, network.save, network.get_config(), vocabulary, records)
+        best = max(curve, key=lambda epoch: epoch.val_cider)
+        workspace.counts.update(
+            parameters=network.count_params(),
+            captions=len(train.captions),
+            epochs=len(curve),
+            best_epoch=best.epoch,
+            val_perplexity=round(best.val_perplexity, 4),
+            val_cider=round(best.val_cider, 4),
+        )

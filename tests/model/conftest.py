@@ -1,0 +1,38 @@
+"""Tiny networks and captions."""
+
+import numpy as np
+import pytest
+
+from model.network import MRNN
+from schemas.captions import Captions
+
+
+@pytest.fixture(scope="session")
+def make_network():
+    """Makes an m-RNN so small that it can be checked by hand, with weights that make its choices plain."""
+
+    def make(seed=0, vocabulary_size=7, feature_size=4, **options):
+        sizes = {"embedding_size": 3, "recurrent_size": 5, "multimodal_size": 6}
+        network = MRNN(vocabulary_size, feature_size, seed=seed, **sizes, **options)
+        random = np.random.default_rng(seed)
+        for variable in network.trainable_variables:
+            variable.assign(random.standard_normal(variable.shape))
+        network.scaling.adapt(random.standard_normal(feature_size), random.uniform(0.5, 2.0, feature_size))
+        return network
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_captions():
+    """Makes the captions of a split from lists of word ids and the number of the image of each."""
+
+    def make(captions, image_index):
+        return Captions(
+            image_ids=[f"image{number}" for number in range(max(image_index) + 1)],
+            tokens=np.array([word for caption in captions for word in caption], np.int32),
+            offsets=np.cumsum([0, *map(len, captions)]),
+            image_index=np.array(image_index, np.int32),
+        )
+
+    return make
