@@ -62,8 +62,8 @@ class CiderSimilarity:
             of_references = [self._vector(words)[order] for words in references]
             # Only n-grams of a hypothesis can add to the clipped dot product.
             grams = list(dict.fromkeys(gram for vector, _ in of_hypotheses for gram in vector))
-            h = np.array([[vector.get(gram, 0.0) for gram in grams] for vector, _ in of_hypotheses])
-            r = np.array([[vector.get(gram, 0.0) for gram in grams] for vector, _ in of_references])
+            h = _matrix([vector for vector, _ in of_hypotheses], grams)
+            r = _matrix([vector for vector, _ in of_references], grams)
             dots = np.einsum("hrg,rg->hr", np.minimum(h[:, None, :], r[None, :, :]), r)
             norms = np.outer([norm for _, norm in of_hypotheses], [norm for _, norm in of_references])
             total += np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
@@ -94,13 +94,18 @@ def bleu_similarity(hypotheses: Sequence[Words], references: Sequence[Words]) ->
         of_hypotheses = [ngrams(words, order) for words in hypotheses]
         of_references = [ngrams(words, order) for words in references]
         grams = list(dict.fromkeys(gram for counts in of_hypotheses for gram in counts))
-        h = np.array([[counts[gram] for gram in grams] for counts in of_hypotheses])
-        r = np.array([[counts[gram] for gram in grams] for counts in of_references])
+        h, r = _matrix(of_hypotheses, grams), _matrix(of_references, grams)
         matches = np.minimum(h[:, None, :], r[None, :, :]).sum(axis=2)
         # F1 = 2PR / (P + R) with P = matches / |h| and R = matches / |r|
         sizes = np.add.outer([counts.total() for counts in of_hypotheses], [counts.total() for counts in of_references])
         total += np.divide(2.0 * matches, sizes, out=np.zeros(sizes.shape), where=sizes > 0)
     return total / ORDERS
+
+
+def _matrix(vectors: Sequence[Mapping[Ngram, float]], grams: Sequence[Ngram]) -> np.ndarray:
+    """The values of the n-grams in each vector: (vectors, grams), also where either is empty."""
+    rows = [[vector.get(gram, 0) for gram in grams] for vector in vectors]
+    return np.array(rows).reshape(len(vectors), len(grams))
 
 
 def consensus_scores(similarity: np.ndarray, m: int) -> np.ndarray:

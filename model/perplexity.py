@@ -36,15 +36,10 @@ def perplexity(
 
     features: (images, D), in the order of `captions.image_ids`.
     """
-
-    @tf.function(reduce_retracing=True)
-    def total(inputs: tf.Tensor, targets: tf.Tensor, of_images: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(word_losses(network, inputs, targets, of_images, training=False))
-
     nats = words = 0.0
     for batch in evaluation_batches(captions, batch_size, max_length):
         of_images = features[batch.image_index].astype(np.float32)
-        nats += float(total(tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(of_images)))
+        nats += float(_total(network, tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(of_images)))
         words += batch.words
     return of_nats(nats / words)
 
@@ -52,3 +47,9 @@ def perplexity(
 def of_nats(nats: float) -> float:
     """e ** nats, the perplexity at so many nats a word; infinite where it is beyond all numbers."""
     return math.inf if nats > MAX_NATS else math.exp(nats)
+
+
+@tf.function(reduce_retracing=True)
+def _total(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Sum of the word losses; of the module, so that it is traced once a network and not in every epoch."""
+    return tf.reduce_sum(word_losses(network, inputs, targets, features, training=False))

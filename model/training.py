@@ -138,9 +138,7 @@ class Trainer:
                 progress(done, f"epoch {epoch + 1}: perplexity {of_nats(nats / words):.2f}, {rate:.0f} words/s")
         trained = time.monotonic()
         train_perplexity = of_nats(nats / words)
-        val_perplexity = perplexity(
-            self.network, self.val_data.captions, self.val_data.features, options.max_length
-        )
+        val_perplexity = perplexity(self.network, self.val_data.captions, self.val_data.features, options.max_length)
         if not math.isfinite(train_perplexity + val_perplexity):
             raise TrainingError(
                 f"After epoch {epoch + 1} the perplexity is {train_perplexity} in training and {val_perplexity} in "

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from schemas.provenance import (
     read_provenance,
     write_provenance,
 )
-from tasks.stage import Stage
+from tasks.stage import SCRATCH, Stage
 
 log = logging.getLogger("tasks")
 SECONDS_BETWEEN_STATUS = 1.0  # messages to Luigi's scheduler
@@ -96,6 +97,7 @@ def _make(task: Stage) -> None:
             operational=task.parameters(significant=False),
         ),
     )
+    shutil.rmtree(task.directory / SCRATCH, ignore_errors=True)
     log.info("%s: done in %.1f s", task, seconds)
 
 
@@ -108,6 +110,7 @@ def _run_process(task: Stage) -> dict[str, Any]:
     log_path = task.directory.parent / f"{task.key}.log"
     read_end, write_end = os.pipe()
     job = {
+        "module": task.task_module,
         "family": task.task_family,
         "parameters": task.to_str_params(),
         "directory": str(task.directory),
@@ -159,7 +162,7 @@ def _follow(task: Stage, reports: IO[str]) -> dict[str, Any]:
             bar.n = fraction
             bar.set_postfix_str(message)
             now = time.monotonic()
-            if now - told >= SECONDS_BETWEEN_STATUS and hasattr(task, "set_status_message"):
+            if now - told >= SECONDS_BETWEEN_STATUS and task.set_status_message:
                 task.set_progress_percentage(round(100 * fraction))
                 task.set_status_message(message)
                 told = now

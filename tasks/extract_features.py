@@ -43,8 +43,7 @@ class ExtractFeatures(Stage):
         return {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `features.h5` and `rejects.jsonl`; the shards go when both are there."""
-        import shutil
+        """Writes `features.h5` and `rejects.jsonl`."""
         from dataclasses import asdict
 
         from model.backbones import BackboneSpec
@@ -65,11 +64,10 @@ class ExtractFeatures(Stage):
             self.batch_size,
             self.decode_threads,
         )
-        shards = (workspace.directory / "shards").resolve()
         rejects, counts = extract_features(
             images,
             workspace.directory,
-            str(shards),
+            str(workspace.scratch.resolve()),
             self.shards,
             options,
             Engine(self.runner, tuple(self.runner_options), tuple(self.resource_hints.items())),
@@ -84,4 +82,3 @@ class ExtractFeatures(Stage):
                 f"{len(rejects)} of {len(images)} images could not be read (image {first.image_id}: {first.error}), "
                 f"more than max_reject_fraction allows; all are listed in {workspace.directory / 'rejects.jsonl'}."
             )
-        shutil.rmtree(shards)

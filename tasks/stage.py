@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,21 +13,28 @@ import luigi
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
 
 log = logging.getLogger("tasks")
+SCRATCH = "scratch"
 
 
 @dataclass
 class Workspace:
     """What a stage has at hand while it works, in a process of its own.
 
-    directory: where the artifact's files go (what an interrupted run left is still there); inputs: the artifacts it
-    requires, by the names of `requires`; progress: call it with (fraction done, message); counts: fill it with numbers
-    for the provenance.
+    directory: where the artifact's files go (what an interrupted run left is still there); `scratch` in it is for what
+    only a resumed run needs, and is removed when the artifact is complete; inputs: the artifacts it requires, by the
+    names of `requires`; progress: call it with (fraction done, message); counts: fill it with numbers for the
+    provenance.
     """
 
     directory: Path
     inputs: dict[str, Path]
     progress: Callable[[float, str], None]
     counts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scratch(self) -> Path:
+        """See above."""
+        return self.directory / SCRATCH
 
 
 class Stage(luigi.Task):
@@ -85,7 +92,7 @@ class Stage(luigi.Task):
     def parameters(self, significant: bool) -> dict[str, Any]:
         """The significant, or the other, parameters and their values."""
         return {
-            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
+            name: _plain(getattr(self, name))
             for name, parameter in self.get_params()
             if parameter.significant == significant
         }
@@ -106,6 +113,13 @@ class Stage(luigi.Task):
 
     def __str__(self) -> str:
         return f"{self.stage} {self.key}"
+
+
+def _plain(value: Any) -> Any:
+    """Luigi's frozen lists and dictionaries as JSON's."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 def remove_artifact(directory: Path) -> None:

@@ -4,6 +4,7 @@ It reads its job as one JSON line from standard input, writes reports as JSON li
 names, and dies when standard input ends, for then the process that started it is gone.
 """
 
+import importlib
 import json
 import logging
 import os
@@ -18,7 +19,6 @@ from typing import Any
 
 import luigi.task_register
 
-import tasks  # noqa: F401  (registers the stages)
 from schemas.errors import MRNNError
 from tasks.stage import Stage, Workspace
 
@@ -31,6 +31,7 @@ def main() -> int:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with open(job["reports"], "w", encoding="utf-8", buffering=1) as reports:
+        importlib.import_module(job["module"])  # registers the stage
         stage: Stage = luigi.task_register.Register.get_task_cls(job["family"]).from_str_params(job["parameters"])
         inputs = {name: Path(directory) for name, directory in job["inputs"].items()}
         workspace = Workspace(Path(job["directory"]), inputs, _reporter(reports))
@@ -64,7 +65,9 @@ def _report(reports: Any, value: dict[str, Any]) -> None:
 
 
 def _die_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin, whose lock, held in a daemon thread, would break the interpreter's end.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

@@ -28,14 +28,15 @@ class Thumbnails:
     def _make(self, image_id: str, side: int) -> Picture:
         """The image, at most `side` pixels wide and high; one that cannot be read becomes a picture with a problem."""
         image = self._images[image_id]
+        caption = next(iter(image.captions), "")
         try:
             small = decode_image((self._root / image.file).read_bytes())
         except OSError as error:
-            return Picture(image_id, image.captions[0], None, side, side, f"cannot be opened ({error.strerror})")
+            return Picture(image_id, caption, None, side, side, f"cannot be opened ({error.strerror})")
         except InputError as error:
-            return Picture(image_id, image.captions[0], None, side, side, str(error))
+            return Picture(image_id, caption, None, side, side, str(error))
         small.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return Picture(image_id, image.captions[0], _data_uri(small), small.width, small.height, "")
+        return Picture(image_id, caption, _data_uri(small), small.width, small.height, "")
 
 
 def _data_uri(image: Image.Image) -> str:

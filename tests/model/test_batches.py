@@ -70,7 +70,9 @@ def test_batches_do_not_come_sorted_by_length(make_captions):
     assert widths != sorted(widths) and widths != sorted(widths, reverse=True)
 
 
-@pytest.mark.parametrize("batches", [lambda c: training_batches(c, 16, 30, 1, 0), lambda c: evaluation_batches(c, 16, 30)])
+@pytest.mark.parametrize(
+    "batches", [lambda c: training_batches(c, 16, 30, 1, 0), lambda c: evaluation_batches(c, 16, 30)]
+)
 def test_there_is_hardly_any_padding(make_captions, batches):
     lengths = np.random.default_rng(0).integers(3, 20, 2000)
     made = list(batches(captions_of(make_captions, lengths)))

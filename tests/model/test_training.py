@@ -55,11 +55,11 @@ def make_trainer(make_network, make_captions):
 
 
 def test_the_network_learns_to_say_what_the_features_show(make_trainer, tmp_path):
-    trainer = make_trainer(epochs=12, batch_size=1, learning_rate=0.05)
+    trainer = make_trainer(epochs=8, batch_size=1, learning_rate=0.05)
     curve = trainer.train(tmp_path / "state.h5", silent)
     assert curve[-1].cost < 0.5 * curve[0].cost
     assert curve[-1].val_perplexity < curve[0].val_perplexity
-    assert [report.epoch for report in curve] == list(range(1, 13))
+    assert [report.epoch for report in curve] == list(range(1, 9))
 
     texts = {str(index): " ".join(VOCABULARY.decode(caption)) for index, caption in enumerate(CAPTIONS)}
     perfect = cider(texts, {image: [text] for image, text in texts.items()})
@@ -151,7 +151,11 @@ def test_the_state_of_another_network_is_refused(make_trainer, make_network, tmp
     make_trainer(epochs=1).train(tmp_path / "state.h5", silent)
     trainer = make_trainer()
     other = Trainer(
-        make_network(vocabulary_size=9, feature_size=5), VOCABULARY, trainer.train_data, trainer.val_data, trainer.options
+        make_network(vocabulary_size=9, feature_size=5),
+        VOCABULARY,
+        trainer.train_data,
+        trainer.val_data,
+        trainer.options,
     )
     with pytest.raises(ArtifactError, match="another network"):
         other.train(tmp_path / "state.h5", silent)

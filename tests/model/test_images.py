@@ -1,0 +1,202 @@
+"""Images as found in the wild: decoded, made upright and cut, or refused in one line."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from model import images
+from model.images import crop_image, decode_image
+from schemas.errors import InputError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+RGB = Image.fromarray(PIXELS)
+
+
+def encode(image, form="PNG", **options):
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def rotated(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def decoded(data):
+    image = decode_image(data)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "GIF"])
+def test_lossless_formats_give_the_pixels(form):
+    few_colours = RGB.quantize(16).convert("RGB")
+    np.testing.assert_array_equal(decoded(encode(few_colours, form)), np.asarray(few_colours))
+
+
+@pytest.mark.parametrize(("form", "options"), [("JPEG", {"quality": 95, "subsampling": 0}), ("WEBP", {"quality": 95})])
+def test_lossy_formats_give_nearly_the_pixels(form, options):
+    smooth = Image.linear_gradient("L").resize((16, 16)).convert("RGB")
+    np.testing.assert_allclose(decoded(encode(smooth, form, **options)), np.asarray(smooth), atol=6)
+
+
+def test_a_progressive_jpeg_is_the_same_picture():
+    np.testing.assert_array_equal(
+        decoded(encode(RGB, "JPEG", progressive=True)), decoded(encode(RGB, "JPEG", progressive=False))
+    )
+
+
+def test_grey_has_three_equal_channels():
+    grey = PIXELS[:, :, 0]
+    np.testing.assert_array_equal(decoded(encode(Image.fromarray(grey))), np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def test_black_and_white():
+    bits = Image.fromarray(np.array([[0, 255]], np.uint8)).convert("1")
+    assert decoded(encode(bits)).tolist() == [[[0, 0, 0], [255, 255, 255]]]
+
+
+def test_sixteen_bits_of_grey_become_eight_also_in_dark_pictures():
+    levels = np.array([[0, 128, 257, 32896, 65535]], np.uint16)
+    assert decoded(encode(Image.fromarray(levels)))[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+    assert decoded(encode(Image.fromarray(levels[:, :2])))[0, :, 0].tolist() == [0, 0]
+
+
+def test_transparent_pixels_lie_on_white():
+    rgba = Image.new("RGBA", (3, 1))
+    rgba.putdata([(255, 0, 0, 255), (255, 0, 0, 0), (0, 0, 0, 51)])
+    assert decoded(encode(rgba)).tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 204]]]
+
+
+def test_transparent_grey_lies_on_white():
+    assert decoded(encode(Image.new("LA", (1, 1), (10, 0)))).tolist() == [[[255, 255, 255]]]
+
+
+def test_the_transparent_colour_of_a_palette_lies_on_white():
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8), "L").convert("P")
+    palette.putpalette([200, 0, 0, 0, 0, 200])
+    assert decoded(encode(palette, transparency=0)).tolist() == [[[255, 255, 255], [0, 0, 200]]]
+
+
+def test_the_transparent_colour_of_a_picture_without_palette_lies_on_white():
+    two = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
+    assert decoded(encode(two, transparency=(1, 2, 3))).tolist() == [[[255, 255, 255], [4, 5, 6]]]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_printers_colours_become_rgb(form):
+    red = decoded(encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), form))
+    assert red[4, 4, 0] > 200 and red[4, 4, 1:].max() < 60
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [(1, lambda a: a), (2, np.fliplr), (3, lambda a: np.rot90(a, 2)), (6, lambda a: np.rot90(a, -1)), (8, np.rot90)],
+)
+def test_pictures_are_turned_upright_by_their_exif_orientation(orientation, upright):
+    np.testing.assert_array_equal(decoded(encode(RGB, exif=rotated(orientation))), upright(PIXELS))
+
+
+def test_a_jpeg_of_a_turned_camera_is_turned():
+    assert decoded(encode(RGB, "JPEG", exif=rotated(6))).shape == (9, 6, 3)
+
+
+def test_the_first_frame_of_an_animation_counts():
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decoded(data)[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty"),
+        (b"<html>not found</html>", "not an image"),
+        (encode(RGB, "JPEG")[:-200], "damaged"),
+        (encode(RGB)[:-60], "damaged"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_in_one_line(data, message):
+    with pytest.raises(InputError, match=message) as caught:
+        decode_image(data)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_over_the_limit_are_refused_before_they_are_decoded(monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 6 * 9 - 1)
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(InputError, match="9x6 pixels are over the limit of 53"):
+        decode_image(encode(RGB))
+
+
+ENCODED = [
+    encode(RGB, "JPEG", exif=rotated(6)),
+    encode(RGB, exif=rotated(6)),
+    encode(RGB.quantize(4), transparency=0),
+    encode(RGB, "WEBP", exif=rotated(3)),
+    encode(RGB, "GIF"),
+    encode(RGB, "DDS"),
+]
+
+
+@given(st.data())
+def test_spoilt_bytes_give_an_image_or_an_input_error(data):
+    spoilt = bytearray(data.draw(st.sampled_from(ENCODED)))
+    for _ in range(data.draw(st.integers(1, 8))):
+        spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
+    del spoilt[data.draw(st.integers(len(spoilt) // 2, 2 * len(spoilt))) :]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "MAX_PIXELS", 10_000)
+        try:
+            image = decode_image(bytes(spoilt))
+        except InputError as error:
+            assert "\n" not in str(error)
+        else:
+            assert image.mode == "RGB"
+
+
+def test_exif_data_that_cannot_be_rewritten_are_an_input_error():
+    exif = rotated(6)
+    exif[0x010E] = "text"
+    data = encode(RGB, "JPEG", exif=exif)
+    ascii_entry, rational_entry = bytes.fromhex("010e0002"), bytes.fromhex("010e0005")
+    assert (ascii_entry in data) != (ascii_entry[::-1] in data)
+    spoilt = data.replace(ascii_entry, rational_entry)
+    try:
+        assert decode_image(spoilt).mode == "RGB"
+    except InputError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (10, 500), (1, 1)])
+@pytest.mark.parametrize("crop", images.CROPS)
+def test_crops_are_squares_of_the_asked_size(size, crop):
+    cut = crop_image(Image.new("RGB", size, (10, 20, 30)), 224, crop)
+    assert cut.shape == (224, 224, 3) and cut.dtype == np.uint8
+    assert (cut == [10, 20, 30]).all()
+
+
+def test_the_centre_crop_takes_the_middle_of_the_short_side_at_256():
+    # Already 256 high: nothing is resized, and the crop begins at ((512 - 224) / 2, (256 - 224) / 2).
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 512, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(crop_image(Image.fromarray(pixels), 224, "center"), pixels[16:240, 144:368])
+
+
+def test_the_centre_crop_leaves_the_sides_out():
+    wide = Image.new("RGB", (900, 300), "white")
+    wide.paste("black", (0, 0, 300, 300))
+    wide.paste("black", (600, 0, 900, 300))
+    assert crop_image(wide, 64, "center").min() == 255
+
+
+def test_squashing_keeps_the_sides():
+    halves = Image.new("RGB", (400, 100), "white")
+    halves.paste("black", (0, 0, 200, 100))
+    cut = crop_image(halves, 20, "squash")
+    assert (cut[:, :8] == 0).all() and (cut[:, 12:] == 255).all()

@@ -1,0 +1,122 @@
+"""Scores by hand and against an independent CIDEr-D; what cannot be scored is said."""
+
+import math
+
+import numpy as np
+import pytest
+
+from model import metrics
+from model.consensus import CiderSimilarity, DocumentFrequencies
+from model.metrics import cider, score_captions
+from model.tokenisation import scoring_words
+from schemas.errors import InputError
+
+CAT = "the cat sat on mat"
+REFERENCES = {
+    "1": ["the cat sat on the mat", "a cat on a mat"],
+    "2": ["a dog runs in the park", "the dog runs", "a brown dog runs on grass"],
+    "3": ["two birds", "two birds on a wire in the sky"],
+}
+HYPOTHESES = {"2": "a dog runs on the grass", "1": "a cat sat on a mat", "3": "birds on a wire"}
+
+
+@pytest.fixture(autouse=True)
+def without_java(monkeypatch):
+    """METEOR's process takes seconds to start."""
+    monkeypatch.setattr(metrics.shutil, "which", lambda program: None)
+
+
+def test_bleu_is_the_mean_of_precisions_with_a_brevity_penalty():
+    scores = score_captions({"1": CAT}, {"1": ["the cat sat on the mat"]})
+    # Of 5, 4, 3 and 2 n-grams 5, 3, 2 and 1 are in the reference, which is six words long.
+    precisions = [1.0, 3 / 4, 2 / 3, 1 / 2]
+    for order in range(1, 5):
+        expected = math.exp(1 - 6 / 5) * math.prod(precisions[:order]) ** (1 / order)
+        assert scores.corpus[f"BLEU-{order}"] == pytest.approx(expected, rel=1e-6)
+        assert scores.per_image[f"BLEU-{order}"] == pytest.approx([expected], rel=1e-6)
+
+
+def test_bleu_clips_repeated_words_at_the_references():
+    scores = score_captions({"1": "the the the the"}, {"1": ["the cat sat there", "the dog and the bird"]})
+    assert scores.corpus["BLEU-1"] == pytest.approx(2 / 4, rel=1e-6)
+
+
+def test_bleu_of_the_corpus_pools_counts_over_images():
+    scores = score_captions({"1": "a b c d", "2": "x y"}, {"1": ["a b c d"], "2": ["x q"]})
+    assert scores.corpus["BLEU-1"] == pytest.approx(5 / 6, rel=1e-6)
+    assert scores.per_image["BLEU-1"] == pytest.approx([1.0, 0.5], rel=1e-6)
+
+
+def test_rouge_is_the_f_measure_of_the_longest_common_subsequence():
+    scores = score_captions({"1": CAT}, {"1": ["the cat sat on the mat"]})
+    precision, recall = 5 / 5, 5 / 6
+    expected = (1 + 1.2**2) * precision * recall / (recall + 1.2**2 * precision)
+    assert scores.corpus["ROUGE-L"] == pytest.approx(expected)
+
+
+def test_cider_is_the_mean_similarity_to_the_references_weighed_by_their_frequencies():
+    scores = score_captions(HYPOTHESES, REFERENCES)
+    words = {image: [text.split() for text in texts] for image, texts in REFERENCES.items()}
+    similarity = CiderSimilarity(DocumentFrequencies.of(words.values()))
+    expected = [similarity([HYPOTHESES[image].split()], words[image]).mean() for image in HYPOTHESES]
+    assert scores.per_image["CIDEr-D"] == pytest.approx(expected)
+    assert scores.corpus["CIDEr-D"] == pytest.approx(np.mean(expected))
+    assert cider(HYPOTHESES, REFERENCES) == pytest.approx(np.mean(expected))
+
+
+def test_scores_of_images_are_in_the_order_of_the_hypotheses():
+    forwards = score_captions(HYPOTHESES, REFERENCES)
+    backwards = score_captions(dict(reversed(HYPOTHESES.items())), REFERENCES)
+    assert forwards.corpus == pytest.approx(backwards.corpus)
+    for metric, values in forwards.per_image.items():
+        assert values == pytest.approx(backwards.per_image[metric][::-1])
+        assert len(values) == len(HYPOTHESES)
+
+
+def test_case_and_punctuation_do_not_count():
+    plain = score_captions({"1": "a dog runs", "2": "two cats"}, {"1": ["a dog runs fast"], "2": ["two cats"]})
+    noisy = score_captions({"1": "A dog, runs.", "2": 'Two "cats"!'}, {"1": ["a Dog runs fast ."], "2": ["two cats"]})
+    assert plain == noisy
+    assert scoring_words("A dog, runs.") == ["a", "dog", "runs"]
+
+
+def test_an_empty_caption_scores_nothing():
+    scores = score_captions({"1": "", "2": "two cats sleep here"}, {"1": ["a dog"], "2": ["two cats sleep here"]})
+    assert [scores.per_image[metric][0] for metric in ("BLEU-1", "ROUGE-L", "CIDEr-D")] == pytest.approx([0, 0, 0])
+
+
+def test_scorers_print_nothing(capsys):
+    score_captions(HYPOTHESES, REFERENCES)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references"),
+    [({"1": "a"}, {"1": ["a"], "2": ["b"]}), ({"1": "a", "2": "b"}, {"1": ["a"]})],
+)
+def test_both_sides_must_be_about_the_same_images(hypotheses, references):
+    with pytest.raises(InputError, match="Image 2"):
+        score_captions(hypotheses, references)
+
+
+@pytest.mark.parametrize("texts", [[], ["."], [""]])
+def test_an_image_without_a_word_in_its_references_is_named(texts):
+    with pytest.raises(InputError, match="Image 2 has no reference"):
+        score_captions({"1": "a", "2": "b"}, {"1": ["a"], "2": texts})
+
+
+def test_without_java_meteor_is_left_out_and_the_reason_given():
+    scores = score_captions(HYPOTHESES, REFERENCES)
+    assert "METEOR" not in scores.corpus and "METEOR" not in scores.per_image
+    assert "Java" in scores.left_out["METEOR"]
+
+
+def test_a_meteor_process_that_dies_is_not_fatal(monkeypatch):
+    def die():
+        raise BrokenPipeError("broken pipe")
+
+    monkeypatch.setattr(metrics.shutil, "which", lambda program: "/usr/bin/java")
+    monkeypatch.setattr(metrics, "Meteor", die)
+    scores = score_captions(HYPOTHESES, REFERENCES)
+    assert "broken pipe" in scores.left_out["METEOR"]
+    assert "CIDEr-D" in scores.corpus

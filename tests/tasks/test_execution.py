@@ -1,0 +1,139 @@
+"""Stages run in processes of their own, under a lock, and are complete or not there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from schemas.provenance import read_provenance
+from tasks.execution import StageFailed, execute
+from tests.tasks.toys import Double, Faulty, Source
+
+
+@pytest.fixture(autouse=True)
+def toys_are_found(monkeypatch):
+    """The stage's process imports the toys, too."""
+    monkeypatch.setenv("MRNN_STAGE_MODULES", "tests.tasks.toys")
+
+
+def toy(stage, data_dir, **parameters):
+    return stage(dataset="toys", data_dir=str(data_dir), **parameters)
+
+
+def runs(data_dir):
+    return (data_dir / "toys" / "Source" / "runs.txt").read_text().split()
+
+
+def test_a_worker_makes_what_is_missing_and_nothing_twice(data_dir, run):
+    double = toy(Double, data_dir)
+    assert run(double)
+    assert (double.directory / "text.txt").read_text() == "aa"
+    assert run(toy(Double, data_dir))
+    assert runs(data_dir) == ["a"]
+
+
+def test_two_worker_processes_do_not_hang(data_dir, run):
+    assert run(toy(Double, data_dir), workers=2)
+
+
+def test_provenance_says_what_made_the_artifact(data_dir, run):
+    double = toy(Double, data_dir)
+    run(double)
+    source = double.requires()["source"]
+    of_double, of_source = read_provenance(double.directory), read_provenance(source.directory)
+    assert of_double.key == double.key
+    assert of_double.parameters == {"dataset": "toys", "batch_size": 7}
+    assert of_double.upstream["source"].digest == of_source.digest
+    assert of_source.counts == {"letters": 1}
+    assert of_source.operational["pace"] == 0.0
+    assert list(of_source.files) == ["text.txt"]
+    assert of_source.seconds > 0
+    assert of_source.peak_memory_bytes > 1_000_000
+    assert "luigi" in of_source.software
+
+
+def test_scratch_is_gone_when_the_artifact_is_complete(data_dir):
+    source = toy(Source, data_dir)
+    execute(source)
+    assert sorted(path.name for path in source.directory.iterdir()) == ["provenance.json", "text.txt"]
+
+
+def test_bad_input_is_one_sentence_and_leaves_no_complete_artifact(data_dir):
+    faulty = toy(Faulty, data_dir, way="input")
+    with pytest.raises(StageFailed, match=r"^Faulty \w{10}: records.txt, line 3: no caption; add one\.$"):
+        execute(faulty)
+    assert not faulty.complete()
+
+
+@pytest.mark.parametrize("way", ["bug", "exit"])
+def test_a_process_that_dies_is_reported_with_its_log(data_dir, way):
+    faulty = toy(Faulty, data_dir, way=way)
+    with pytest.raises(StageFailed, match=r"see .*\.log"):
+        execute(faulty)
+    assert not faulty.complete()
+
+
+def test_a_failure_makes_the_worker_fail(data_dir, run):
+    assert not run(toy(Faulty, data_dir, way="bug"))
+
+
+def test_two_at_once_make_the_artifact_once(data_dir):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: _execute_elsewhere(data_dir), range(2)))
+    assert runs(data_dir) == ["a"]
+    assert toy(Source, data_dir).complete()
+
+
+def test_when_luigi_s_process_is_killed_the_stage_dies_and_the_lock_is_free(data_dir):
+    process = _start_elsewhere(data_dir, pace=60.0)
+    marker = data_dir / "toys" / "Source" / "runs.txt"
+    _wait_until(marker.exists)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _wait_until(lambda: not _stage_processes(data_dir))
+    source = toy(Source, data_dir)
+    assert not source.complete()
+    execute(source)
+    assert source.complete()
+
+
+def _start_elsewhere(data_dir, pace=0.5):
+    script = (
+        "from tests.tasks.toys import Source; from tasks.execution import execute; "
+        f"execute(Source(dataset='toys', data_dir={str(data_dir)!r}, pace={pace}))"
+    )
+    return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+def _execute_elsewhere(data_dir):
+    assert _start_elsewhere(data_dir).wait(timeout=60) == 0
+
+
+def _stage_processes(data_dir):
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listing.splitlines() if "tasks.stage_process" in line and str(data_dir) in line]
+
+
+def _wait_until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_progress_reaches_luigi_s_page(data_dir, monkeypatch):
+    told = []
+    source = toy(Source, data_dir, pace=0.3)
+    monkeypatch.setattr("tasks.execution.SECONDS_BETWEEN_STATUS", 0.0)
+    source.set_progress_percentage, source.set_status_message = told.append, told.append
+    execute(source)
+    assert told == [50, "half way"]
+
+
+def test_the_job_is_passed_as_json(data_dir):
+    assert json.dumps(toy(Source, data_dir).to_str_params())
