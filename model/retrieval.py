@@ -115,7 +115,8 @@ def _prefixes(network: MRNN, sentences: Sequence[np.ndarray]) -> _Prefixes:
         alive = [(index, words) for index, words in alive if length < len(words)]
         length += 1
 
-    words_of, states = [], [network.initial_state(1)]
+    words_of: list[tf.Tensor] = []
+    states = [network.initial_state(1)]
     before = 0  # number of the first state of the level above
     for level in levels:
         parents = tf.constant([parent - before for parent, _ in level])

@@ -47,7 +47,7 @@ def evaluate_captions(
         split=split,
         n=len(results),
         captions=source,
-        beam_width=1 if source == "greedy" else generated_by.parameters["beam_width"],
+        beam_width=generated_by.counts["beam_width"],
         reranking=_reranking(made_by) if source == "reranked" else None,
         image_input=image_input,
         tokeniser=SCORING_TOKENISER,

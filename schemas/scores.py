@@ -14,10 +14,11 @@ METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR
 class CaptionScores:
     """Scores of one caption an image.
 
-    captions: `greedy`, `beam` or `reranked`; reranking: similarity, feature kind, k and m, or None; image_input: `own`,
-    or `shuffled` for the image-blind control; metrics: METRICS -> value; left_out: metric -> why it is missing;
-    perplexity: 2 ** (bits a word) of the split's references under the model, end sign counted; statistics: mean length,
-    distinct captions, words used, share of captions that stand in the training set.
+    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, k and m,
+    or None; image_input: `own`, or `shuffled` for the image-blind control; metrics: METRICS -> value; left_out:
+    metric -> why it is missing; perplexity: 2 ** (bits a word) of the split's references under the model, end sign
+    counted; statistics: mean length, distinct captions, words used, share of captions that stand in the training
+    set.
     """
 
     split: str

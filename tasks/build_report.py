@@ -28,7 +28,7 @@ class BuildReport(Evaluated):
             "captions": self.upstream(TokenizeCaptions),
             "features": self.features(),
             "model": self.upstream(TrainModel),
-            "hypotheses": self.upstream(GenerateCaptions, **test),
+            "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbours refined": self.upstream(FindNeighbours, feature_kind="refined", **test),
             "neighbours original": self.upstream(FindNeighbours, feature_kind="original", **test),
@@ -38,10 +38,9 @@ class BuildReport(Evaluated):
 
     def work(self, workspace: Workspace) -> None:
         """Writes `report.html` and `summary.json`, the main numbers."""
+        from pipelines.datasets import find_corpus
         from pipelines.report.collect import collect_contents
         from pipelines.report.render import render_report
-
-        from pipelines.datasets import find_corpus
         from pipelines.report.summary import summarise
         from schemas.files import write_json, write_text
         from schemas.provenance import read_provenance

@@ -14,7 +14,7 @@ class EvaluateCaptions(Reranking):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
     captions = luigi.ChoiceParameter(
-        default="beam", choices=["greedy", "beam", "reranked"], description="which captions are scored"
+        default="beam", choices=["greedy", "beam", "wide", "reranked"], description="which captions are scored"
     )
 
     def requires(self) -> dict[str, Stage]:

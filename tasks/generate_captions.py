@@ -16,11 +16,17 @@ class GenerateCaptions(OfSplit):
     """Beam search, or greedy search, over every image of the split that has features."""
 
     search = luigi.ChoiceParameter(
-        default="beam", choices=["beam", "greedy"], description="greedy is a beam of width 1"
+        default="beam", choices=["greedy", "beam", "wide"], description="`wide` gives the hypotheses for reranking"
     )
-    beam_width = luigi.IntParameter(default=10, description="hypotheses an image (paper, Section 8: 10)")
+    beam_width = luigi.IntParameter(default=3, description="of `beam`: for the best single caption (TF-mRNN: 3)")
+    wide_beam_width = luigi.IntParameter(default=10, description="of `wide`: for many (paper, Section 8: 10)")
     max_length = luigi.IntParameter(default=29, description="words of a hypothesis at most")
     batch_size = luigi.IntParameter(default=50, significant=False, description="images at a time")
+
+    @property
+    def width(self) -> int:
+        """The width of the search."""
+        return int({"greedy": 1, "beam": self.beam_width, "wide": self.wide_beam_width}[self.search])
 
     def requires(self) -> dict[str, Stage]:
         """The trained model, the features and the list of images."""
@@ -42,14 +48,16 @@ class GenerateCaptions(OfSplit):
         from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
 
         checkpoint = read_checkpoint(workspace.inputs["model"])
-        width = self.beam_width if self.search == "beam" else 1
-        search = BeamSearch(load_network(checkpoint.network), width, self.max_length)
+        search = BeamSearch(load_network(checkpoint.network), self.width, self.max_length)
         image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"], self.split)]
         with FeatureFile(workspace.inputs["features"] / "features.h5") as features:
             with_features = [image_id for image_id in image_ids if image_id in features]
             rows = features.read(with_features)
         found = decode_images(
-            search, rows, self.batch_size, lambda done: workspace.progress(done, f"{len(rows)} images, beam {width}")
+            search,
+            rows,
+            self.batch_size,
+            lambda done: workspace.progress(done, f"{len(rows)} images, beam {self.width}"),
         )
         decode = checkpoint.vocabulary.decode
         images = (
@@ -59,4 +67,9 @@ class GenerateCaptions(OfSplit):
             for image_id, hypotheses in zip(with_features, found, strict=True)
         )
         captioned = write_hypotheses(workspace.directory, images)
-        workspace.counts.update(images=len(image_ids), captioned=captioned, rejected=len(image_ids) - captioned)
+        workspace.counts.update(
+            images=len(image_ids),
+            captioned=captioned,
+            rejected=len(image_ids) - captioned,
+            beam_width=self.width,
+        )

@@ -29,7 +29,7 @@ class RerankCaptions(Reranking):
     def requires(self) -> dict[str, Stage]:
         """Hypotheses, neighbours and the training captions."""
         return {
-            "hypotheses": self.upstream(GenerateCaptions),
+            "hypotheses": self.upstream(GenerateCaptions, search="wide"),
             "neighbours": self.upstream(FindNeighbours),
             "captions": self.upstream(TokenizeCaptions),
         }

@@ -62,7 +62,7 @@ def collect_contents(
         ScoreRow(label, read_provenance(directory).key, read_caption_scores(directory))
         for label, directory in scores.items()
     )
-    main = _main_label(scores, rows, hypotheses, reranked)
+    main = _main_label(scores, hypotheses, reranked)
     given = [annotations, captions, features, model, hypotheses, reranked, *neighbours.values(), *scores.values()]
     dataset = read_provenance(annotations).dataset
     with FeatureFile(features / "features.h5") as feature_file:
@@ -96,14 +96,13 @@ def collect_contents(
     )
 
 
-def _main_label(scores: Mapping[str, Path], rows: tuple[ScoreRow, ...], hypotheses: Path, reranked: Path) -> str:
+def _main_label(scores: Mapping[str, Path], hypotheses: Path, reranked: Path) -> str:
     """The row of `reranked`, or else the row of `hypotheses`: by what its artifact was made from."""
-    for captions, source in (("reranked", reranked), ("beam", hypotheses)):
-        key = read_provenance(source).key
-        for row in rows:
-            upstream = read_provenance(scores[row.label]).upstream.values()
-            if row.scores.captions == captions and any(each.key == key for each in upstream):
-                return row.label
+    made_from = {each.key: label for label, path in scores.items() for each in read_provenance(path).upstream.values()}
+    for source in (reranked, hypotheses):
+        label = made_from.get(read_provenance(source).key)
+        if label is not None:
+            return label
     raise ArtifactError(f"No score row is of the captions in {reranked} or {hypotheses}; give one that is.")
 
 

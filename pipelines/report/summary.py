@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.scores import read_caption_scores, read_retrieval_scores
 
-COLUMNS = ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR")
+COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "perplexity")
 
 
 def summarise(scores: dict[str, Path], retrieval: Path, note: str | None) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def summarise(scores: dict[str, Path], retrieval: Path, note: str | None) -> dic
     sheets = {label: read_caption_scores(path) for label, path in scores.items()}
     found = read_retrieval_scores(retrieval)
     return {
-        "rows": {label: {**sheet.metrics, "perplexity": sheet.perplexity} for label, sheet in sheets.items()},
+        "rows": [{"label": label, "perplexity": sheet.perplexity, **sheet.metrics} for label, sheet in sheets.items()],
         "images": next(iter(sheets.values())).n,
         "retrieval": {
             direction: [recall.r1, recall.r5, recall.r10, recall.median_rank]
@@ -25,14 +25,14 @@ def summarise(scores: dict[str, Path], retrieval: Path, note: str | None) -> dic
 
 def format_summary(summary: dict[str, Any]) -> str:
     """The summary as a plain-text table of a few lines."""
-    columns = [name for name in COLUMNS if any(name in row for row in summary["rows"].values())]
-    width = max(map(len, summary["rows"]))
-    lines = [f"{'test split, ' + str(summary['images']) + ' images':{width}}  " + " ".join(f"{c:>8}" for c in columns)]
-    for label, row in summary["rows"].items():
-        cells = (f"{row[name]:8.3f}" if name in row else " " * 7 + "-" for name in columns)
-        lines.append(f"{label:{width}}  " + " ".join(cells))
-    first = next(iter(summary["rows"].values()))
-    lines.append(f"perplexity {first['perplexity']:.2f}")
+    rows = summary["rows"]
+    columns = [name for name in COLUMNS if any(name in row for row in rows)]
+    title = f"test split, {summary['images']} images"
+    width = max(len(title), *(len(row["label"]) for row in rows))
+    lines = [f"{title:{width}}  " + " ".join(f"{column:>10}" for column in columns)]
+    for row in rows:
+        cells = (f"{row[column]:10.3f}" if column in row else f"{'-':>10}" for column in columns)
+        lines.append(f"{row['label']:{width}}  " + " ".join(cells))
     for direction, (r1, r5, r10, median) in summary["retrieval"].items():
         lines.append(f"{direction} retrieval: R@1 {r1:.1f}, R@5 {r5:.1f}, R@10 {r10:.1f}, median rank {median:g}")
     if summary["note"]:

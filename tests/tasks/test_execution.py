@@ -1,24 +1,18 @@
 """Stages run in processes of their own, under a lock, and are complete or not there."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from schemas.provenance import read_provenance
 from tasks.execution import StageFailed, execute
 from tests.tasks.toys import Double, Faulty, Source
-
-
-@pytest.fixture(autouse=True)
-def toys_are_found(monkeypatch):
-    """The stage's process imports the toys, too."""
-    monkeypatch.setenv("MRNN_STAGE_MODULES", "tests.tasks.toys")
 
 
 def toy(stage, data_dir, **parameters):
@@ -91,11 +85,12 @@ def test_two_at_once_make_the_artifact_once(data_dir):
 
 def test_when_luigi_s_process_is_killed_the_stage_dies_and_the_lock_is_free(data_dir):
     process = _start_elsewhere(data_dir, pace=60.0)
-    marker = data_dir / "toys" / "Source" / "runs.txt"
-    _wait_until(marker.exists)
+    _wait_until(lambda: (data_dir / "toys" / "Source" / "process.txt").exists())
+    process_id = int((data_dir / "toys" / "Source" / "process.txt").read_text())
+    assert _is_alive(process_id)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _wait_until(lambda: not _stage_processes(data_dir))
+    _wait_until(lambda: not _is_alive(process_id))
     source = toy(Source, data_dir)
     assert not source.complete()
     execute(source)
@@ -107,16 +102,18 @@ def _start_elsewhere(data_dir, pace=0.5):
         "from tests.tasks.toys import Source; from tasks.execution import execute; "
         f"execute(Source(dataset='toys', data_dir={str(data_dir)!r}, pace={pace}))"
     )
-    return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.getcwd()})
+    return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path.cwd())})
 
 
 def _execute_elsewhere(data_dir):
     assert _start_elsewhere(data_dir).wait(timeout=60) == 0
 
 
-def _stage_processes(data_dir):
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listing.splitlines() if "tasks.stage_process" in line and str(data_dir) in line]
+def _is_alive(process_id):
+    try:
+        return bool(Path(f"/proc/{process_id}/cmdline").read_bytes())  # empty: dead, but not yet buried
+    except FileNotFoundError:
+        return False
 
 
 def _wait_until(condition, seconds=30.0):
@@ -133,7 +130,3 @@ def test_progress_reaches_luigi_s_page(data_dir, monkeypatch):
     source.set_progress_percentage, source.set_status_message = told.append, told.append
     execute(source)
     assert told == [50, "half way"]
-
-
-def test_the_job_is_passed_as_json(data_dir):
-    assert json.dumps(toy(Source, data_dir).to_str_params())

@@ -11,7 +11,7 @@ from tasks.stage import Stage, Workspace
 
 
 class Source(Stage):
-    """Writes its text; counts in `runs.txt`, outside the artifact, how often it ran."""
+    """Writes its text, and outside the artifact who wrote it (`process.txt`) and how often (`runs.txt`)."""
 
     text = luigi.Parameter(default="a")
     pace = luigi.FloatParameter(default=0.0, significant=False)
@@ -20,6 +20,7 @@ class Source(Stage):
     def work(self, workspace: Workspace) -> None:
         with open(workspace.directory.parent / "runs.txt", "a") as runs:
             runs.write(self.text + "\n")
+        write_text(workspace.directory.parent / "process.txt", str(os.getpid()))
         workspace.progress(0.5, "half way")
         workspace.scratch.mkdir(exist_ok=True)
         (workspace.scratch / "leftover").touch()

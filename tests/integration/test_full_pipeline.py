@@ -1,0 +1,164 @@
+"""What a user sees of the whole pipeline."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+
+from schemas.annotations import read_annotations
+from schemas.features import FeatureFile, read_rejects
+from schemas.hypotheses import read_hypotheses
+from schemas.provenance import read_provenance
+from schemas.scores import METRICS, read_caption_scores
+
+
+def scores_of(pipeline):
+    sheets = [
+        read_caption_scores(path.parent) for path in pipeline.data_dir.glob("shapes/EvaluateCaptions/*/scores.json")
+    ]
+    return {(sheet.captions, sheet.image_input, (sheet.reranking or {}).get("similarity")): sheet for sheet in sheets}
+
+
+def test_the_model_looks_at_the_images(pipeline):
+    scores = scores_of(pipeline)
+    own, blind = scores["beam", "own", None].metrics, scores["beam", "shuffled", None].metrics
+    assert own["CIDEr-D"] > blind["CIDEr-D"] + 0.25
+    assert own["BLEU-4"] > blind["BLEU-4"] + 0.05
+
+
+def test_every_score_says_how_it_was_made(pipeline):
+    scores = scores_of(pipeline)
+    assert len(scores) == 6  # two reranked by cider, told apart by their features, share a place
+    for sheet in scores.values():
+        assert sheet.split == "test"
+        assert sheet.n == 100
+        assert sheet.beam_width == {"greedy": 1, "beam": 3, "wide": 10, "reranked": 10}[sheet.captions]
+        assert sheet.tokeniser and sheet.document_frequencies
+        assert set(METRICS) == set(sheet.metrics) | set(sheet.left_out)
+        assert sheet.perplexity > 1
+    assert scores["reranked", "own", "cider"].reranking["m"] == 125
+    assert scores["reranked", "own", "bleu"].reranking["m"] == 175
+
+
+def test_no_image_disappears(pipeline):
+    annotations = pipeline.artifact("PrepareAnnotations")
+    image_ids = [image.image_id for image in read_annotations(annotations)]
+    features = pipeline.artifact("ExtractFeatures")
+    with FeatureFile(features / "features.h5") as file:
+        assert file.image_ids == image_ids
+        assert file.description.kind.startswith("vgg16/")
+    assert read_rejects(features) == []
+    assert read_provenance(features).counts["images"] == len(image_ids) == 600
+    test = [image.image_id for image in read_annotations(annotations, "test")]
+    for directory in pipeline.data_dir.glob("shapes/GenerateCaptions/*/"):
+        assert [image.image_id for image in read_hypotheses(directory)] == test
+
+
+def test_a_second_run_does_nothing_and_says_so(pipeline):
+    run = pipeline.luigi("FullPipeline")
+    assert run.returncode == 0
+    assert "started" not in run.stdout
+    assert re.search(r"report +\S+report\.html", run.stdout)
+
+
+def test_another_parameter_reuses_what_is_upstream(pipeline):
+    run = pipeline.luigi("RefineFeatures", "--TrainModel-epochs", "1")
+    assert run.returncode == 0, run.stdout
+    started = re.findall(r"(\w+) \w{10}: started", run.stdout)
+    assert started == ["TrainModel", "RefineFeatures"]
+    reused = set(re.findall(r"(\w+) \w{10} is there already", run.stdout))
+    assert {"TokenizeCaptions", "ExtractFeatures"} <= reused
+    # Leaves one artifact a stage to the other tests.
+    assert pipeline.luigi("Invalidate", "--stage", "TrainModel", "--TrainModel-epochs", "1").returncode == 0
+
+
+def test_the_report_shows_the_scores(pipeline):
+    report = (pipeline.artifact("BuildReport") / "report.html").read_text(encoding="utf-8")
+    for sheet in scores_of(pipeline).values():
+        assert f"{sheet.metrics['CIDEr-D']:.3f}" in report
+    assert "random weights" in report
+    assert not re.search(r"src=[\"']?https?:", report)
+
+
+def test_the_release_can_be_checked_and_read_by_itself(pipeline):
+    release = pipeline.artifact("PublishFeatures")
+    sums = dict(reversed(line.split("  ")) for line in (release / "SHA256SUMS").read_text().splitlines())
+    for name, digest in sums.items():
+        assert hashlib.sha256((release / name).read_bytes()).hexdigest() == digest
+    assert set(sums) | {"SHA256SUMS", "provenance.json"} == {path.name for path in release.iterdir()}
+    with h5py.File(release / "features_refined.h5") as file:
+        features, image_ids = file["features"][()], file["image_ids"].asstr()[()]
+    assert features.shape == (600, 512)
+    assert np.abs(features).max() <= 1.7159
+    assert image_ids[0] == "shapes_00000"
+
+
+def test_show_pipeline_prints_every_stage(pipeline):
+    run = pipeline.luigi("ShowPipeline")
+    assert run.returncode == 0
+    assert "missing" not in run.stdout
+    for stage in ("DownloadDataset", "ExtractFeatures", "TrainModel", "EvaluateRetrieval", "PublishFeatures"):
+        assert re.search(rf"{stage} \w{{10}}  complete, [\d.]+ MB", run.stdout)
+
+
+def test_invalidate_takes_the_stage_and_all_downstream(pipeline):
+    run = pipeline.luigi("Invalidate", "--stage", "FindNeighbours", "--dry-run")
+    named = {line.split("/")[-2] for line in run.stdout.splitlines() if line.startswith("would delete")}
+    assert named == {"FindNeighbours", "RerankCaptions", "EvaluateCaptions", "BuildReport"}
+    assert pipeline.artifact("BuildReport").exists()
+
+
+def test_an_unknown_stage_is_one_sentence_and_a_failure(pipeline):
+    run = pipeline.luigi("Invalidate", "--stage", "Nonsense")
+    assert run.returncode != 0
+    assert "has no stage 'Nonsense'" in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+def test_bad_input_is_one_sentence_and_a_failure(pipeline, tmp_path):
+    features = tmp_path / "features.npz"
+    np.savez(features, ids=np.array(["elsewhere"]), F=np.zeros((1, 4), np.float32))
+    run = pipeline.luigi("ImportFeatures", "--path", str(features))
+    assert run.returncode == 30  # task_failed of luigi.cfg
+    assert "has no features of 600 of 600 images" in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+def test_features_made_elsewhere_take_the_place_of_ours(pipeline, tmp_path):
+    with FeatureFile(pipeline.artifact("ExtractFeatures") / "features.h5") as file:
+        image_ids, rows = file.image_ids, file.read(file.image_ids)
+    path = tmp_path / "features.npz"
+    np.savez(path, ids=np.array([f"{image_id}.png" for image_id in reversed(image_ids)]), F=rows[::-1])
+    run = pipeline.luigi("ImportFeatures", "--path", str(path), "--strip-suffix", ".png")
+    assert run.returncode == 0, run.stdout
+    with FeatureFile(pipeline.artifact("ImportFeatures") / "features.h5") as imported:
+        assert imported.image_ids == image_ids
+        np.testing.assert_array_equal(imported.read(image_ids), rows)
+
+
+def test_the_same_seed_gives_the_same_model(pipeline, tmp_path):
+    model = pipeline.data_dir / "shapes" / "TrainModel"
+    options = ("--TrainModel-epochs", "1", "--TrainModel-embedding-size", "16")
+    digests = []
+    for _ in range(2):
+        run = pipeline.luigi("TrainModel", *options)
+        assert run.returncode == 0, run.stdout
+        (made,) = (
+            path
+            for path in model.glob("*/provenance.json")
+            if json.loads(path.read_text())["parameters"]["embedding_size"] == 16
+        )
+        digests.append(json.loads(made.read_text())["digest"])
+        assert pipeline.luigi("Invalidate", "--stage", "TrainModel", *options).returncode == 0
+    assert digests[0] == digests[1]
+
+
+def test_luigi_itself_loads_no_tensorflow_and_no_beam():
+    code = "import sys, tasks; print([name for name in ('tensorflow', 'apache_beam', 'keras') if name in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
