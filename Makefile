@@ -29,7 +29,7 @@ lint: $(VENV)/.installed-dev  ## style, format and types, checked and not change
 	@$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev  ## the performance suite
-	@$(BIN)/pytest benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(BIN)/uv  ## both lock files anew from setup.cfg; ARGS=--upgrade takes the newest versions
 	@# Luigi wants an old python-daemon on Windows only; without this constraint the lock takes it everywhere.

@@ -1,0 +1,12 @@
+"""`python -m benchmarks [NAME ...]`: runs the named benchmarks, or all."""
+
+import importlib
+import os
+import sys
+
+NAMES = ("reranking", "retrieval", "extraction")
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for benchmark in sys.argv[1:] or NAMES:
+        importlib.import_module(f"benchmarks.{benchmark}").run()
