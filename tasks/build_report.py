@@ -6,9 +6,10 @@ from tasks.find_neighbours import FindNeighbours
 from tasks.generate_captions import GenerateCaptions
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.rerank_captions import RerankCaptions
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
+from tasks.workspace import Workspace
 
 RANDOM_WEIGHTS_NOTE = (
     "The CNN has random weights, from a seed: its features are random convolutions of the picture, since pretrained "

@@ -3,7 +3,8 @@
 import luigi
 
 from schemas.files import write_json
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
+from tasks.workspace import Workspace
 
 
 class DownloadDataset(Stage):

@@ -5,9 +5,10 @@ import luigi
 from tasks.generate_captions import GenerateCaptions
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.rerank_captions import RerankCaptions, Reranking
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
+from tasks.workspace import Workspace
 
 
 class EvaluateCaptions(Reranking):

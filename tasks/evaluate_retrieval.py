@@ -3,9 +3,10 @@
 import luigi
 
 from tasks.generate_captions import OfSplit
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
+from tasks.workspace import Workspace
 
 
 class EvaluateRetrieval(OfSplit):

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import filelock
 from tqdm import tqdm
@@ -28,7 +28,10 @@ from schemas.provenance import (
     read_provenance,
     write_provenance,
 )
-from tasks.stage import SCRATCH, Stage
+from tasks.workspace import SCRATCH
+
+if TYPE_CHECKING:
+    from tasks.stage import Stage
 
 log = logging.getLogger("tasks")
 SECONDS_BETWEEN_STATUS = 1.0  # messages to Luigi's scheduler
@@ -40,7 +43,7 @@ class StageFailed(MRNNError):
     """A stage did not make its artifact; the message says which, why, and where its log is."""
 
 
-def execute(task: Stage) -> None:
+def execute(task: "Stage") -> None:
     """Makes the artifact of `task`, unless another process makes it first.
 
     Raises:
@@ -54,7 +57,7 @@ def execute(task: Stage) -> None:
 
 
 @contextmanager
-def _locked(task: Stage) -> Iterator[None]:
+def _locked(task: "Stage") -> Iterator[None]:
     """Holds the lock of the task's key, on this machine and on a shared disk; a dead holder's lock is free."""
     task.directory.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(task.directory.parent / f".{task.key}.lock")
@@ -69,7 +72,7 @@ def _locked(task: Stage) -> Iterator[None]:
         lock.release()
 
 
-def _make(task: Stage) -> None:
+def _make(task: "Stage") -> None:
     log.info("%s: started", task)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
     task.directory.mkdir(exist_ok=True)
@@ -101,11 +104,11 @@ def _make(task: Stage) -> None:
     log.info("%s: done in %.1f s", task, seconds)
 
 
-def _upstream(task: Stage) -> Upstream:
+def _upstream(task: "Stage") -> Upstream:
     return Upstream(task.stage, task.key, read_provenance(task.directory).digest)
 
 
-def _run_process(task: Stage) -> dict[str, Any]:
+def _run_process(task: "Stage") -> dict[str, Any]:
     """Runs `tasks.stage_process` for the task; returns its last report."""
     log_path = task.directory.parent / f"{task.key}.log"
     read_end, write_end = os.pipe()
@@ -148,7 +151,7 @@ def _run_process(task: Stage) -> dict[str, Any]:
     return last
 
 
-def _follow(task: Stage, reports: IO[str]) -> dict[str, Any]:
+def _follow(task: "Stage", reports: IO[str]) -> dict[str, Any]:
     """Passes progress on to Luigi's page and to the terminal until the process has said its last; returns that."""
     report: dict[str, Any] = {}
     told = shown = time.monotonic()

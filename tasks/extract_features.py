@@ -6,7 +6,8 @@ from schemas.errors import InputError
 from tasks.dataset_root import dataset_root
 from tasks.download_dataset import DownloadDataset
 from tasks.prepare_annotations import PrepareAnnotations
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
+from tasks.workspace import Workspace
 
 
 class ExtractFeatures(Stage):

@@ -5,7 +5,8 @@ import luigi
 from tasks.generate_captions import OfSplit
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.refine_features import RefineFeatures
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
+from tasks.workspace import Workspace
 
 
 class ByFeatures(OfSplit):

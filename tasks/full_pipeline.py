@@ -41,6 +41,10 @@ class FullPipeline(Evaluated, luigi.WrapperTask):
 
 
 @FullPipeline.event_handler(luigi.Event.SUCCESS)
-@FullPipeline.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _print_summary(task: FullPipeline) -> None:
     print(task.summary(), flush=True)
+
+
+@FullPipeline.event_handler(luigi.Event.DEPENDENCY_PRESENT)
+def _say_nothing_to_do(task: FullPipeline) -> None:
+    print(f"Nothing to do: everything is there already.\n{task.summary()}", flush=True)

@@ -2,8 +2,9 @@
 
 import luigi
 
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.train_model import ModelVariant, TrainModel
+from tasks.workspace import Workspace
 
 
 class OfSplit(ModelVariant):

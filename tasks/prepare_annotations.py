@@ -2,7 +2,8 @@
 
 from tasks.dataset_root import dataset_root
 from tasks.download_dataset import DownloadDataset
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
+from tasks.workspace import Workspace
 
 
 class PrepareAnnotations(Stage):

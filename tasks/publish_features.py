@@ -3,8 +3,9 @@
 from tasks.feature_source import UsesFeatures
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.refine_features import RefineFeatures
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.train_model import TrainModel
+from tasks.workspace import Workspace
 
 
 class PublishFeatures(UsesFeatures):

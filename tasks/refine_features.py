@@ -1,7 +1,8 @@
 """RefineFeatures: the image features as the trained m-RNN sees them."""
 
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.train_model import ModelVariant, TrainModel
+from tasks.workspace import Workspace
 
 
 class RefineFeatures(ModelVariant):

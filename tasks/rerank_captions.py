@@ -4,8 +4,9 @@ import luigi
 
 from tasks.find_neighbours import ByFeatures, FindNeighbours
 from tasks.generate_captions import GenerateCaptions
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
+from tasks.workspace import Workspace
 
 
 class Reranking(ByFeatures):

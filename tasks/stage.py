@@ -2,8 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,30 +10,10 @@ from typing import Any, ClassVar
 import luigi
 
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
+from tasks.execution import execute
+from tasks.workspace import Workspace
 
 log = logging.getLogger("tasks")
-SCRATCH = "scratch"
-
-
-@dataclass
-class Workspace:
-    """What a stage has at hand while it works, in a process of its own.
-
-    directory: where the artifact's files go (what an interrupted run left is still there); `scratch` in it is for what
-    only a resumed run needs, and is removed when the artifact is complete; inputs: the artifacts it requires, by the
-    names of `requires`; progress: call it with (fraction done, message); counts: fill it with numbers for the
-    provenance.
-    """
-
-    directory: Path
-    inputs: dict[str, Path]
-    progress: Callable[[float, str], None]
-    counts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def scratch(self) -> Path:
-        """See above."""
-        return self.directory / SCRATCH
 
 
 class Stage(luigi.Task):
@@ -107,8 +86,6 @@ class Stage(luigi.Task):
 
     def run(self) -> None:
         """Has the artifact made by a process of its own, under the artifact's lock."""
-        from tasks.execution import execute
-
         execute(self)
 
     def __str__(self) -> str:
@@ -130,5 +107,5 @@ def remove_artifact(directory: Path) -> None:
 
 @Stage.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_reused(task: luigi.Task) -> None:
-    if isinstance(task, Stage):
+    if isinstance(task, Stage) and is_complete(task.directory):
         log.info("%s is there already: %s", task, task.directory)

@@ -20,7 +20,8 @@ from typing import Any
 import luigi.task_register
 
 from schemas.errors import MRNNError
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
+from tasks.workspace import Workspace
 
 SECONDS_BETWEEN_REPORTS = 0.2
 

@@ -3,7 +3,8 @@
 import luigi
 
 from tasks.prepare_annotations import PrepareAnnotations
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
+from tasks.workspace import Workspace
 
 
 class TokenizeCaptions(Stage):

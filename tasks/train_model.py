@@ -3,8 +3,9 @@
 import luigi
 
 from tasks.feature_source import UsesFeatures
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
+from tasks.workspace import Workspace
 
 
 class ModelVariant(UsesFeatures):

@@ -62,6 +62,7 @@ def test_a_second_run_does_nothing_and_says_so(pipeline):
     run = pipeline.luigi("FullPipeline")
     assert run.returncode == 0
     assert "started" not in run.stdout
+    assert "Nothing to do" in run.stdout
     assert re.search(r"report +\S+report\.html", run.stdout)
 
 

@@ -7,7 +7,8 @@ import luigi
 
 from schemas.errors import InputError
 from schemas.files import write_text
-from tasks.stage import Stage, Workspace
+from tasks.stage import Stage
+from tasks.workspace import Workspace
 
 
 class Source(Stage):
