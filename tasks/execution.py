@@ -2,17 +2,20 @@
 
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -49,11 +52,19 @@ def execute(task: "Stage") -> None:
     Raises:
         StageFailed: the stage's process ended without it.
     """
+    luigi_process = multiprocessing.parent_process()
+    if luigi_process is not None:  # one of several workers: it must not outlive Luigi's own process
+        threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
     with _locked(task):
         if task.complete():
             log.info("%s was made by another process", task)
         else:
             _make(task)
+
+
+def _exit_after(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)  # closes the pipe to the stage's process, which ends it too
 
 
 @contextmanager
@@ -155,7 +166,7 @@ def _follow(task: "Stage", reports: IO[str]) -> dict[str, Any]:
     """Passes progress on to Luigi's page and to the terminal until the process has said its last; returns that."""
     report: dict[str, Any] = {}
     told = shown = time.monotonic()
-    bar_format = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed} {postfix}"
+    bar_format = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}"
     with tqdm(total=1.0, desc=task.stage, bar_format=bar_format, disable=None, leave=False) as bar:
         for line in reports:
             report = json.loads(line)

@@ -97,6 +97,19 @@ def test_when_luigi_s_process_is_killed_the_stage_dies_and_the_lock_is_free(data
     assert source.complete()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_when_luigi_is_told_to_end_the_stage_ends_too(data_dir, workers):
+    options = ["--dataset", "toys", "--data-dir", str(data_dir), "--pace", "60", "--local-scheduler"]
+    luigi = [sys.executable, "-m", "luigi", "--module", "tests.tasks.toys", "Source", *options, "--workers", workers]
+    process = subprocess.Popen(luigi, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    note = data_dir / "toys" / "Source" / "process.txt"
+    _wait_until(note.exists)
+    process_id = int(note.read_text())
+    process.terminate()
+    process.wait(timeout=10)
+    _wait_until(lambda: not _is_alive(process_id), seconds=5)
+
+
 def _start_elsewhere(data_dir, pace=0.5):
     script = (
         "from tests.tasks.toys import Source; from tasks.execution import execute; "
