@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.timing import compare, seconds
 from model.backbones import BackboneSpec, load_backbone
-from model.images import crop_image, decode_image
+from model.images import cut_crops, decode_image
 from pipelines.datasets.shapes import CORPUS
 from pipelines.extract import Engine, ExtractionOptions, extract_features
 from pipelines.shards import ImageSource
@@ -26,7 +26,7 @@ def run() -> None:
         CORPUS.generate(root, seed=0, images=IMAGES, progress=lambda fraction, message: None)
         files = sorted((root / "images").iterdir())
         sources = [ImageSource(file.stem, str(file)) for file in files]
-        pixels = np.stack([crop_image(decode_image(file.read_bytes()), SIZE, "squash") for file in files])
+        pixels = np.concatenate([cut_crops(decode_image(file.read_bytes()), SIZE, "squash") for file in files])
         backbone.features(pixels[:BATCH])
 
         def bare() -> None:

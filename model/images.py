@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from schemas.errors import InputError
 
 MAX_PIXELS = 100_000_000  # beyond it a file is taken for a decompression bomb
-CROPS = ("center", "squash")
+CROPS = ("center", "ten_crop", "squash")
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -53,17 +53,24 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def crop_image(image: Image.Image, size: int, crop: str) -> np.ndarray:
-    """RGB image -> uint8 (size, size, 3).
+def cut_crops(image: Image.Image, size: int, crop: str) -> np.ndarray:
+    """RGB image -> uint8 (crops, size, size, 3), whose features are to be averaged.
 
-    crop: `center` resizes the short side to size*256/224 and cuts the middle, as is usual for VGG; `squash` resizes
-    both sides to `size`. Both with antialiased bicubic interpolation.
+    crop: `squash` resizes both sides to `size`. `center` cuts a square of 224/256 of the short side from the middle, as
+    is usual for VGG. `ten_crop` cuts such squares from the four corners and the middle, and mirrors them (the paper's
+    Section 8.1). Each square is resized to `size`; interpolation is bicubic and antialiased.
     """
     if crop == "squash":
-        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-    short = round(size * 256 / 224)
-    scale = short / min(image.size)
-    width, height = (max(size, round(side * scale)) for side in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
-    resized = image.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(resized.crop((left, top, left + size, top + size)))
+        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))[None]
+    side = min(image.size) * 224 / 256
+    right, bottom = image.width - side, image.height - side
+    corners = [(right / 2, bottom / 2)]
+    if crop == "ten_crop":
+        corners = [(0, 0), (right, 0), (0, bottom), (right, bottom), *corners]
+    crops = np.stack(
+        [
+            np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, (left, top, left + side, top + side)))
+            for left, top in corners
+        ]
+    )
+    return np.concatenate([crops, crops[:, :, ::-1]]) if crop == "ten_crop" else crops

@@ -15,7 +15,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from model.backbones import Backbone, BackboneSpec, load_backbone
-from model.images import crop_image, decode_image
+from model.images import cut_crops, decode_image
 from pipelines.shards import (
     ImageSource,
     Shard,
@@ -34,8 +34,11 @@ ATTEMPTS = 3  # runs of the pipeline before shards that still do not verify are 
 
 @dataclass(frozen=True)
 class ExtractionOptions:
-    """How to extract: network, crop (`center` or `squash`), dtype on disk (`float16`, `float32`), images a batch and
-    threads that read ahead."""
+    """How to extract.
+
+    crop: one of `model.images.CROPS`; dtype: on disk, `float16` or `float32`; batch_size: images at a time;
+    decode_threads: threads that read and decode ahead of the network.
+    """
 
     backbone: BackboneSpec
     crop: str
@@ -91,11 +94,12 @@ def extract_shard(shard: Shard, backbone: Backbone, options: ExtractionOptions) 
     counts = ShardCounts(images=len(shard.images))
     result = ShardResult([], np.empty((0, backbone.dimension), options.dtype), [], counts)
     blocks: list[np.ndarray] = []
-    pixels: list[np.ndarray] = []
+    pixels: list[np.ndarray] = []  # of each image in the batch its crops
 
     def run_batch() -> None:
         started = time.monotonic()
-        block = backbone.features(np.stack(pixels)).astype(options.dtype)
+        of_crops = backbone.features(np.concatenate(pixels))
+        block = of_crops.reshape(len(pixels), -1, backbone.dimension).mean(axis=1).astype(options.dtype)
         counts.inference_seconds += time.monotonic() - started
         counts.batches += 1
         counts.batch_places += options.batch_size
@@ -176,7 +180,7 @@ def _read_ahead(
             with FileSystems.open(image.path) as stream:
                 data = stream.read()
             size = len(data)
-            return crop_image(decode_image(data), options.backbone.input_size, options.crop)
+            return cut_crops(decode_image(data), options.backbone.input_size, options.crop)
         except OSError as error:
             return Reject(image.image_id, "read", " ".join(str(error).split()))
         except InputError as error:

@@ -116,7 +116,7 @@ def merge_shards(
     from its start to its end.
 
     Raises:
-        ArtifactError: an image is neither in a shard nor among the rejects.
+        ArtifactError: an image is neither in a shard nor among the rejects, or its features are not finite.
     """
     with ExitStack() as stack:
         streams = [stack.enter_context(FileSystems.open(shard.path)) for shard in shards]
@@ -137,7 +137,14 @@ def merge_shards(
         with create_features(path, kept, sample.shape[1], str(sample.dtype), description) as merged:
             for start in range(0, len(kept), merged.chunks[0]):
                 stop = min(start + merged.chunks[0], len(kept))
-                merged[start:stop] = _gather([place[image_id] for image_id in kept[start:stop]], files, sample)
+                rows = _gather([place[image_id] for image_id in kept[start:stop]], files, sample)
+                broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+                if broken.size:
+                    raise ArtifactError(
+                        f"The features of image {kept[start + broken[0]]} are not finite in {sample.dtype}; "
+                        "set dtype to float32, or take other weights."
+                    )
+                merged[start:stop] = rows
     order = {image_id: number for number, image_id in enumerate(image_ids)}
     return sorted(rejects, key=lambda reject: order[reject.image_id])
 

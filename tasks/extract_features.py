@@ -18,7 +18,9 @@ class ExtractFeatures(Stage):
     backbone = luigi.Parameter(default="vgg16/fc2", description="vgg16|vgg19 / fc2|fc1|block5_pool, or hub:HANDLE")
     weights = luigi.Parameter(default="imagenet", description="of VGG: imagenet, random:SEED or a weights file")
     input_size = luigi.IntParameter(default=224, description="side of the network's input in pixels")
-    crop = luigi.ChoiceParameter(default="center", choices=["center", "squash"], description="how images become square")
+    crop = luigi.ChoiceParameter(
+        default="center", choices=["center", "ten_crop", "squash"], description="how images become square"
+    )
     dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")
 
     batch_size = luigi.IntParameter(default=32, significant=False, description="images a batch")

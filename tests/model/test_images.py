@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model import images
-from model.images import crop_image, decode_image
+from model.images import cut_crops, decode_image
 from schemas.errors import InputError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -129,10 +129,11 @@ def test_what_cannot_be_decoded_is_refused_in_one_line(data, message):
 
 
 def test_pictures_over_the_limit_are_refused_before_they_are_decoded(monkeypatch):
+    data = encode(RGB)
     monkeypatch.setattr(images, "MAX_PIXELS", 6 * 9 - 1)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(InputError, match="9x6 pixels are over the limit of 53"):
-        decode_image(encode(RGB))
+        decode_image(data)
 
 
 ENCODED = [
@@ -174,29 +175,38 @@ def test_exif_data_that_cannot_be_rewritten_are_an_input_error():
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (10, 500), (1, 1)])
-@pytest.mark.parametrize("crop", images.CROPS)
-def test_crops_are_squares_of_the_asked_size(size, crop):
-    cut = crop_image(Image.new("RGB", size, (10, 20, 30)), 224, crop)
-    assert cut.shape == (224, 224, 3) and cut.dtype == np.uint8
-    assert (cut == [10, 20, 30]).all()
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (10, 500), (1, 1), (1, 1_000_000)])
+@pytest.mark.parametrize(("crop", "count"), [("center", 1), ("ten_crop", 10), ("squash", 1)])
+def test_crops_are_squares_of_the_asked_size(size, crop, count):
+    crops = cut_crops(Image.new("RGB", size, (10, 20, 30)), 224, crop)
+    assert crops.shape == (count, 224, 224, 3) and crops.dtype == np.uint8
+    assert (crops == [10, 20, 30]).all()
 
 
 def test_the_centre_crop_takes_the_middle_of_the_short_side_at_256():
     # Already 256 high: nothing is resized, and the crop begins at ((512 - 224) / 2, (256 - 224) / 2).
     pixels = np.random.default_rng(0).integers(0, 256, (256, 512, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(crop_image(Image.fromarray(pixels), 224, "center"), pixels[16:240, 144:368])
+    (crop,) = cut_crops(Image.fromarray(pixels), 224, "center")
+    np.testing.assert_array_equal(crop, pixels[16:240, 144:368])
+
+
+def test_ten_crops_are_corners_and_centre_and_their_mirror_images():
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 512, 3), dtype=np.uint8)
+    crops = cut_crops(Image.fromarray(pixels), 224, "ten_crop")
+    for crop, (top, left) in zip(crops, [(0, 0), (0, 288), (32, 0), (32, 288), (16, 144)], strict=False):
+        np.testing.assert_array_equal(crop, pixels[top : top + 224, left : left + 224])
+    np.testing.assert_array_equal(crops[5:], crops[:5, :, ::-1])
 
 
 def test_the_centre_crop_leaves_the_sides_out():
     wide = Image.new("RGB", (900, 300), "white")
     wide.paste("black", (0, 0, 300, 300))
     wide.paste("black", (600, 0, 900, 300))
-    assert crop_image(wide, 64, "center").min() == 255
+    assert cut_crops(wide, 64, "center").min() == 255
 
 
 def test_squashing_keeps_the_sides():
     halves = Image.new("RGB", (400, 100), "white")
     halves.paste("black", (0, 0, 200, 100))
-    cut = crop_image(halves, 20, "squash")
-    assert (cut[:, :8] == 0).all() and (cut[:, 12:] == 255).all()
+    (squashed,) = cut_crops(halves, 20, "squash")
+    assert (squashed[:, :8] == 0).all() and (squashed[:, 12:] == 255).all()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from model.backbones import BackboneSpec, load_backbone
-from model.images import crop_image, decode_image
+from model.images import cut_crops, decode_image
 from pipelines import extract
 from pipelines.extract import Engine, ExtractionOptions, extract_features
 from pipelines.shards import ImageSource, plan_shards, read_counts
@@ -67,9 +67,18 @@ def test_rows_are_what_the_network_gives(images, tmp_path):
     with FeatureFile(tmp_path / "features.h5") as features:
         for image in images:
             if image.image_id in features:
-                pixels = crop_image(decode_image(Path(image.path).read_bytes()), 32, "squash")
-                expected = backbone.features(pixels[None])
+                pixels = cut_crops(decode_image(Path(image.path).read_bytes()), 32, "squash")
+                expected = backbone.features(pixels)
                 np.testing.assert_allclose(features.read([image.image_id]), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_the_features_of_crops_are_averaged(images, tmp_path):
+    run(images, tmp_path, ExtractionOptions(SPEC, "ten_crop", "float32", batch_size=4, decode_threads=2))
+    good = next(image for image in images if image.image_id.startswith("good"))
+    crops = cut_crops(decode_image(Path(good.path).read_bytes()), 32, "ten_crop")
+    with FeatureFile(tmp_path / "features.h5") as features:
+        expected = load_backbone(SPEC).features(crops).mean(axis=0, keepdims=True)
+        np.testing.assert_allclose(features.read([good.image_id]), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_the_same_images_give_the_same_bytes_in_any_number_of_processes(images, tmp_path):
