@@ -49,8 +49,9 @@ class BuildReport(Evaluated):
 
         inputs = workspace.inputs
         scores = {name.removeprefix("scores "): path for name, path in inputs.items() if name.startswith("scores ")}
-        weights = str(read_provenance(inputs["features"]).parameters.get("weights", ""))
-        note = RANDOM_WEIGHTS_NOTE if weights.startswith("random:") else None
+        extracted = read_provenance(inputs["features"]).parameters
+        is_vgg = str(extracted.get("backbone", "")).startswith("vgg")  # a Hub module has weights of its own
+        note = RANDOM_WEIGHTS_NOTE if is_vgg and extracted["weights"].startswith("random:") else None
         corpus = find_corpus(self.dataset)
         contents = collect_contents(
             title=corpus.title,
