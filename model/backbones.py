@@ -68,16 +68,7 @@ def vgg_preprocess(images: tf.Tensor) -> tf.Tensor:
 
 
 def _load_vgg(network: str, layer: str, spec: BackboneSpec) -> Backbone:
-    full = _VGG[network](weights=None, input_shape=(spec.input_size, spec.input_size, 3))
-    if spec.weights.startswith("random:"):
-        _seed_weights(full, int(spec.weights.removeprefix("random:")))
-    elif spec.weights == "imagenet":
-        full = _VGG[network](weights="imagenet", input_shape=(spec.input_size, spec.input_size, 3))
-    else:
-        try:
-            full.load_weights(spec.weights)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{spec.weights} cannot be used as weights of {network} ({error}).") from error
+    full = _vgg_with_weights(network, spec)
     model = keras.Model(full.input, keras.layers.Flatten(name="as_vector")(full.get_layer(layer).output))
 
     @tf.function(reduce_retracing=True)
@@ -90,6 +81,31 @@ def _load_vgg(network: str, layer: str, spec: BackboneSpec) -> Backbone:
         preprocessing="BGR, 0..255, minus (103.939, 116.779, 123.68)",
         weights_digest=_digest(weight.tobytes() for weight in full.get_weights()),
     )
+
+
+def _vgg_with_weights(network: str, spec: BackboneSpec) -> keras.Model:
+    shape = (spec.input_size, spec.input_size, 3)
+    if spec.weights == "imagenet":
+        try:
+            return _VGG[network](weights="imagenet", input_shape=shape)
+        except Exception as error:  # a download that fails is a plain Exception in Keras
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"The ImageNet weights of {network} cannot be had for an input of {spec.input_size} ({reason}); they "
+                "need a network connection and an input of 224: else set weights to a file or to random:SEED."
+            ) from error
+    model = _VGG[network](weights=None, input_shape=shape)
+    kind, _, seed = spec.weights.partition(":")
+    if kind == "random":
+        if not seed.isdecimal():
+            raise ConfigurationError(f"The weights {spec.weights!r} have no seed; set them to random:0, for example.")
+        _seed_weights(model, int(seed))
+        return model
+    try:
+        model.load_weights(spec.weights)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{spec.weights} cannot be used as weights of {network} ({error}).") from error
+    return model
 
 
 def _seed_weights(model: keras.Model, seed: int) -> None:
@@ -118,7 +134,12 @@ def _load_hub(spec: BackboneSpec) -> Backbone:
     def forward(images: tf.Tensor) -> tf.Tensor:
         return module(tf.cast(images, tf.float32) / 255.0)
 
-    probe = forward(tf.zeros((1, spec.input_size, spec.input_size, 3), tf.uint8))
+    try:
+        probe = forward(tf.zeros((1, spec.input_size, spec.input_size, 3), tf.uint8))
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+        raise InputError(
+            f"{handle} takes no pictures of {spec.input_size}x{spec.input_size}; check input_size, or take another."
+        ) from error
     if len(probe.shape) != 2:
         raise InputError(f"{handle} gives an output of shape {probe.shape}, not one vector an image; take another.")
     return Backbone(
