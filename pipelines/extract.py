@@ -26,7 +26,7 @@ from pipelines.shards import (
     read_counts,
     write_shard,
 )
-from schemas.errors import ArtifactError, ConfigurationError, InputError
+from schemas.errors import ArtifactError, ConfigurationError, InputError, RunnerError
 from schemas.features import FeatureDescription, Reject
 
 ATTEMPTS = 3  # runs of the pipeline before shards that still do not verify are an error
@@ -143,6 +143,7 @@ def extract_features(
     Raises:
         ArtifactError: shards are still missing after that.
         ConfigurationError: no such runner, backbone or layer.
+        RunnerError: the runner cannot be reached or gives up; shards that are done are kept.
     """
     backbone = load_backbone(options.backbone)
     shards = plan_shards(images, shards_directory, shard_count)
@@ -150,8 +151,17 @@ def extract_features(
         missing = [shard for shard in shards if read_counts(shard) is None]
         if not missing:
             break
-        with _watch(shards, progress), engine.pipeline() as pipeline:
-            extraction(pipeline, missing, options, engine.hints)
+        pipeline = engine.pipeline()
+        extraction(pipeline, missing, options, engine.hints)
+        try:
+            with _watch(shards, progress):
+                pipeline.run().wait_until_finish()
+        except Exception as error:  # runners raise what they like
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            raise RunnerError(
+                f"The Beam runner {engine.runner} failed ({reason}); check [beam] runner and options. Shards that are "
+                "done are kept."
+            ) from error
     counts = [read_counts(shard) for shard in shards]
     lost = [shard.path for shard, count in zip(shards, counts, strict=True) if count is None]
     if lost:

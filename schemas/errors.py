@@ -21,5 +21,9 @@ class DownloadError(MRNNError):
     """A file could not be had from any of its addresses, or is not the file that was promised."""
 
 
+class RunnerError(MRNNError):
+    """A Beam runner could not be reached, or gave up."""
+
+
 class TrainingError(MRNNError):
     """Training cannot go on, for example because the loss is no longer a number."""
