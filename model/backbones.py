@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import keras
 import numpy as np
@@ -32,7 +33,10 @@ class BackboneSpec:
     @property
     def kind(self) -> str:
         """How the features are called in artifacts; says nothing of where the network lies on this disk."""
-        return f"hub/{Path(self.name).name}" if self.name.startswith("hub:") else self.name
+        if not self.name.startswith("hub:"):
+            return self.name
+        handle = self.name.removeprefix("hub:")
+        return f"hub/{urlsplit(handle).path.strip('/') if '://' in handle else Path(handle).name}"
 
 
 @dataclass(frozen=True)

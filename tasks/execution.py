@@ -112,6 +112,8 @@ def _make(task: "Stage") -> None:
         ),
     )
     shutil.rmtree(task.directory / SCRATCH, ignore_errors=True)
+    for leftover in task.directory.rglob(".*.tmp"):  # of an interrupted run
+        leftover.unlink()
     log.info("%s: done in %.1f s", task, seconds)
 
 

@@ -141,5 +141,19 @@ def test_a_folder_without_a_module_is_refused(tmp_path):
         load_backbone(BackboneSpec(f"hub:{tmp_path / 'absent'}", "", 8))
 
 
+@pytest.mark.parametrize(
+    ("handle", "kind"),
+    [
+        ("/somewhere/efficientnet_lite2", "hub/efficientnet_lite2"),
+        (
+            "https://tfhub.dev/tensorflow/efficientnet/lite2/feature-vector/2",
+            "hub/tensorflow/efficientnet/lite2/feature-vector/2",
+        ),
+    ],
+)
+def test_the_kind_of_a_hub_module_tells_nothing_of_this_disk(handle, kind):
+    assert BackboneSpec(f"hub:{handle}", "", 260).kind == kind
+
+
 def test_the_kind_of_a_vgg_is_its_name():
     assert BackboneSpec("vgg19/fc1", "imagenet", 224).kind == "vgg19/fc1"

@@ -53,6 +53,8 @@ def test_provenance_says_what_made_the_artifact(data_dir, run):
 
 def test_scratch_is_gone_when_the_artifact_is_complete(data_dir):
     source = toy(Source, data_dir)
+    source.directory.mkdir(parents=True)
+    (source.directory / ".text.txt.1.tmp").touch()  # what a killed run may leave
     execute(source)
     assert sorted(path.name for path in source.directory.iterdir()) == ["provenance.json", "text.txt"]
 
