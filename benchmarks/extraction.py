@@ -35,7 +35,7 @@ def run() -> None:
 
         def pipeline() -> None:
             extract_features(
-                sources, root, str(root / "shards"), 4, options, engine, "shapes", lambda fraction, message: None
+                sources, root, str(root / "shards"), 4, options, engine, "shapes", 1.0, lambda fraction, message: None
             )
 
         plain, ours = seconds(bare), seconds(pipeline)

@@ -78,19 +78,22 @@ def normalise(likelihoods: np.ndarray, of_sampled_images: np.ndarray) -> np.ndar
 
 
 def sentence_recall(scores: np.ndarray, owner: np.ndarray) -> Recall:
-    """Image queries: rank of an image's best own sentence among all; scores (sentences, images), owner (sentences,)."""
-    right = owner[:, None] == np.arange(scores.shape[1])
-    best = np.where(right, scores, -np.inf).max(axis=0)
-    return _recall(1 + (scores > best).sum(axis=0))
+    """Image queries: rank of an image's best own sentence among those of others; scores (sentences, images)."""
+    own = owner[:, None] == np.arange(scores.shape[1])
+    best = np.where(own, scores, -np.inf).max(axis=0)
+    others = np.where(own, -np.inf, scores)
+    return _recall((others > best).sum(axis=0), (others == best).sum(axis=0))
 
 
 def image_recall(likelihoods: np.ndarray, owner: np.ndarray) -> Recall:
-    """Sentence queries: ranks of each sentence's own image among all. likelihoods (sentences, images)."""
-    own = likelihoods[np.arange(len(owner)), owner]
-    return _recall(1 + (likelihoods > own[:, None]).sum(axis=1))
+    """Sentence queries: rank of each sentence's own image among all; likelihoods (sentences, images)."""
+    own = likelihoods[np.arange(len(owner)), owner][:, None]
+    return _recall((likelihoods > own).sum(axis=1), (likelihoods == own).sum(axis=1) - 1)
 
 
-def _recall(ranks: np.ndarray) -> Recall:
+def _recall(better: np.ndarray, equal: np.ndarray) -> Recall:
+    """From how many wrong answers score better and how many the same as the right one; equals share their mean rank."""
+    ranks = 1 + better + equal / 2
     r1, r5, r10 = (float(100.0 * np.mean(ranks <= k)) for k in (1, 5, 10))
     return Recall(r1, r5, r10, float(np.median(ranks)))
 

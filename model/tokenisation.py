@@ -2,16 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nltk.tokenize import TreebankWordTokenizer
 
 _NOT_WORD = re.compile(r"(\W+)")
+_INNER_MARK = re.compile(r"(?<=\w) ([-'’]) (?=\w)")
 _TREEBANK = TreebankWordTokenizer()
 # What coco-caption's PTB tokeniser drops before scoring.
-_SCORING_PUNCTUATION = frozenset(
-    ("''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";", '"')
-)
+_SCORING_PUNCTUATION = frozenset("'' ' `` ` ( ) { } . ? ! , : - -- ... ; \"".split())
 SCORING_TOKENISER = "nltk Treebank, lower case, punctuation dropped as in coco-caption"
 
 
@@ -26,6 +25,11 @@ def treebank_words(text: str) -> list[str]:
     """Penn Treebank tokens (nltk), lower case, a final full stop dropped."""
     words: list[str] = _TREEBANK.tokenize(unicodedata.normalize("NFC", text).lower())
     return words[:-1] if words and words[-1] == "." else words
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Words as a caption: joined by spaces, hyphens and apostrophes as in `t-shirt` and `dog's`."""
+    return _INNER_MARK.sub(r"\1", " ".join(words))
 
 
 def scoring_words(text: str) -> list[str]:

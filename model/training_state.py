@@ -26,13 +26,15 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[list[dict[str, Any
     Raises:
         ArtifactError: the file is damaged, or was made by another network or optimiser.
     """
-    with open_hdf5(path, ("variables", "best", "curve")) as file:
-        stored = [file["variables"][name][()] for name in sorted(file["variables"])]
-        shapes = [tuple(variable.shape) for variable in variables]
-        if [value.shape for value in stored] != shapes:
-            raise ArtifactError(f"{path} belongs to another network; remove it to train from the start.")
-        for variable, value in zip(variables, stored, strict=True):
-            variable.assign(value)
-        return [json.loads(line) for line in read_strings(file["curve"])], [
-            file["best"][name][()] for name in sorted(file["best"])
-        ]
+    try:
+        with open_hdf5(path, ("variables", "best", "curve")) as file:
+            stored = [file["variables"][name][()] for name in sorted(file["variables"])]
+            best = [file["best"][name][()] for name in sorted(file["best"])]
+            curve = [json.loads(line) for line in read_strings(file["curve"])]
+    except (ArtifactError, OSError, ValueError) as error:
+        raise ArtifactError(f"{path} is damaged; remove it to train from the start.") from error
+    if [value.shape for value in stored] != [tuple(variable.shape) for variable in variables]:
+        raise ArtifactError(f"{path} belongs to another network; remove it to train from the start.")
+    for variable, value in zip(variables, stored, strict=True):
+        variable.assign(value)
+    return curve, best

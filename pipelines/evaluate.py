@@ -5,7 +5,7 @@ from pathlib import Path
 from model.metrics import score_captions
 from model.network import load_network
 from model.perplexity import perplexity
-from model.tokenisation import SCORING_TOKENISER, scoring_words
+from model.tokenisation import SCORING_TOKENISER, join_words, scoring_words
 from pipelines.training_data import read_training_data
 from schemas.annotations import read_annotations
 from schemas.checkpoint import read_checkpoint
@@ -33,7 +33,7 @@ def evaluate_captions(
 
     Writes `results.json`, then `scores.json` and `per_image.jsonl`; returns the scores.
     """
-    first = {image.image_id: " ".join(image.captions[0].tokens) for image in read_hypotheses(hypotheses)}
+    first = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(hypotheses)}
     write_results(directory / "results.json", first)
     results = read_results(directory / "results.json")
     references = {

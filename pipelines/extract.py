@@ -21,13 +21,14 @@ from pipelines.shards import (
     Shard,
     ShardCounts,
     ShardResult,
+    forget_shards,
     merge_shards,
     plan_shards,
     read_counts,
     write_shard,
 )
 from schemas.errors import ArtifactError, ConfigurationError, InputError, RunnerError
-from schemas.features import FeatureDescription, Reject
+from schemas.features import FeatureDescription, Reject, write_rejects
 
 ATTEMPTS = 3  # runs of the pipeline before shards that still do not verify are an error
 
@@ -133,15 +134,17 @@ def extract_features(
     options: ExtractionOptions,
     engine: Engine,
     dataset: str,
+    max_reject_fraction: float,
     progress: Callable[[float, str], None],
-) -> tuple[list[Reject], ShardCounts]:
-    """Extracts the features of all images into `directory/features.h5`; returns rejects and summed counts.
+) -> ShardCounts:
+    """Extracts the features of all images into `features.h5` and `rejects.jsonl` in `directory`; returns summed counts.
 
     Shards that are there and verify are kept. The runner is not trusted: what it left undone, or damaged, is done again
     up to `ATTEMPTS` times.
 
     Raises:
         ArtifactError: shards are still missing after that.
+        InputError: more than `max_reject_fraction` of the images cannot be read; they are looked at again next time.
         ConfigurationError: no such runner, backbone or layer.
         RunnerError: the runner cannot be reached or gives up; shards that are done are kept.
     """
@@ -174,8 +177,16 @@ def extract_features(
     )
     progress(1.0, f"merging {len(shards)} shards")
     rejects = merge_shards(shards, [image.image_id for image in images], directory / "features.h5", description)
+    write_rejects(directory, rejects)
+    if len(rejects) > max_reject_fraction * len(images):
+        forget_shards([shard for shard, count in zip(shards, counts, strict=True) if count and count.rejected])
+        first = rejects[0]
+        raise InputError(
+            f"{len(rejects)} of {len(images)} images could not be read (image {first.image_id}: {first.error}), "
+            f"more than max_reject_fraction allows; mend those that {directory / 'rejects.jsonl'} lists, or raise it."
+        )
     totals = {field.name: sum(getattr(count, field.name) for count in counts) for field in fields(ShardCounts)}
-    return rejects, ShardCounts(**totals)
+    return ShardCounts(**totals)
 
 
 def _read_ahead(

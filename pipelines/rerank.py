@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from model.consensus import CiderSimilarity, DocumentFrequencies, bleu_similarity, consensus_scores, rerank_order
-from schemas.errors import ArtifactError
+from schemas.errors import ArtifactError, ConfigurationError
 from schemas.files import write_json_lines
 from schemas.hypotheses import ImageHypotheses, write_hypotheses
 from schemas.neighbours import Neighbours
@@ -28,6 +28,7 @@ def rerank(
     tokenised captions by image id.
 
     Raises:
+        ConfigurationError: fewer than k neighbours are known.
         ArtifactError: an image has no neighbours, or a neighbour no captions; the artifacts do not belong together.
     """
     compare = (
@@ -35,6 +36,8 @@ def rerank(
         if similarity == "cider"
         else bleu_similarity
     )
+    if k > neighbours.indices.shape[1]:
+        raise ConfigurationError(f"k = {k} neighbours are asked for, {neighbours.indices.shape[1]} are known; lower k.")
     row = {image_id: number for number, image_id in enumerate(neighbours.target_ids)}
     reordered, records, changed = [], [], 0
     for number, image in enumerate(images, start=1):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -107,6 +108,11 @@ def read_counts(shard: Shard) -> ShardCounts | None:
     return counts if complete else None
 
 
+def forget_shards(shards: Sequence[Shard]) -> None:
+    """Has these shards made anew by the next run."""
+    FileSystems.delete([shard.digest_path for shard in shards])
+
+
 def merge_shards(
     shards: Sequence[Shard], image_ids: Sequence[str], path: Path, description: FeatureDescription
 ) -> list[Reject]:
@@ -160,7 +166,7 @@ def _gather(places: list[tuple[int, int]], files: list[h5py.File], sample: h5py.
 
 
 def _write_bytes(path: str, data: bytes) -> None:
-    temporary = f"{path}.tmp"
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"  # two workers may be given the same shard
     with FileSystems.create(temporary) as stream:
         stream.write(data)
     FileSystems.rename([temporary], [path])

@@ -10,7 +10,10 @@ from schemas.files import read_json_lines, write_json_lines
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A generated caption: its words (no start or end sign) and ln P(words, end sign | image) in nats."""
+    """A generated caption: its words (no start or end sign) and ln P(words, end sign | image) in nats.
+
+    A caption that was cut at the largest length has no end sign, and none in its probability.
+    """
 
     tokens: tuple[str, ...]
     log_prob: float

@@ -8,23 +8,18 @@ from tasks.workspace import Workspace
 
 
 class DownloadDataset(Stage):
-    """Downloads and unpacks the corpus, or generates it, or takes it from where it lies."""
+    """Downloads and unpacks the corpus, or generates it."""
 
     content = ("manifest.json",)
 
     mirrors = luigi.ListParameter(
         default=[], significant=False, description="addresses or folders tried before the corpus's own, as a JSON list"
     )
-    source = luigi.Parameter(
-        default="", significant=False, description="folder that holds the corpus unpacked; used in place"
-    )
     images = luigi.IntParameter(default=1200, description="images of a generated corpus")
     seed = luigi.IntParameter(default=0, description="seed of a generated corpus")
 
     def work(self, workspace: Workspace) -> None:
         """Writes `manifest.json`: where the files are, where they came from and under which licence."""
-        from pathlib import Path
-
         from pipelines.archives import unpack
         from pipelines.datasets import find_corpus
         from pipelines.datasets.base import GeneratedCorpus
@@ -32,9 +27,7 @@ class DownloadDataset(Stage):
 
         corpus = find_corpus(self.dataset)
         root, archives = workspace.directory / "files", []
-        if self.source:
-            root = Path(self.source).resolve()
-        elif isinstance(corpus, GeneratedCorpus):
+        if isinstance(corpus, GeneratedCorpus):
             corpus.generate(root, seed=self.seed, images=self.images, progress=workspace.progress)
         else:
             for archive in corpus.archives:
@@ -44,7 +37,7 @@ class DownloadDataset(Stage):
         write_json(
             workspace.directory / "manifest.json",
             {
-                "root": "files" if root.is_relative_to(workspace.directory) else str(root),
+                "root": root.name,
                 "archives": archives,
                 "title": corpus.title,
                 "homepage": corpus.homepage,

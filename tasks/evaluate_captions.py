@@ -14,6 +14,8 @@ from tasks.workspace import Workspace
 class EvaluateCaptions(Reranking):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
+    version = 2  # words split at hyphens and apostrophes are joined again before scoring; brackets are punctuation
+
     captions = luigi.ChoiceParameter(
         default="beam", choices=["greedy", "beam", "wide", "reranked"], description="which captions are scored"
     )

@@ -12,6 +12,8 @@ from tasks.workspace import Workspace
 class EvaluateRetrieval(OfSplit):
     """R@1, R@5, R@10 and median rank over all images and references of the split."""
 
+    version = 2  # equal scores share their mean rank
+
     normalisation_images = luigi.IntParameter(
         default=100, description="training images sampled for P(w) in the image-to-sentence score"
     )

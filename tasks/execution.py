@@ -67,11 +67,16 @@ def _exit_after(process: BaseProcess) -> None:
     os._exit(1)  # closes the pipe to the stage's process, which ends it too
 
 
+def artifact_lock(directory: Path) -> filelock.FileLock:
+    """The lock of an artifact, held while it is made or removed."""
+    return filelock.FileLock(directory.with_name(f".{directory.name}.lock"))
+
+
 @contextmanager
 def _locked(task: "Stage") -> Iterator[None]:
     """Holds the lock of the task's key, on this machine and on a shared disk; a dead holder's lock is free."""
     task.directory.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(task.directory.parent / f".{task.key}.lock")
+    lock = artifact_lock(task.directory)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -141,7 +146,8 @@ def _run_process(task: "Stage") -> dict[str, Any]:
             stderr=subprocess.STDOUT,
             pass_fds=[write_end],
             start_new_session=True,  # so that all its children can be ended with it
-            env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
+            # A stage takes the GPU memory that it needs, not all: several may run at once.
+            env={"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},
         )
     os.close(write_end)
     last: dict[str, Any] = {}

@@ -2,7 +2,6 @@
 
 import luigi
 
-from schemas.errors import InputError
 from tasks.dataset_root import dataset_root
 from tasks.download_dataset import DownloadDataset
 from tasks.prepare_annotations import PrepareAnnotations
@@ -53,7 +52,6 @@ class ExtractFeatures(Stage):
         from pipelines.extract import Engine, ExtractionOptions, extract_features
         from pipelines.shards import ImageSource
         from schemas.annotations import read_annotations
-        from schemas.features import write_rejects
 
         root = dataset_root(workspace.inputs["download"]).resolve()
         images = [
@@ -67,7 +65,7 @@ class ExtractFeatures(Stage):
             self.batch_size,
             self.decode_threads,
         )
-        rejects, counts = extract_features(
+        counts = extract_features(
             images,
             workspace.directory,
             str(workspace.scratch.resolve()),
@@ -75,13 +73,7 @@ class ExtractFeatures(Stage):
             options,
             Engine(self.runner, tuple(self.runner_options), tuple(self.resource_hints.items())),
             self.dataset,
+            self.max_reject_fraction,
             workspace.progress,
         )
-        write_rejects(workspace.directory, rejects)
         workspace.counts.update(asdict(counts))
-        if len(rejects) > self.max_reject_fraction * len(images):
-            first = rejects[0]
-            raise InputError(
-                f"{len(rejects)} of {len(images)} images could not be read (image {first.image_id}: {first.error}), "
-                f"more than max_reject_fraction allows; all are listed in {workspace.directory / 'rejects.jsonl'}."
-            )

@@ -2,6 +2,7 @@
 
 import luigi
 
+from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.train_model import ModelVariant, TrainModel
 from tasks.workspace import Workspace
@@ -31,8 +32,6 @@ class GenerateCaptions(OfSplit):
 
     def requires(self) -> dict[str, Stage]:
         """The trained model, the features and the list of images."""
-        from tasks.prepare_annotations import PrepareAnnotations
-
         return {
             "model": self.upstream(TrainModel),
             "features": self.features(),

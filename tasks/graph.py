@@ -22,6 +22,11 @@ def walk(task: Stage) -> Iterator[tuple[int, Stage, bool]]:
     return visit(task, 0)
 
 
+def needs(task: Stage, keys: set[str]) -> bool:
+    """Whether the task's artifact is one of these, or is made from one of them, directly or not."""
+    return task.key in keys or any(needs(required, keys) for required in task.requires().values())
+
+
 def artifacts(dataset_directory: Path) -> list[tuple[Path, Provenance]]:
     """All complete artifacts of a corpus, by path."""
     return [(path.parent, read_provenance(path.parent)) for path in sorted(dataset_directory.glob(f"*/*/{FILE_NAME}"))]

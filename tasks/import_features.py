@@ -2,6 +2,7 @@
 
 import luigi
 
+from schemas.errors import ConfigurationError
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.workspace import Workspace
@@ -10,7 +11,7 @@ from tasks.workspace import Workspace
 class ImportFeatures(Stage):
     """Reads a feature file in another project's format, checks that it covers the corpus, and stores it as ours."""
 
-    path = luigi.Parameter(description="file or folder of features, see schemas/interop.py")
+    path = luigi.Parameter(default="", description="file or folder of features, see schemas/interop.py")
     kind = luigi.Parameter(default="imported", description="what to call the features")
     dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")
     strip_suffix = luigi.Parameter(default="", description="ending of the file's ids that image ids lack, such as .jpg")
@@ -28,6 +29,8 @@ class ImportFeatures(Stage):
         from schemas.annotations import read_annotations
         from schemas.features import write_rejects
 
+        if not self.path:
+            raise ConfigurationError("ImportFeatures has no path; set it in [ImportFeatures] or by --path.")
         image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"])]
         rejects = import_features(
             Path(self.path),

@@ -7,8 +7,8 @@ import luigi
 from schemas.errors import ConfigurationError
 from tasks.command import Command
 from tasks.full_pipeline import FullPipeline
-from tasks.graph import downstream, walk
-from tasks.stage import remove_artifact
+from tasks.graph import downstream, needs, walk
+from tasks.removal import remove_artifacts
 
 
 class Invalidate(Command):
@@ -21,20 +21,20 @@ class Invalidate(Command):
         """Prints and deletes.
 
         Raises:
-            ConfigurationError: the pipeline has no such stage.
+            ConfigurationError: the pipeline has no such stage, or one of the artifacts is being made right now.
         """
         pipeline = FullPipeline()
         below = [task for depth, task, first in walk(pipeline) if first and depth > 0]
-        chosen = [task for task in below if task.stage == self.stage]
+        chosen = {task.key for task in below if task.stage == self.stage}
         if not chosen:
             names = sorted({task.stage for task in below})
             raise ConfigurationError(f"The pipeline has no stage {self.stage!r}; its stages are {', '.join(names)}.")
-        dataset_directory = Path(pipeline.data_dir) / pipeline.dataset
-        directories = downstream({task.key for task in chosen}, dataset_directory)
-        directories += [task.directory for task in chosen if task.directory.exists() and not task.complete()]
+        complete = downstream(chosen, Path(pipeline.data_dir) / pipeline.dataset)
+        begun = [task.directory for task in below if task.directory.exists() and needs(task, chosen)]
+        directories = list(dict.fromkeys([*complete, *begun]))
         for directory in directories:
             print(f"{'would delete' if self.dry_run else 'deleting'} {directory}")
-            if not self.dry_run:
-                remove_artifact(directory)
         if not directories:
             print(f"{self.stage} has no artifact.")
+        if not self.dry_run:
+            remove_artifacts(directories)

@@ -1,7 +1,6 @@
 """What all stages share: the key that names the artifact, where it lies, and how it comes to be."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -97,12 +96,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
-
-
-def remove_artifact(directory: Path) -> None:
-    """Deletes an artifact, its mark of completeness first."""
-    (directory / FILE_NAME).unlink(missing_ok=True)
-    shutil.rmtree(directory)
 
 
 @Stage.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -113,6 +114,21 @@ def test_invalidate_takes_the_stage_and_all_downstream(pipeline):
     assert pipeline.artifact("BuildReport").exists()
 
 
+def test_invalidate_takes_what_was_only_begun_too(pipeline):
+    report = pipeline.artifact("BuildReport")
+    (report / "provenance.json").rename(report / "aside.json")
+    run = pipeline.luigi("Invalidate", "--stage", "EvaluateRetrieval", "--dry-run")
+    (report / "aside.json").rename(report / "provenance.json")
+    assert f"would delete {report}" in run.stdout
+
+
+def test_after_invalidate_only_what_went_is_made_again(pipeline):
+    assert pipeline.luigi("Invalidate", "--stage", "EvaluateRetrieval").returncode == 0
+    run = pipeline.luigi("FullPipeline")
+    assert run.returncode == 0, run.stdout
+    assert re.findall(r"(\w+) \w{10}: started", run.stdout) == ["EvaluateRetrieval", "BuildReport"]
+
+
 def test_an_unknown_stage_is_one_sentence_and_a_failure(pipeline):
     run = pipeline.luigi("Invalidate", "--stage", "Nonsense")
     assert run.returncode != 0
@@ -158,8 +174,21 @@ def test_the_same_seed_gives_the_same_model(pipeline, tmp_path):
     assert digests[0] == digests[1]
 
 
-def test_luigi_itself_loads_no_tensorflow_and_no_beam():
-    code = "import sys, tasks; print([name for name in ('tensorflow', 'apache_beam', 'keras') if name in sys.modules])"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+def test_luigi_itself_loads_no_tensorflow_and_no_beam(pipeline):
+    code = """
+import sys
+from tasks import FullPipeline
+from tasks.graph import walk
+pipeline = FullPipeline()
+assert all(task.complete() for _, task, _ in walk(pipeline))
+pipeline.summary()
+print([name for name in ("tensorflow", "apache_beam", "keras") if name in sys.modules])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "LUIGI_CONFIG_PATH": str(pipeline.configuration)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    assert run.stdout.strip() == "[]"

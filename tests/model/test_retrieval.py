@@ -74,3 +74,10 @@ def test_five_sentences_an_image_are_five_queries_for_images():
     likelihoods[:5, 0] = 1.0
     likelihoods[5:, 2:8] = 1.0  # six images before the right one
     assert image_recall(likelihoods, owner) == Recall(50.0, 50.0, 100.0, 4.0)
+
+
+def test_a_model_that_cannot_tell_images_apart_is_at_chance():
+    scores, owner = np.zeros((500, 100)), np.repeat(np.arange(100), 5)
+    for recall in (sentence_recall(scores, owner), image_recall(scores, owner)):
+        assert recall.r10 == 0.0
+        assert recall.median_rank > 50

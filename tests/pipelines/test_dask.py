@@ -28,7 +28,15 @@ SHARDS = 9
 def run(images, directory, engine):
     directory.mkdir()
     extract_features(
-        images, directory, str(directory / "shards"), SHARDS, OPTIONS, engine, "toys", lambda fraction, message: None
+        images,
+        directory,
+        str(directory / "shards"),
+        SHARDS,
+        OPTIONS,
+        engine,
+        "toys",
+        1.0,
+        lambda fraction, message: None,
     )
     return (directory / "features.h5").read_bytes()
 

@@ -12,8 +12,8 @@ from model.images import cut_crops, decode_image
 from pipelines import extract
 from pipelines.extract import Engine, ExtractionOptions, extract_features
 from pipelines.shards import ImageSource, plan_shards, read_counts
-from schemas.errors import ArtifactError, ConfigurationError
-from schemas.features import FeatureFile
+from schemas.errors import ArtifactError, ConfigurationError, InputError
+from schemas.features import FeatureFile, read_rejects
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", batch_size=4, decode_threads=2)
@@ -36,15 +36,24 @@ def images(tmp_path_factory) -> list[ImageSource]:
     return [ImageSource(Path(name).stem, str(folder / name)) for name in names]
 
 
-def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3):
+def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3, max_reject_fraction=1.0):
     directory.mkdir(exist_ok=True)
     return extract_features(
-        images, directory, str(directory / "shards"), shards, options, engine, "toys", lambda fraction, message: None
+        images,
+        directory,
+        str(directory / "shards"),
+        shards,
+        options,
+        engine,
+        "toys",
+        max_reject_fraction,
+        lambda fraction, message: None,
     )
 
 
 def test_every_image_is_a_row_or_a_reject(images, tmp_path):
-    rejects, counts = run(images, tmp_path)
+    counts = run(images, tmp_path)
+    rejects = read_rejects(tmp_path)
     with FeatureFile(tmp_path / "features.h5") as features:
         assert features.image_ids == [image.image_id for image in images if image.image_id.startswith("good")]
         assert features.dimension == 512
@@ -107,6 +116,17 @@ def test_a_rerun_keeps_whole_shards_and_remakes_damaged_ones(images, tmp_path, m
 
 
 _write_shard = extract.write_shard
+
+
+def test_too_many_rejects_are_an_error_and_are_looked_at_again(images, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"")
+    mixed = [*images[3:5], *images[6:11], ImageSource("broken", str(broken))]
+    with pytest.raises(InputError, match=r"1 of 8 images could not be read \(image broken: the file is empty\)"):
+        run(mixed, tmp_path, max_reject_fraction=0.1)
+    assert [reject.image_id for reject in read_rejects(tmp_path)] == ["broken"]
+    broken.write_bytes(Path(mixed[0].path).read_bytes())
+    assert run(mixed, tmp_path, max_reject_fraction=0.1).rejected == 0
 
 
 def test_an_image_s_shard_depends_on_its_id_alone(images):
