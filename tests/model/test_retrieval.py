@@ -72,8 +72,8 @@ def test_five_sentences_an_image_are_five_queries_for_images():
     likelihoods = np.zeros((10, 12))
     owner = np.repeat([0, 1], 5)
     likelihoods[:5, 0] = 1.0
-    likelihoods[5:, 2:8] = 1.0  # six images before the right one
-    assert image_recall(likelihoods, owner) == Recall(50.0, 50.0, 100.0, 4.0)
+    likelihoods[5:, 2:8] = 1.0  # six images before the right one, which shares its rank with five others: 7 + 5/2
+    assert image_recall(likelihoods, owner) == Recall(50.0, 50.0, 100.0, (1 + 9.5) / 2)
 
 
 def test_a_model_that_cannot_tell_images_apart_is_at_chance():
