@@ -71,7 +71,6 @@ class BeamSearch:
             # At most W of the 2W candidates end, so W others are left; a stable sort keeps them best first.
             alive = np.argsort(ends, axis=1, kind="stable")[:, :width]
             scores, parents, tokens = (np.take_along_axis(array, alive, axis=1) for array in (best, parents, words))
-            scores = np.where(np.take_along_axis(ends, alive, axis=1), np.float32(_IMPOSSIBLE), scores)
             history = np.concatenate(
                 [np.take_along_axis(history, parents[:, :, None], axis=1), tokens[:, :, None]], axis=2
             )
