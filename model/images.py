@@ -30,7 +30,7 @@ def decode_image(data: bytes) -> Image.Image:
                 raise InputError(f"{image.width}x{image.height} pixels are over the limit of {MAX_PIXELS}")
             image.load()
             return _rgb(ImageOps.exif_transpose(image))
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise InputError("the file is not an image in a known format") from error

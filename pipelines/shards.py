@@ -1,168 +1,115 @@
-"""Shards: the unit of work, retry and resume. Planned by a stable hash, written whole, verified, merged in order."""
+"""Shards: the unit of work, retry and resume. Planned by a stable hash, written whole, verified before use."""
 
 import hashlib
 import json
-import tempfile
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-import h5py
-import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from schemas.errors import ArtifactError
-from schemas.features import FeatureDescription, Reject, create_features
-from schemas.hdf5 import create_hdf5, read_strings, write_strings
+from schemas import errors
+from schemas.errors import ConfigurationError, MRNNError
+
+_BLOCK = 1 << 22  # bytes read at a time
 
 
-@dataclass(frozen=True)
-class ImageSource:
-    """An image and where its file lies: a local path or an address that Beam's filesystems know."""
+class Item(Protocol):
+    """What shards are made of: anything about an image."""
 
-    image_id: str
-    path: str
+    @property
+    def image_id(self) -> str:
+        """Decides on the shard."""
+        ...
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The images of one shard, and `path`, the address of its file."""
+    """A part of the items, and `path`, the address of the file that comes of them."""
 
     path: str
-    images: tuple[ImageSource, ...]
+    items: tuple[Any, ...]
 
     @property
     def digest_path(self) -> str:
-        """Where the digest and the counts of the shard's file are; written after the file itself."""
-        return self.path.removesuffix(".h5") + ".json"
+        """Where the digest of the shard's file is; written after the file itself."""
+        return f"{self.path}.sha256"
+
+    @property
+    def error_path(self) -> str:
+        """Where a worker leaves a typed error."""
+        return f"{self.path}.error"
 
 
-@dataclass
-class ShardCounts:
-    """What happened in a shard: images, rejects and bytes read; seconds of reading and decoding (summed over
-    threads), waiting for pixels, and inference; batches and the share of their places that were filled."""
+def plan_shards(items: Sequence[Item], directory: str, count: int, name: str) -> list[Shard]:
+    """Deals items to `count` shards by a hash of their image's id: an item's shard depends on nothing else.
 
-    images: int = 0
-    rejected: int = 0
-    bytes_read: int = 0
-    decode_seconds: float = 0.0
-    wait_seconds: float = 0.0
-    inference_seconds: float = 0.0
-    batches: int = 0
-    batch_places: int = 0
-
-
-@dataclass
-class ShardResult:
-    """Features (n, D) float16 or float32 of the images that could be read, in the shard's order, and the others."""
-
-    image_ids: list[str]
-    features: np.ndarray
-    rejects: list[Reject]
-    counts: ShardCounts = field(default_factory=ShardCounts)
-
-
-def plan_shards(images: Sequence[ImageSource], directory: str, count: int) -> list[Shard]:
-    """Deals images to `count` shards by a hash of their ids: an image's shard depends on nothing else.
-
-    Within a shard the images keep their order. Shards without images are left out.
-    """
-    dealt: list[list[ImageSource]] = [[] for _ in range(count)]
-    for image in images:
-        hashed = hashlib.sha256(image.image_id.encode("utf-8")).digest()
-        dealt[int.from_bytes(hashed[:8], "big") % count].append(image)
-    return [
-        Shard(FileSystems.join(directory, f"features-{index:05d}-of-{count:05d}.h5"), tuple(part))
-        for index, part in enumerate(dealt)
-        if part
-    ]
-
-
-def write_shard(shard: Shard, result: ShardResult) -> None:
-    """Writes the shard's file, then its digest file, each under a temporary name first."""
-    with tempfile.TemporaryDirectory() as scratch:
-        local = Path(scratch) / "shard.h5"
-        with create_hdf5(local) as file:
-            file.create_dataset("features", data=result.features)
-            write_strings(file, "image_ids", result.image_ids)
-            write_strings(file, "rejects", [json.dumps(asdict(reject)) for reject in result.rejects])
-        data = local.read_bytes()
-    _write_bytes(shard.path, data)
-    summary = {"sha256": hashlib.sha256(data).hexdigest(), "counts": asdict(result.counts)}
-    _write_bytes(shard.digest_path, json.dumps(summary).encode("utf-8"))
-
-
-def read_counts(shard: Shard) -> ShardCounts | None:
-    """The counts of a shard whose file is there and has the digest that was written with it, else None."""
-    try:
-        with FileSystems.open(shard.digest_path) as stream:
-            summary = json.loads(stream.read())
-        with FileSystems.open(shard.path) as stream:
-            digest = hashlib.sha256(stream.read()).hexdigest()
-        counts = ShardCounts(**summary["counts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    complete = digest == summary["sha256"] and counts.images == len(shard.images)
-    return counts if complete else None
-
-
-def forget_shards(shards: Sequence[Shard]) -> None:
-    """Has these shards made anew by the next run."""
-    FileSystems.delete([shard.digest_path for shard in shards])
-
-
-def merge_shards(
-    shards: Sequence[Shard], image_ids: Sequence[str], path: Path, description: FeatureDescription
-) -> list[Reject]:
-    """Merges verified shards into one feature artifact with rows in the order of `image_ids`; returns the rejects.
-
-    Memory is bounded by a chunk of rows: the images of each shard are in that order too, so that every shard is read
-    from its start to its end.
+    Within a shard the items keep their order. Shards without items are left out. `name` is that of the files, with a
+    suffix: `features.h5` -> `features-00003-of-00016.h5`.
 
     Raises:
-        ArtifactError: an image is neither in a shard nor among the rejects, or its features are not finite.
+        ConfigurationError: `directory` is an address of a kind that Beam does not know here.
     """
-    with ExitStack() as stack:
-        streams = [stack.enter_context(FileSystems.open(shard.path)) for shard in shards]
-        files = [stack.enter_context(h5py.File(stream, "r")) for stream in streams]
-        rejects = [Reject(**json.loads(line)) for file in files for line in read_strings(file["rejects"])]
-        place = {
-            image_id: (shard, row)
-            for shard, file in enumerate(files)
-            for row, image_id in enumerate(read_strings(file["image_ids"]))
-        }
-        lost = sorted(set(image_ids) - set(place) - {reject.image_id for reject in rejects})
-        if lost:
-            raise ArtifactError(f"Image {lost[0]} (of {len(lost)}) is in no shard below {path.parent}; extract again.")
-        kept = [image_id for image_id in image_ids if image_id in place]
-        if not kept:
-            raise ArtifactError(f"No image could be read; the first reason was: {rejects[0].error}.")
-        sample = files[place[kept[0]][0]]["features"]
-        with create_features(path, kept, sample.shape[1], str(sample.dtype), description) as merged:
-            for start in range(0, len(kept), merged.chunks[0]):
-                stop = min(start + merged.chunks[0], len(kept))
-                rows = _gather([place[image_id] for image_id in kept[start:stop]], files, sample)
-                broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-                if broken.size:
-                    raise ArtifactError(
-                        f"The features of image {kept[start + broken[0]]} are not finite in {sample.dtype}; "
-                        "set dtype to float32, or take other weights."
-                    )
-                merged[start:stop] = rows
-    order = {image_id: number for number, image_id in enumerate(image_ids)}
-    return sorted(rejects, key=lambda reject: order[reject.image_id])
+    stem, _, suffix = name.rpartition(".")
+    dealt: list[list[Item]] = [[] for _ in range(count)]
+    for item in items:
+        hashed = hashlib.sha256(item.image_id.encode("utf-8")).digest()
+        dealt[int.from_bytes(hashed[:8], "big") % count].append(item)
+    try:
+        return [
+            Shard(FileSystems.join(directory, f"{stem}-{index:05d}-of-{count:05d}.{suffix}"), tuple(part))
+            for index, part in enumerate(dealt)
+            if part
+        ]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{directory} cannot be used ({error}); the extras gcp and aws add gs:// and s3://."
+        ) from error
 
 
-def _gather(places: list[tuple[int, int]], files: list[h5py.File], sample: h5py.Dataset) -> np.ndarray:
-    rows = np.empty((len(places), sample.shape[1]), sample.dtype)
-    for shard, file in enumerate(files):
-        wanted = [(target, row) for target, (owner, row) in enumerate(places) if owner == shard]
-        if wanted:
-            targets, sources = zip(*wanted, strict=True)
-            rows[list(targets)] = file["features"][sources[0] : sources[-1] + 1]
-    return rows
+def write_shard(shard: Shard, data: bytes) -> None:
+    """Writes the shard's file, then its digest, each under a temporary name first."""
+    _write_bytes(shard.path, data)
+    _write_bytes(shard.digest_path, hashlib.sha256(data).hexdigest().encode("ascii"))
+
+
+def is_whole(shard: Shard) -> bool:
+    """Whether the shard's file is there and has the digest that was written after it."""
+    try:
+        with FileSystems.open(shard.digest_path) as stream:
+            expected = stream.read().decode("ascii", "replace")
+        digest = hashlib.sha256()
+        with FileSystems.open(shard.path) as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    except OSError:
+        return False
+    return digest.hexdigest() == expected
+
+
+def forget_shard(shard: Shard) -> None:
+    """Has this shard made anew by the next run."""
+    FileSystems.delete([shard.digest_path])
+
+
+def leave_error(shard: Shard, error: MRNNError) -> None:
+    """Leaves an error of a worker for the driver."""
+    _write_bytes(shard.error_path, json.dumps([type(error).__name__, str(error)]).encode("utf-8"))
+
+
+def raise_error_left(shard: Shard) -> None:
+    """Raises the error that a worker left, if one did."""
+    if FileSystems.exists(shard.error_path):
+        with FileSystems.open(shard.error_path) as stream:
+            kind, message = json.loads(stream.read())
+        raise getattr(errors, kind)(message)
+
+
+def clear_error(shard: Shard) -> None:
+    """Removes the error of an earlier run."""
+    if FileSystems.exists(shard.error_path):
+        FileSystems.delete([shard.error_path])
 
 
 def _write_bytes(path: str, data: bytes) -> None:

@@ -40,13 +40,18 @@ class Reject:
 
 @contextmanager
 def create_features(
-    path: Path, image_ids: Sequence[str], dimension: int, dtype: str, description: FeatureDescription
+    path: Path, image_ids: Sequence[str], dimension: int, dtype: str, description: FeatureDescription, rejected: int = 0
 ) -> Iterator[h5py.Dataset]:
-    """Yields the empty (N, D) dataset, float16 or float32, chunked by rows; the file appears when the block ends."""
+    """Yields the empty (N, D) dataset, float16 or float32, chunked by rows; the file appears when the block ends.
+
+    The attributes `images` and `rejected` count what was to be extracted, N + `rejected`, and what has no row.
+    """
     rows = max(1, min(len(image_ids), CHUNK_BYTES // (dimension * np.dtype(dtype).itemsize)))
     with create_hdf5(path) as file:
         for name, value in asdict(description).items():
             file.attrs[name] = value
+        file.attrs["images"] = len(image_ids) + rejected
+        file.attrs["rejected"] = rejected
         write_strings(file, "image_ids", image_ids)
         chunks = (rows, dimension) if image_ids else None
         yield file.create_dataset(

@@ -12,21 +12,40 @@ from tasks.workspace import Workspace
 class ExtractFeatures(Stage):
     """Runs every image of the corpus through the backbone. An interrupted run goes on with the shards that are left."""
 
+    version = 2
     content = ("features.h5", "rejects.jsonl")
 
-    backbone = luigi.Parameter(default="vgg16/fc2", description="vgg16|vgg19 / fc2|fc1|block5_pool, or hub:HANDLE")
-    weights = luigi.Parameter(default="imagenet", description="of VGG: imagenet, random:SEED or a weights file")
-    input_size = luigi.IntParameter(default=224, description="side of the network's input in pixels")
+    backbone = luigi.Parameter(
+        default="vgg16/fc2",
+        description="vgg16|vgg19/fc2|fc1|block5_pool, alexnet/fc7|fc6|pool5, keras:NAME, hub:HANDLE",
+    )
+    weights = luigi.Parameter(default="imagenet", description="imagenet, random:SEED or a weights file; none for hub")
+    input_size = luigi.IntParameter(default=0, description="side of the network's input in pixels; 0: its own")
     crop = luigi.ChoiceParameter(
         default="center", choices=["center", "ten_crop", "squash"], description="how images become square"
     )
     dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")
+    precision = luigi.ChoiceParameter(
+        default="float32", choices=["float32", "mixed_float16", "mixed_bfloat16"], description="of the network's layers"
+    )
 
+    xla = luigi.BoolParameter(significant=False, description="compile the network with XLA")
     batch_size = luigi.IntParameter(default=32, significant=False, description="images a batch")
-    decode_threads = luigi.IntParameter(default=2, significant=False, description="threads that read and decode ahead")
+    decode_threads = luigi.IntParameter(
+        default=0, significant=False, description="threads that read and decode ahead; 0: this process's cores"
+    )
+    inference_threads = luigi.IntParameter(
+        default=0, significant=False, description="threads of the network on a CPU; 0: this process's cores"
+    )
     shards = luigi.IntParameter(default=16, significant=False, description="units of work, retry and resume")
     max_reject_fraction = luigi.FloatParameter(
         default=0.01, significant=False, description="the stage fails if more of the images cannot be read"
+    )
+    images_at = luigi.Parameter(
+        default="", significant=False, description="where workers find the corpus's files, if not where the driver does"
+    )
+    shards_at = luigi.Parameter(
+        default="", significant=False, description="folder for shards that driver and workers share, if not data_dir"
     )
     runner = luigi.Parameter(
         config_path={"section": "beam", "name": "runner"}, significant=False, description="class path of a Beam runner"
@@ -48,31 +67,35 @@ class ExtractFeatures(Stage):
         """Writes `features.h5` and `rejects.jsonl`."""
         from dataclasses import asdict
 
-        from model.backbones import BackboneSpec
-        from pipelines.extract import Engine, ExtractionOptions, extract_features
-        from pipelines.shards import ImageSource
+        from model.backbones.spec import BackboneSpec
+        from pipelines.engine import Engine
+        from pipelines.extract import ExtractionOptions, extract_features
+        from pipelines.read_images import ImageSource
         from schemas.annotations import read_annotations
 
-        root = dataset_root(workspace.inputs["download"]).resolve()
+        root = self.images_at.rstrip("/") or str(dataset_root(workspace.inputs["download"]).resolve())
         images = [
-            ImageSource(image.image_id, str(root / image.file))
+            ImageSource(image.image_id, f"{root}/{image.file}")
             for image in read_annotations(workspace.inputs["annotations"])
         ]
+        engine = Engine(self.runner, tuple(self.runner_options), tuple(self.resource_hints.items()))
         options = ExtractionOptions(
-            BackboneSpec(self.backbone, self.weights, self.input_size),
+            BackboneSpec(self.backbone, self.weights, self.input_size, self.precision, self.xla),
             self.crop,
             self.dtype,
+            self.dataset,
             self.batch_size,
-            self.decode_threads,
+            self.decode_threads or engine.cores_per_process(),
+            self.inference_threads or engine.cores_per_process(),
         )
+        shards_at = f"{self.shards_at.rstrip('/')}/{self.key}" if self.shards_at else str(workspace.scratch.resolve())
         counts = extract_features(
             images,
             workspace.directory,
-            str(workspace.scratch.resolve()),
+            shards_at,
             self.shards,
             options,
-            Engine(self.runner, tuple(self.runner_options), tuple(self.resource_hints.items())),
-            self.dataset,
+            engine,
             self.max_reject_fraction,
             workspace.progress,
         )

@@ -14,7 +14,7 @@ def run_facts(contents: ReportContents) -> dict[str, Facts]:
     made = [entry.provenance for entry in contents.stages if entry.provenance is not None]
     return {
         "Data": _data(contents),
-        "Image features": _features(contents),
+        "Image features": [*_features(contents), *_extraction(made)],
         "Model": _model(contents, made),
         "Software and machine": [*_software(made), ("git revision", _distinct(map(_revision, made))), *_hosts(made)],
     }
@@ -55,6 +55,30 @@ def _features(contents: ReportContents) -> Facts:
         ("weights", f"SHA-256 {features.description.weights_digest[:16]}…"),
         ("size", f"{features.images:,} images of {features.dimension:,} numbers, {features.dtype}"),
     ]
+
+
+def _extraction(made: Iterable[Provenance]) -> Facts:
+    """What was counted over all shards; nothing for features that were imported."""
+    facts: Facts = []
+    for provenance in made:
+        if provenance.stage == "ExtractFeatures":
+            counts, knobs = provenance.counts, provenance.operational
+            done = counts["images"] - counts["rejected"]
+            facts += [
+                (
+                    "read",
+                    f"{counts['images']:,} images, {counts['bytes_read'] / 1e6:,.1f} MB; "
+                    f"{counts['rejected']:,} rejected",
+                ),
+                ("reading and decoding", f"{counts['decode_seconds']:,.1f} s, summed over threads"),
+                (
+                    "inference",
+                    f"{counts['inference_seconds']:,.1f} s, and {counts['wait_seconds']:,.1f} s of waiting for pixels",
+                ),
+                ("batches", f"{counts['batches']:,}, {done / counts['batch_places']:.0%} full"),
+                ("runner", " ".join([str(knobs["runner"]), *knobs["runner_options"]])),
+            ]
+    return facts
 
 
 def _model(contents: ReportContents, made: Iterable[Provenance]) -> Facts:

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.backbones import BackboneSpec
-from pipelines.extract import Engine, ExtractionOptions, extract_features
-from pipelines.shards import ImageSource, plan_shards
+from model.backbones.spec import BackboneSpec
+from pipelines.engine import Engine
+from pipelines.extract import ExtractionOptions, extract_features
+from pipelines.read_images import ImageSource
+from pipelines.shards import plan_shards
 from schemas.errors import RunnerError
 
 OPTIONS = ExtractionOptions(
-    BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", batch_size=4, decode_threads=1
+    BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", "toys", batch_size=4, decode_threads=1
 )
 LOCAL = Engine("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
 DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"
@@ -34,7 +36,6 @@ def run(images, directory, engine):
         SHARDS,
         OPTIONS,
         engine,
-        "toys",
         1.0,
         lambda fraction, message: None,
     )
@@ -73,7 +74,7 @@ def cluster(tmp_path):
 def test_a_worker_killed_in_the_middle_changes_nothing(images, cluster, tmp_path):
     address, workers = cluster
     expected = run(images, tmp_path / "local", LOCAL)
-    shards = plan_shards(images, str(tmp_path / "dask" / "shards"), SHARDS)
+    shards = plan_shards(images, str(tmp_path / "dask" / "shards"), SHARDS, "features.h5")
 
     victim = subprocess.Popen([sys.executable, "-c", KILLER, str(workers[0].pid), *(s.digest_path for s in shards)])
     engine = Engine(DASK, (f"--dask_client_address={address}", f"--dask_npartitions={SHARDS}"))

@@ -80,7 +80,7 @@ def imitate(
             "software": {"python": "3.11.2", "tensorflow": "2.21.0"},
             "git": {"revision": "abc1234", "dirty": True},
             "host": {"machine": "x86_64", "cpus": 2, "gpus": []},
-            "operational": {},
+            "operational": {"runner": "beam.Runner", "runner_options": ["--workers=2"]},
         }
         write_provenance(directory, Provenance(**record))
         return directory
@@ -170,7 +170,9 @@ def imitate(
 
     annotations = artifact("PrepareAnnotations", write_prepared, counts={"images": len(images)})
     captions = artifact("TokenizeCaptions", write_tokenised, (annotations,), {"test": {"captions": 5}}, min_count=1)
-    features = artifact("ExtractFeatures", write_extracted, (annotations,), weights="random:0", seed=0)
+    extraction = {"images": 1200, "rejected": 8, "bytes_read": 2_500_000, "batches": 40, "batch_places": 1280}
+    extraction |= {"decode_seconds": 12.34, "wait_seconds": 0.5, "inference_seconds": 60.0}
+    features = artifact("ExtractFeatures", write_extracted, (annotations,), extraction, weights="random:0", seed=0)
     model = artifact("TrainModel", write_model, (captions, features), {"parameters": 1_234_567}, seed=3)
     hypotheses = artifact("GenerateCaptions", lambda directory: write_hypotheses(directory, beam), (model,))
     reordered = artifact("RerankCaptions", write_reranked, (hypotheses,))
@@ -333,6 +335,14 @@ def test_stages_include_what_is_upstream(page: Page, arguments: dict[str, Any], 
     assert row[6] == "parameters 1,234,567"
     assert "abc1234 with changes that were not committed" in page.text
     assert "ExtractFeatures 0; TrainModel 3" in page.text
+
+
+def test_what_extraction_counted_is_said(page: Page) -> None:
+    assert "1,200 images, 2.5 MB; 8 rejected" in page.text
+    assert "12.3 s, summed over threads" in page.text
+    assert "60.0 s, and 0.5 s of waiting for pixels" in page.text
+    assert "40, 93% full" in page.text
+    assert "beam.Runner --workers=2" in page.text
 
 
 def test_deleted_upstream_is_said(arguments: dict[str, Any], contents: ReportContents) -> None:

@@ -1,0 +1,34 @@
+"""The image networks, one small module a family. A module states the `NETWORKS` it knows and how to `load` one."""
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import TYPE_CHECKING
+
+from model.backbones.spec import BackboneSpec
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from model.backbones.base import Backbone  # loads TensorFlow, which a planning process does without
+
+_NOT_FAMILIES = ("base", "spec", "weights")
+
+
+@cache
+def load_backbone(spec: BackboneSpec) -> "Backbone":
+    """Loads the network, once a process.
+
+    Raises:
+        ConfigurationError: there is no such network or layer, or it cannot be had in that size or precision.
+        InputError: the weights cannot be read or do not fit.
+    """
+    known = []
+    for found in pkgutil.iter_modules(__path__):
+        if found.name in _NOT_FAMILIES:
+            continue
+        family = importlib.import_module(f"{__name__}.{found.name}")
+        if spec.network in family.NETWORKS:
+            backbone: Backbone = family.load(spec)
+            return backbone
+        known.append(family.USAGE)
+    raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to one of {', '.join(sorted(known))}.")

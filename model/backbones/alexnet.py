@@ -1,0 +1,67 @@
+"""AlexNet (Krizhevsky et al. 2012) as Caffe published it: the image network of the first m-RNN paper (2014)."""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from model.backbones.base import CAFFE_PREPROCESSING, Backbone, caffe_preprocess, compile_forward, precision
+from model.backbones.spec import BackboneSpec
+from model.backbones.weights import build_with_weights, digest_weights
+from schemas.errors import ConfigurationError
+
+NETWORKS = ("alexnet",)
+LAYERS = ("fc7", "fc6", "pool5")
+USAGE = f"alexnet/{'|'.join(LAYERS)}"
+INPUT_SIZE = 227
+
+
+def load(spec: BackboneSpec) -> Backbone:
+    """AlexNet up to one of `LAYERS`, `fc7` and `fc6` after ReLU; maps become vectors by height, width, channel.
+
+    Weights come from a file of Keras weights for `build_alexnet` or from a seed; there are none to download.
+    """
+    if spec.rest not in LAYERS:
+        raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {USAGE}.")
+    if spec.weights == "imagenet":
+        raise ConfigurationError("Keras publishes no weights of alexnet; set weights to a file or to random:SEED.")
+    size = spec.input_size or INPUT_SIZE
+    with precision(spec):
+        full = build_with_weights(spec, lambda _: build_alexnet(size))
+        model = keras.Model(full.input, layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
+    return Backbone(
+        features=compile_forward(spec, lambda images: model(caffe_preprocess(images), training=False)),
+        input_size=size,
+        dimension=int(model.output.shape[-1]),
+        preprocessing=CAFFE_PREPROCESSING,
+        weights_digest=digest_weights(full),
+    )
+
+
+def build_alexnet(size: int = INPUT_SIZE) -> keras.Model:
+    """The network up to `fc7`: BGR pixels without their mean (B, size, size, 3) -> float32 (B, 4096)."""
+    x = inputs = keras.Input((size, size, 3))
+    x = layers.Conv2D(96, 11, strides=4, activation="relu", name="conv1")(x)
+    x = LocalResponseNormalization(name="norm1")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool1")(x)
+    x = layers.Conv2D(256, 5, padding="same", groups=2, activation="relu", name="conv2")(x)
+    x = LocalResponseNormalization(name="norm2")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool2")(x)
+    x = layers.Conv2D(384, 3, padding="same", activation="relu", name="conv3")(x)
+    x = layers.Conv2D(384, 3, padding="same", groups=2, activation="relu", name="conv4")(x)
+    x = layers.Conv2D(256, 3, padding="same", groups=2, activation="relu", name="conv5")(x)
+    x = layers.MaxPooling2D(3, 2, name="pool5")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(4096, activation="relu", name="fc6")(x)
+    x = layers.Dense(4096, activation="relu", name="fc7")(x)
+    return keras.Model(inputs, x, name="alexnet")
+
+
+class LocalResponseNormalization(layers.Layer):
+    """Each channel is divided by (1 + alpha/5 * the squares of itself and of two neighbours on each side) ^ 0.75.
+
+    Krizhevsky et al. 2012, Section 3.3, with Caffe's constants: alpha 1e-4 is spread over the five channels.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """(B, H, W, C) -> the same shape."""
+        return tf.nn.local_response_normalization(inputs, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)

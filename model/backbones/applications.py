@@ -1,0 +1,39 @@
+"""Any network of `keras.applications`, with the preprocessing that comes with it."""
+
+import sys
+
+import keras
+import tensorflow as tf
+
+from model.backbones.base import Backbone, compile_forward, precision
+from model.backbones.spec import BackboneSpec
+from model.backbones.weights import build_with_weights, digest_weights
+from schemas.errors import ConfigurationError
+
+NETWORKS = ("keras",)
+USAGE = "keras:NAME (of keras.applications)"
+
+
+def load(spec: BackboneSpec) -> Backbone:
+    """The network without its classifier, its last feature map averaged over height and width."""
+    build = getattr(keras.applications, spec.rest, None) if spec.rest[:1].isupper() else None
+    if build is None:
+        known = ", ".join(name for name in dir(keras.applications) if name[0].isupper())
+        raise ConfigurationError(f"keras.applications has no network {spec.rest!r}; it has {known}.")
+    # Only the network with its classifier tells the size that it was made for.
+    size = spec.input_size or int(build(weights=None).input_shape[1])
+    with precision(spec):
+        model = build_with_weights(
+            spec,
+            lambda weights: build(include_top=False, pooling="avg", weights=weights, input_shape=(size, size, 3)),
+        )
+    module = sys.modules[build.__module__]
+    return Backbone(
+        features=compile_forward(
+            spec, lambda images: model(module.preprocess_input(tf.cast(images, tf.float32)), training=False)
+        ),
+        input_size=size,
+        dimension=int(model.output_shape[-1]),
+        preprocessing=f"RGB, 0..255, then preprocess_input of Keras's {build.__module__.rpartition('.')[2]}",
+        weights_digest=digest_weights(model),
+    )

@@ -1,0 +1,55 @@
+"""An image network ready to use, whatever it was made from."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model.backbones.spec import PRECISIONS, BackboneSpec
+from schemas.errors import ConfigurationError
+
+CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)  # of the ImageNet training pixels, 0..255
+CAFFE_PREPROCESSING = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network ready to use: `features(uint8 RGB (B, S, S, 3)) -> float32 (B, dimension)`, S being `input_size`.
+
+    preprocessing: what becomes of the pixels, in words; weights_digest: SHA-256 of the weights.
+    """
+
+    features: Callable[[np.ndarray], np.ndarray]
+    input_size: int
+    dimension: int
+    preprocessing: str
+    weights_digest: str
+
+
+def compile_forward(
+    spec: BackboneSpec, forward: Callable[[tf.Tensor], tf.Tensor]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """`forward` as one graph, from pixels in NumPy to features in NumPy, float32."""
+    compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
+    return lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy()
+
+
+def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:
+    """RGB 0..255 (B, S, S, 3) -> BGR, mean subtracted, as networks trained in Caffe want it."""
+    return tf.cast(images, tf.float32)[..., ::-1] - tf.constant(CAFFE_MEAN_BGR)
+
+
+@contextmanager
+def precision(spec: BackboneSpec) -> Iterator[None]:
+    """Keras layers made in the block compute in the spec's precision."""
+    if spec.precision not in PRECISIONS:
+        raise ConfigurationError(f"There is no precision {spec.precision!r}; set it to {', '.join(PRECISIONS)}.")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(spec.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

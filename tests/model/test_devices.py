@@ -1,0 +1,54 @@
+"""A share of the machine for each process."""
+
+import multiprocessing
+import time
+
+import pytest
+import tensorflow as tf
+
+from model import devices
+from model.devices import claim_place, prepare_process
+
+
+def _claim(directory, answer):
+    answer.send(claim_place(3, directory))
+    time.sleep(600)
+
+
+def test_each_process_gets_a_place_of_its_own_until_it_ends(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe() for _ in range(3)]
+    processes = [context.Process(target=_claim, args=(tmp_path, theirs), daemon=True) for _, theirs in pipes]
+    for process in processes:
+        process.start()
+    places = [ours.recv() for ours, _ in pipes]
+    assert sorted(places) == [0, 1, 2]
+    processes[1].kill()
+    processes[1].join()
+    assert claim_place(3, tmp_path) == places[1], "the place of a process that was killed is free"
+    assert claim_place(3, tmp_path) in range(3), "more processes than places share them"
+    for process in processes:
+        process.kill()
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    """What is asked of TensorFlow, which believes in two GPUs."""
+    asked = {"growth": []}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda gpus, kind: asked.update(visible=gpus))
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: asked["growth"].append((gpu, on)))
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    prepare_process.cache_clear()
+    yield asked
+    prepare_process.cache_clear()
+    while devices._claims:
+        devices._claims.pop().release()
+
+
+def test_of_several_gpus_a_process_takes_one_and_memory_as_needed(two_gpus):
+    prepare_process(0)
+    assert two_gpus == {"visible": ["GPU:0"], "growth": [("GPU:0", True)]}
+    prepare_process.cache_clear()
+    prepare_process(0)  # stands for a second process: the first place is taken
+    assert two_gpus["visible"] == ["GPU:1"]
