@@ -11,10 +11,10 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test test-portable lint bench lock clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
 	@echo "  PYTHON=python3.12 chooses the Python of the environment; ARGS=\"...\" is added to the command that is run."
 
 run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
@@ -22,6 +22,10 @@ run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
 
 test: $(VENV)/.installed-dev  ## the tests
 	@$(BIN)/pytest $(ARGS)
+
+test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, where Go can build its job service
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
+	else echo "There is no Go here to build Prism with: the test of the portable runner is left out."; fi
 
 lint: $(VENV)/.installed-dev  ## style, format and types, checked and not changed
 	@$(BIN)/ruff check .
@@ -52,6 +56,11 @@ $(VENV)/.installed-run: requirements.lock setup.cfg pyproject.toml | $(BIN)/pip
 	@$(PIP) install -q --require-hashes -r requirements.lock
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
+
+$(BIN)/prism: $(VENV)/.installed-run
+	@echo "Building Prism, the job service of this version of Beam (some minutes)."
+	@version=$$($(BIN)/python -c "from importlib.metadata import version; print(version('apache-beam'))"); \
+	GOBIN=$(abspath $(BIN)) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$$version
 
 $(BIN)/uv: | $(BIN)/pip
 	@$(PIP) install -q 'uv>=0.5'
