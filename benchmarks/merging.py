@@ -1,0 +1,66 @@
+"""Merging 200,000 rows of 4096 float16 from 64 shards: rate against the disk's, and memory."""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.timing import seconds
+from pipelines.feature_shards import ShardCounts, ShardResult, encode_shard, merge_shards
+from pipelines.read_images import ImageSource
+from pipelines.shards import plan_shards, write_shard
+from schemas.features import FeatureDescription
+
+ROWS, DIMENSION, SHARDS = 200_000, 4096, 64
+DESCRIPTION = FeatureDescription("benchmark", "none", "0" * 64, "benchmark")
+
+
+def run() -> None:
+    """Makes the shards, then merges them in a process of its own, whose memory is the driver's."""
+    with tempfile.TemporaryDirectory() as name:
+        shards = plan_shards(sources(), name, SHARDS, "features.h5")
+        random = np.random.default_rng(0)
+        for shard in shards:
+            rows = random.random((len(shard.items), DIMENSION), np.float32).astype(np.float16)
+            ids = [image.image_id for image in shard.items]
+            write_shard(shard, encode_shard(ShardResult(DESCRIPTION, ids, rows, [], ShardCounts(len(ids)))))
+        size = ROWS * DIMENSION * 2
+        disk = size / seconds(lambda: _copy(Path(name)))
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.merging", name], check=True, capture_output=True, text=True
+        )
+        took, peak = map(float, done.stdout.split())
+        print(
+            f"merging {ROWS:,} x {DIMENSION}: {size / took / 1e6:.0f} MB/s, reading and writing as much takes "
+            f"{disk / 1e6:.0f} MB/s; peak memory {peak / 2**20:.2f} GiB",
+            flush=True,
+        )
+
+
+def sources() -> list[ImageSource]:
+    """The images that nobody has."""
+    return [ImageSource(f"image-{number:06d}", "") for number in range(ROWS)]
+
+
+def _copy(directory: Path) -> None:
+    """All shards, read and written in blocks to one file, and synced."""
+    with open(directory / "copy", "wb") as target:
+        for path in sorted(directory.glob("*.h5")):
+            with open(path, "rb") as source:
+                while block := source.read(1 << 24):
+                    target.write(block)
+        target.flush()
+        os.fsync(target.fileno())
+    (directory / "copy").unlink()
+
+
+if __name__ == "__main__":
+    images = sources()
+    planned = plan_shards(images, sys.argv[1], SHARDS, "features.h5")
+    ids = [image.image_id for image in images]
+    took = seconds(lambda: merge_shards(planned, ids, Path(sys.argv[1]) / "merged.h5"))
+    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
