@@ -13,7 +13,7 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 
-from model.tokenisation import scoring_words
+from model.ptb import ptb_words
 from schemas.errors import InputError
 
 
@@ -38,8 +38,8 @@ def score_captions(hypotheses: Mapping[str, str], references: Mapping[str, Seque
     if set(hypotheses) != set(references):
         odd = sorted(set(hypotheses) ^ set(references))[0]
         raise InputError(f"Image {odd} has a caption but no references, or the reverse; score the same images.")
-    results = {image: [" ".join(scoring_words(text))] for image, text in hypotheses.items()}
-    truth = {image: [" ".join(scoring_words(text)) for text in references[image]] for image in hypotheses}
+    results = {image: [" ".join(ptb_words(text))] for image, text in hypotheses.items()}
+    truth = {image: [" ".join(ptb_words(text)) for text in references[image]] for image in hypotheses}
     empty = next((image for image, texts in truth.items() if not any(texts)), None)
     if empty is not None:
         raise InputError(f"Image {empty} has no reference with a word in it; leave it out of the split.")

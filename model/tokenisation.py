@@ -1,4 +1,4 @@
-"""From a caption's text to its words: one rule for training, one for scoring."""
+"""From a caption's text to its words: the rules for training; `model.ptb` has the one for scoring."""
 
 import re
 import unicodedata
@@ -9,9 +9,6 @@ from nltk.tokenize import TreebankWordTokenizer
 _NOT_WORD = re.compile(r"(\W+)")
 _INNER_MARK = re.compile(r"(?<=\w) ([-'’]) (?=\w)")
 _TREEBANK = TreebankWordTokenizer()
-# What coco-caption's PTB tokeniser drops before scoring.
-_SCORING_PUNCTUATION = frozenset("'' ' `` ` ( ) { } . ? ! , : - -- ... ; \"".split())
-SCORING_TOKENISER = "nltk Treebank, lower case, punctuation dropped as in coco-caption"
 
 
 def tf_mrnn_words(text: str) -> list[str]:
@@ -30,11 +27,6 @@ def treebank_words(text: str) -> list[str]:
 def join_words(words: Iterable[str]) -> str:
     """Words as a caption: joined by spaces, hyphens and apostrophes as in `t-shirt` and `dog's`."""
     return _INNER_MARK.sub(r"\1", " ".join(words))
-
-
-def scoring_words(text: str) -> list[str]:
-    """Tokens as the metrics see them: Treebank, lower case, without punctuation (see `SCORING_TOKENISER`)."""
-    return [word for word in _TREEBANK.tokenize(" ".join(text.lower().split())) if word not in _SCORING_PUNCTUATION]
 
 
 TOKENISERS: dict[str, Callable[[str], list[str]]] = {"tf-mrnn": tf_mrnn_words, "treebank": treebank_words}

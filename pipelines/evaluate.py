@@ -5,7 +5,8 @@ from pathlib import Path
 from model.metrics import score_captions
 from model.network import load_network
 from model.perplexity import perplexity
-from model.tokenisation import SCORING_TOKENISER, join_words, scoring_words
+from model.ptb import SCORING_TOKENISER, ptb_words
+from model.tokenisation import join_words
 from pipelines.training_data import read_training_data
 from schemas.annotations import read_annotations
 from schemas.checkpoint import read_checkpoint
@@ -78,8 +79,8 @@ def _reranking(made_by: Provenance) -> dict[str, str | int]:
 
 def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:
     """How the captions are as texts: length, variety, and how many stand in the training captions word for word."""
-    words = [tuple(scoring_words(caption)) for caption in results.values()]
-    known = {tuple(scoring_words(text)) for image in read_annotations(annotations, "train") for text in image.captions}
+    words = [tuple(ptb_words(caption)) for caption in results.values()]
+    known = {tuple(ptb_words(text)) for image in read_annotations(annotations, "train") for text in image.captions}
     return {
         "mean_length": sum(map(len, words)) / len(words),
         "distinct_captions": len(set(words)),

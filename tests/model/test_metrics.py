@@ -8,7 +8,7 @@ import pytest
 from model import metrics
 from model.consensus import CiderSimilarity, DocumentFrequencies
 from model.metrics import cider, score_captions
-from model.tokenisation import scoring_words
+from model.ptb import ptb_words
 from schemas.errors import InputError
 
 CAT = "the cat sat on mat"
@@ -77,7 +77,7 @@ def test_case_and_punctuation_do_not_count():
     plain = score_captions({"1": "a dog runs", "2": "two cats"}, {"1": ["a dog runs fast"], "2": ["two cats"]})
     noisy = score_captions({"1": "A dog, runs.", "2": 'Two "cats"!'}, {"1": ["a Dog runs fast ."], "2": ["two cats"]})
     assert plain == noisy
-    assert scoring_words("A dog, runs.") == ["a", "dog", "runs"]
+    assert ptb_words("A dog, runs.") == ["a", "dog", "runs"]
 
 
 def test_an_empty_caption_scores_nothing():

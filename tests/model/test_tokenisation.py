@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.tokenisation import TOKENISERS, join_words, scoring_words, tf_mrnn_words, treebank_words
+from model.ptb import ptb_words
+from model.tokenisation import TOKENISERS, join_words, tf_mrnn_words, treebank_words
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 
@@ -50,10 +51,10 @@ def test_the_rule_of_the_treebank(text, words):
     ],
 )
 def test_the_rule_of_scoring_drops_punctuation(text, words):
-    assert scoring_words(text) == words
+    assert ptb_words(text) == words
 
 
-@pytest.mark.parametrize("tokenise", [*TOKENISERS.values(), scoring_words])
+@pytest.mark.parametrize("tokenise", [*TOKENISERS.values(), ptb_words])
 @given(text=TEXT)
 def test_words_are_never_empty_and_hold_no_white_space(tokenise, text):
     for word in tokenise(text):
@@ -62,8 +63,4 @@ def test_words_are_never_empty_and_hold_no_white_space(tokenise, text):
 
 @pytest.mark.parametrize("text", ["a man in a t-shirt", "a dog's ball", "the black-and-white cat", "a man, a dog"])
 def test_joined_words_are_scored_as_they_were_written(text):
-    assert scoring_words(join_words(tf_mrnn_words(text))) == scoring_words(text)
-
-
-def test_brackets_are_punctuation_to_the_metrics():
-    assert scoring_words("A (small) {dog}") == ["a", "small", "dog"]
+    assert ptb_words(join_words(tf_mrnn_words(text))) == ptb_words(text)
