@@ -2,28 +2,42 @@
 
 import contextlib
 import io
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from pycocoevalcap.bleu.bleu import Bleu
+from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from pycocoevalcap.cider.cider import Cider
-from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 
+from model.bootstrap import Difference, Statistics, differences, interval, mean_of
+from model.meteor import MeteorMissing, meteor
 from model.ptb import ptb_words
 from schemas.errors import InputError
+
+FEW_IMAGES = 20  # below which CIDEr's document frequencies mean little
+_ORDERS = 4
 
 
 @dataclass(frozen=True)
 class Scores:
-    """corpus: metric -> value; per_image: metric -> one value an image; left_out: metric -> why it is missing."""
+    """corpus: metric -> value; per_image: metric -> one value an image; left_out: metric -> why it is missing.
+
+    statistics: metric -> what its value follows from by `model.bootstrap`; warnings: what a reader of the values must
+    know.
+    """
 
     corpus: dict[str, float]
     per_image: dict[str, list[float]]
+    statistics: dict[str, Statistics]
     left_out: dict[str, str]
+    warnings: tuple[str, ...]
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """metric -> its 95 % bootstrap interval over images; that of METEOR is of the mean over images."""
+        return {metric: interval(statistics) for metric, statistics in self.statistics.items()}
 
 
 def score_captions(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> Scores:
@@ -46,7 +60,7 @@ def score_captions(hypotheses: Mapping[str, str], references: Mapping[str, Seque
 
     # The scorers print their progress to standard output; that is not ours to show.
     with contextlib.redirect_stdout(io.StringIO()):
-        bleu, bleu_each = Bleu(4).compute_score(truth, results, verbose=0)
+        bleu, bleu_each = Bleu(_ORDERS).compute_score(truth, results, verbose=0)
         rouge, rouge_each = Rouge().compute_score(truth, results)
         cider, cider_each = Cider().compute_score(truth, results)
     corpus = {f"BLEU-{n}": float(value) for n, value in enumerate(bleu, start=1)}
@@ -56,10 +70,47 @@ def score_captions(hypotheses: Mapping[str, str], references: Mapping[str, Seque
 
     left_out: dict[str, str] = {}
     try:
-        corpus["METEOR"], per_image["METEOR"] = _meteor(truth, results)
-    except _MeteorMissing as reason:
+        corpus["METEOR"], per_image["METEOR"] = meteor(truth, results)
+    except MeteorMissing as reason:
         left_out["METEOR"] = str(reason)
-    return Scores(corpus, per_image, left_out)
+    means = {metric: mean_of(np.array(values)) for metric, values in per_image.items() if not metric.startswith("BLEU")}
+    return Scores(corpus, per_image, {**_bleu_statistics(truth, results), **means}, left_out, _warnings(truth))
+
+
+def compare_captions(ours: Scores, theirs: Scores) -> dict[str, Difference]:
+    """By how much one set of captions scores better than another of the same images: metric -> paired difference."""
+    return differences(ours.statistics, theirs.statistics)
+
+
+def _bleu_statistics(truth: Mapping[str, list[str]], results: Mapping[str, list[str]]) -> dict[str, Statistics]:
+    """Of each image: clipped matches and n-grams of each order, its length, and that of the closest reference."""
+    rows = []
+    for image, (hypothesis,) in results.items():
+        counted = BleuScorer(hypothesis, truth[image], n=_ORDERS).ctest[0]
+        closest = min((abs(length - counted["testlen"]), length) for length in counted["reflen"])[1]
+        rows.append([*counted["correct"], *counted["guess"], counted["testlen"], closest])
+    table = np.array(rows, np.float64)
+    return {f"BLEU-{n}": Statistics(table, partial(_combine_bleu, order=n)) for n in range(1, _ORDERS + 1)}
+
+
+def _combine_bleu(sums: np.ndarray, order: int) -> np.ndarray:
+    """Papineni et al. 2002, with the tiny constants of coco-caption's scorer."""
+    correct, guess = sums[..., :order] + 1e-15, sums[..., _ORDERS : _ORDERS + order] + 1e-9
+    ratio = (sums[..., -2] + 1e-15) / (sums[..., -1] + 1e-9)
+    score: np.ndarray = np.exp(np.log(correct / guess).mean(axis=-1) + np.minimum(0.0, 1.0 - 1.0 / ratio))
+    return score
+
+
+def _warnings(truth: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """What makes CIDEr-D's weights, ln(images / images whose references have the n-gram), mean little."""
+    if len(truth) == 1:
+        return ("CIDEr-D is 0 on a single image: every n-gram is in all documents.",)
+    if len(truth) < FEW_IMAGES:
+        return (f"CIDEr-D takes its document frequencies from {len(truth)} images only; use {FEW_IMAGES} or more.",)
+    words = [{word for text in texts for word in text.split()} for texts in truth.values()]
+    if all(one == words[0] for one in words):
+        return ("CIDEr-D is 0: all images have the same words in their references.",)
+    return ()
 
 
 def cider(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
@@ -69,22 +120,3 @@ def cider(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]
         {image: [hypotheses[image]] for image in references},
     )
     return float(value)
-
-
-class _MeteorMissing(Exception):
-    """METEOR cannot be computed here; the message says why."""
-
-
-def _meteor(truth: dict[str, list[str]], results: dict[str, list[str]]) -> tuple[float, list[float]]:
-    if shutil.which("java") is None:
-        raise _MeteorMissing("no Java runtime was found; METEOR's official scorer needs one (1.8 or later).")
-    scorer: Any = None
-    try:
-        scorer = Meteor()
-        value, each = scorer.compute_score(truth, results)
-    except (OSError, ValueError) as error:
-        raise _MeteorMissing(f"the METEOR scorer died ({error}).") from error
-    finally:
-        if scorer is not None:
-            scorer.meteor_p.kill()
-    return float(value), [float(score) for score in each]

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from model import metrics
+from model import meteor
 from model.consensus import CiderSimilarity, DocumentFrequencies
-from model.metrics import cider, score_captions
+from model.metrics import cider, compare_captions, score_captions
 from model.ptb import ptb_words
 from schemas.errors import InputError
 
@@ -23,7 +23,7 @@ HYPOTHESES = {"2": "a dog runs on the grass", "1": "a cat sat on a mat", "3": "b
 @pytest.fixture(autouse=True)
 def without_java(monkeypatch):
     """METEOR's process takes seconds to start."""
-    monkeypatch.setattr(metrics.shutil, "which", lambda program: None)
+    monkeypatch.setattr(meteor.shutil, "which", lambda program: None)
 
 
 def test_bleu_is_the_mean_of_precisions_with_a_brevity_penalty():
@@ -76,7 +76,7 @@ def test_scores_of_images_are_in_the_order_of_the_hypotheses():
 def test_case_and_punctuation_do_not_count():
     plain = score_captions({"1": "a dog runs", "2": "two cats"}, {"1": ["a dog runs fast"], "2": ["two cats"]})
     noisy = score_captions({"1": "A dog, runs.", "2": 'Two "cats"!'}, {"1": ["a Dog runs fast ."], "2": ["two cats"]})
-    assert plain == noisy
+    assert (plain.corpus, plain.per_image) == (noisy.corpus, noisy.per_image)
     assert ptb_words("A dog, runs.") == ["a", "dog", "runs"]
 
 
@@ -111,12 +111,29 @@ def test_without_java_meteor_is_left_out_and_the_reason_given():
     assert "Java" in scores.left_out["METEOR"]
 
 
-def test_a_meteor_process_that_dies_is_not_fatal(monkeypatch):
-    def die():
-        raise BrokenPipeError("broken pipe")
+def test_intervals_hold_the_score_and_come_from_its_statistics():
+    random = np.random.default_rng(0)
+    words = "a dog cat runs sits on the grass mat in park".split()
+    references = {str(image): [" ".join(random.choice(words, 8)) for _ in range(3)] for image in range(60)}
+    hypotheses = {image: " ".join(random.choice(words, 7)) for image in references}
+    scores = score_captions(hypotheses, references)
+    for metric, (low, high) in scores.intervals().items():
+        statistics = scores.statistics[metric]
+        assert statistics.combine(statistics.per_image.sum(axis=0)) == pytest.approx(scores.corpus[metric], rel=1e-6)
+        assert low < scores.corpus[metric] < high
+    better = score_captions(
+        {**hypotheses, **{image: references[image][0] for image in list(references)[:30]}}, references
+    )
+    for difference in compare_captions(better, scores).values():
+        assert difference.low > 0 and difference.p < 0.01
 
-    monkeypatch.setattr(metrics.shutil, "which", lambda program: "/usr/bin/java")
-    monkeypatch.setattr(metrics, "Meteor", die)
-    scores = score_captions(HYPOTHESES, REFERENCES)
-    assert "broken pipe" in scores.left_out["METEOR"]
-    assert "CIDEr-D" in scores.corpus
+
+def test_cider_on_few_or_uniform_images_warns():
+    def warnings(images, text="a dog {} runs"):
+        captions = {str(image): text.format(image) for image in range(images)}
+        return score_captions(captions, {image: [caption] for image, caption in captions.items()}).warnings
+
+    assert "single image" in warnings(1)[0]
+    assert "19 images only" in warnings(19)[0]
+    assert warnings(20) == ()
+    assert "same words" in warnings(20, "a dog runs")[0]

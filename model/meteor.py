@@ -1,0 +1,68 @@
+"""METEOR 1.5 by its authors' Java program, which comes with pycocoevalcap; it may die or fall silent."""
+
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pycocoevalcap.meteor.meteor import Meteor
+
+ATTEMPTS = 2
+START_SECONDS = 60.0  # of patience for the start of Java, to which every image adds
+SECONDS_AN_IMAGE = 1.0
+
+
+class MeteorMissing(Exception):
+    """METEOR cannot be computed here; the message says why."""
+
+
+def meteor(
+    references: Mapping[str, Sequence[str]],
+    hypotheses: Mapping[str, Sequence[str]],
+    start: Callable[[], Any] = Meteor,
+    patience: float | None = None,
+) -> tuple[float, list[float]]:
+    """METEOR of the corpus and of each image, in 0..1; texts are words joined by blanks.
+
+    start: makes the scorer; patience: seconds after which a scorer that does not answer counts as dead.
+
+    Raises:
+        MeteorMissing: there is no Java, or the scorer died or fell silent, also when started a second time.
+    """
+    if shutil.which("java") is None:
+        raise MeteorMissing("no Java runtime was found; METEOR's official scorer needs one (1.8 or later).")
+    seconds = START_SECONDS + SECONDS_AN_IMAGE * len(references) if patience is None else patience
+    for _ in range(ATTEMPTS):
+        outcome = _try(references, hypotheses, start, seconds)
+        if not isinstance(outcome, str):
+            return outcome
+    raise MeteorMissing(f"the METEOR scorer {outcome}, {ATTEMPTS} times.")
+
+
+def _try(
+    references: Mapping[str, Sequence[str]],
+    hypotheses: Mapping[str, Sequence[str]],
+    start: Callable[[], Any],
+    seconds: float,
+) -> tuple[float, list[float]] | str:
+    """The scores, or what went wrong."""
+    found: list[tuple[float, list[float]] | str] = []
+    try:
+        scorer = start()
+    except OSError as error:
+        return f"cannot be started ({error})"
+
+    def score() -> None:
+        try:
+            value, each = scorer.compute_score(references, hypotheses)
+            found.append((float(value), [float(one) for one in each]))
+        except (OSError, ValueError) as error:
+            found.append(f"died ({error})")
+
+    thread = threading.Thread(target=score, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    silent = thread.is_alive()
+    scorer.meteor_p.kill()  # a thread that still waits for an answer gets none now, and ends
+    scorer.meteor_p.wait()
+    return found[0] if not silent else f"did not answer within {seconds:.0f} s"
