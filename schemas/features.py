@@ -122,7 +122,8 @@ class FeatureFile:
         if image_ids:
             # A chunk is read once, and only if one of its rows is wanted.
             order = np.argsort(rows, kind="stable")
-            next_chunk = np.flatnonzero(np.diff(rows[order] // self.dataset.chunks[0])) + 1
+            chunk_rows = (self.dataset.chunks or (1,))[0]  # a release's rows are in no chunks
+            next_chunk = np.flatnonzero(np.diff(rows[order] // chunk_rows)) + 1
             for part in np.split(order, next_chunk):
                 low, high = rows[part[0]], rows[part[-1]] + 1
                 result[part] = self._load(low, high)[rows[part] - low]
