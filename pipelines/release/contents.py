@@ -53,6 +53,7 @@ def write_release(
         InputError: a feature does not fit the dtype; ConfigurationError: there is no such format.
     """
     images = list(read_annotations(sources["annotations"]))
+    write_formats(directory / "formats", options.formats, corpus, sources, images, options.dtype)
     _copy_files(directory, sources)
     write_json_lines(
         directory / IMAGES,
@@ -64,7 +65,6 @@ def write_release(
     reranked = {image.image_id: " ".join(image.captions[0].tokens) for image in read_hypotheses(sources["reranked"])}
     write_results(directory / "captions" / "reranked_test" / "results.json", reranked)
     features = _write_features(directory, sources, images, options.dtype, progress)
-    write_formats(directory / "formats", options.formats, corpus, sources, images, options.dtype)
 
     index = {
         "dataset": read_provenance(sources["refined"]).dataset,

@@ -74,7 +74,7 @@ def test_lists_captions_model_and_provenance(toy: Toy) -> None:
 
 
 def test_captions_are_in_the_formats_that_were_asked_for_and_nowhere_else(toy: Toy) -> None:
-    assert not [name for name, content in files_of(toy.release()).items() if "A dog runs".encode() in content]
+    assert not [name for name, content in files_of(toy.release()).items() if b"A dog runs" in content]
     formats = toy.release("more", formats=["mrnn", "coco", "karpathy"]) / "formats"
     (val,) = read_anno_list(formats / "mrnn" / "anno_list_val.npy")
     assert (val.file, val.captions) == ("images/4.jpg", ("a dog runs", "café dog", "a dog 4"))
