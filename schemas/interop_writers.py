@@ -36,12 +36,12 @@ def write_pickled_array(path: Path, array: np.ndarray) -> None:
     data = pickle.dumps(array, protocol=_PICKLE_PROTOCOL)
     # The name of NumPy 2 is unknown to NumPy 1; all know the old one. It stands in full where it is first used only.
     new_name, old_name = b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"
-    start = data.find(new_name)
+    cut = data.find(new_name)
+    head, rest = (data[:cut] + old_name, cut + len(new_name)) if cut >= 0 else (b"", 0)
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         npy_format.write_array_header_1_0(stream, npy_format.header_data_from_array_1_0(array))
-        if start >= 0:
-            stream.write(data[:start] + old_name)
-        stream.write(memoryview(data)[start + len(new_name) if start >= 0 else 0 :])
+        stream.write(head)
+        stream.write(memoryview(data)[rest:])
 
 
 def write_hdf5_by_id(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
