@@ -1,16 +1,16 @@
 """Features made elsewhere, as our artifact: the rows that the corpus needs, in its order."""
 
-import hashlib
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from schemas.errors import InputError
 from schemas.features import FeatureDescription, Reject, create_features
 from schemas.files import digest_file
-from schemas.interop import read_feature_file
+from schemas.interop import fit_dtype, read_feature_file
+from schemas.provenance import digest_files
+
+_digests: dict[tuple[str, int, int], str] = {}  # of (path, size, time of change in ns)
 
 
 def import_features(
@@ -29,10 +29,12 @@ def import_features(
     `strip_suffix` is taken off the ids of `source` that end in it.
 
     Raises:
-        InputError: the source cannot be read, or lacks images while `allow_missing` is off; names some of them.
+        InputError: the source cannot be read, has an image twice, or lacks images while `allow_missing` is off; names
+            some of them.
     """
     ids, blocks = read_feature_file(source)
-    available = {image_id.removesuffix(strip_suffix) for image_id in ids}
+    names = _without_suffix(source, ids, strip_suffix)
+    available = set(names)
     missing = [image_id for image_id in image_ids if image_id not in available]
     if missing and (not allow_missing or len(missing) == len(image_ids)):
         raise InputError(
@@ -41,31 +43,60 @@ def import_features(
         )
     kept = [image_id for image_id in image_ids if image_id in available]
     place = {image_id: row for row, image_id in enumerate(kept)}
-    description = FeatureDescription(kind, "unknown (imported)", _digest(source), dataset)
+    description = FeatureDescription(kind, "unknown (imported)", digest_source(source), dataset)
     first = next(blocks)
     with create_features(path, kept, first.shape[1], dtype, description) as rows:
         start = 0
         for block in chain([first], blocks):
-            names = (image_id.removesuffix(strip_suffix) for image_id in ids[start : start + len(block)])
             # HDF5 wants rising row numbers.
-            pairs = sorted((place[name], row) for row, name in enumerate(names) if name in place)
+            pairs = sorted(
+                (place[name], row) for row, name in enumerate(names[start : start + len(block)]) if name in place
+            )
             if pairs:
                 targets, sources = (list(side) for side in zip(*pairs, strict=True))
-                rows[targets] = _fit(block[sources], dtype, source)
+                rows[targets] = fit_dtype(block[sources], dtype, str(source))
             start += len(block)
     return [Reject(image_id, "import", "the imported file has no features of it") for image_id in missing]
 
 
-def _fit(block: np.ndarray, dtype: str, source: Path) -> np.ndarray:
-    limit = float(np.finfo(dtype).max)
-    if np.abs(block).max(initial=0.0) > limit:
-        raise InputError(f"{source} holds numbers beyond {limit:g}, the largest {dtype}; set dtype to float32.")
-    return block.astype(dtype)
+def digest_source(source: Path) -> str:
+    """SHA-256 of what `source` holds: its file, with the ids of a matrix beside it, or a folder's files by name.
+
+    A file is read once a process, and again when its size or its time of change is another.
+
+    Raises:
+        InputError: there is no such file or folder, or it cannot be read.
+    """
+    try:
+        if source.is_dir():
+            files = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
+        else:
+            ids = source.with_suffix(".parquet")
+            files = {
+                path.suffix: path for path in (source, *([ids] if source.suffix == ".npy" and ids.exists() else []))
+            }
+        return digest_files({name: {"sha256": _digest_once(path)} for name, path in files.items()})
+    except OSError as error:
+        raise InputError(f"{source} cannot be read ({error.strerror}); check the path.") from error
 
 
-def _digest(source: Path) -> str:
-    """SHA-256 of a file, or over the digests of a folder's files by name."""
-    if source.is_file():
-        return digest_file(source)
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    return hashlib.sha256("".join(digest_file(path) for path in files).encode()).hexdigest()
+def _digest_once(path: Path) -> str:
+    status = path.stat()
+    identity = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    if identity not in _digests:
+        _digests[identity] = digest_file(path)
+    return _digests[identity]
+
+
+def _without_suffix(source: Path, ids: Sequence[str], suffix: str) -> list[str]:
+    """The ids without `suffix`, which must still be different."""
+    original: dict[str, str] = {}
+    for image_id in ids:
+        name = image_id.removesuffix(suffix)
+        if name in original:
+            raise InputError(
+                f"{source} has {original[name]!r} and {image_id!r}, which are both image {name!r} without the suffix "
+                f"{suffix!r}; remove one of them, or set another strip_suffix."
+            )
+        original[name] = image_id
+    return list(original)

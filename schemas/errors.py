@@ -21,6 +21,10 @@ class DownloadError(MRNNError):
     """A file could not be had from any of its addresses, or is not the file that was promised."""
 
 
+class UploadError(MRNNError):
+    """A place that a release is published to could not be reached or written."""
+
+
 class RunnerError(MRNNError):
     """A Beam runner could not be reached, or gave up."""
 

@@ -12,7 +12,7 @@ from schemas.errors import ArtifactError
 from schemas.files import read_json_lines, write_json_lines
 from schemas.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 16  # few enough that single rows are read fast, enough that all are
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,15 @@ class FeatureFile:
                 f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more that were asked for)."
             )
         rows = np.array([self._rows[image_id] for image_id in image_ids], np.int64)
-        # HDF5 wants rising row numbers; whole chunks between the first and the last are read anyway.
-        order = np.argsort(rows, kind="stable")
         result = np.empty((len(rows), self.dimension), self.dataset.dtype)
-        for start in range(0, len(rows), 4096):
-            part = order[start : start + 4096]
-            low, high = rows[part[0]], rows[part[-1]] + 1
-            result[part] = self._load(low, high)[rows[part] - low]
+        if image_ids:
+            # A chunk is read once, and only if one of its rows is wanted.
+            order = np.argsort(rows, kind="stable")
+            chunk_rows = (self.dataset.chunks or (1,))[0]  # a release's rows are in no chunks
+            next_chunk = np.flatnonzero(np.diff(rows[order] // chunk_rows)) + 1
+            for part in np.split(order, next_chunk):
+                low, high = rows[part[0]], rows[part[-1]] + 1
+                result[part] = self._load(low, high)[rows[part] - low]
         return result
 
     def _load(self, start: int, stop: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Image features in other people's formats, read at the edge and checked row by row.
 
-Captions in such formats are read by `schemas.interop_captions`.
+`schemas.interop_writers` writes them; captions in such formats are the matter of `schemas.interop_captions`.
 """
 
 import zipfile
@@ -83,6 +83,14 @@ def plain_id(value: Any, place: str) -> str:
     if isinstance(value, str) and value.strip():
         return str(value)
     raise InputError(f"{place}: the image id is {value!r} and neither a whole number nor text; mend it.")
+
+
+def fit_dtype(block: np.ndarray, dtype: str, source: str) -> np.ndarray:
+    """`block` in the narrower `dtype`; raises InputError if a number of `source` does not fit it."""
+    limit = float(np.finfo(dtype).max)
+    if np.abs(block).max(initial=0.0) > limit:
+        raise InputError(f"{source} holds numbers beyond {limit:g}, the largest {dtype}; set dtype to float32.")
+    return block.astype(dtype)
 
 
 def _plain_ids(values: Iterable[Any], path: Path) -> list[str]:

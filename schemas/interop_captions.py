@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -14,14 +14,15 @@ from schemas.restricted_pickle import read_object_array
 
 T = TypeVar("T")
 _KEYS = {"id", "file_name", "file_path", "width", "height", "sentences"}
+_KARPATHY_KEYS = {"cocoid", "filename", "filepath", "imgid", "sentids", "sentences", "split"}
 
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """One image as its source describes it; the source knows of no split.
+    """One image as its source describes it.
 
     `file` is a relative path, with `/`; `width` and `height` are pixels, 0 where the source does not say; `extras` is
-    whatever else it says, as JSON values.
+    whatever else it says, as JSON values; `split` is in the source's own words, empty where it has none.
     """
 
     image_id: str
@@ -30,6 +31,7 @@ class CaptionedImage:
     height: int
     captions: tuple[str, ...]
     extras: dict[str, Any] = field(default_factory=dict)
+    split: str = ""
 
 
 def read_anno_list(path: Path) -> list[CaptionedImage]:
@@ -59,12 +61,7 @@ def read_coco_captions(path: Path) -> list[CaptionedImage]:
     Raises:
         InputError: the file is no such JSON, a record is malformed or a caption's image is not there; names the record.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); get it again.") from error
-    if not isinstance(content, dict) or "images" not in content:
-        raise InputError(f"{path} has no list `images`; give a COCO captions file.")
+    content = _json_with_images(path, "a COCO captions file")
     records = _list_of(dict, content["images"], f"{path}, images")
     captions: dict[str, list[str]] = {
         plain_id(record.get("id"), f"{path}, images[{row}]"): [] for row, record in enumerate(records)
@@ -82,6 +79,44 @@ def read_coco_captions(path: Path) -> list[CaptionedImage]:
         for row, record in enumerate(records)
     ]
     return _distinct(images, path)
+
+
+def read_karpathy(path: Path) -> list[CaptionedImage]:
+    """The images of a Karpathy split JSON file (`dataset_coco.json` and the like), in its order.
+
+    `split` is one of its words: `train`, `val`, `test`, or `restval` for COCO's images that may be trained on too. The
+    id is `cocoid`, or else the file's name without its ending; captions are the `raw` sentences.
+
+    Raises:
+        InputError: the file is no such JSON or a record is malformed; names the record.
+    """
+    images = []
+    for row, record in enumerate(
+        _list_of(dict, _json_with_images(path, "a Karpathy file")["images"], f"{path}, images")
+    ):
+        place = f"{path}, images[{row}]"
+        sentences = _list_of(dict, record.get("sentences"), f"{place}, sentences")
+        captions = _list_of(str, [sentence.get("raw") for sentence in sentences], f"{place}, sentences")
+        if not isinstance(record.get("split"), str):
+            raise InputError(f"{place}: the split is {record.get('split')!r} and no text; get the file again.")
+        in_coco_keys = {
+            "id": record.get("cocoid", PurePosixPath(str(record.get("filename"))).stem),
+            "file_name": record.get("filename"),
+            "file_path": record.get("filepath", ""),
+        }
+        others = {key: value for key, value in record.items() if key not in _KARPATHY_KEYS}
+        images.append(replace(_image({**others, **in_coco_keys}, captions, place), split=record["split"]))
+    return _distinct(images, path)
+
+
+def _json_with_images(path: Path, wanted: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); get it again.") from error
+    if not isinstance(content, dict) or "images" not in content:
+        raise InputError(f"{path} has no list `images`; give {wanted}.")
+    return content
 
 
 def _image(record: dict[str, Any], captions: Sequence[str], place: str) -> CaptionedImage:

@@ -1,5 +1,8 @@
 """ImportFeatures: image features that were computed elsewhere."""
 
+from pathlib import Path
+from typing import Any
+
 import luigi
 
 from schemas.errors import ConfigurationError
@@ -21,10 +24,22 @@ class ImportFeatures(Stage):
         """The images that features are wanted of."""
         return {"annotations": self.upstream(PrepareAnnotations)}
 
+    def parameters(self, significant: bool) -> dict[str, Any]:
+        """As of every stage, but what the file holds is significant instead of where it lies."""
+        values = super().parameters(significant)
+        if significant:
+            del values["path"]
+            return {**values, "content": self._content()}
+        return {**values, "path": self.path}
+
+    def _content(self) -> str | None:
+        from pipelines.import_features import digest_source
+
+        # Where there is no such file, `work` says so.
+        return digest_source(Path(self.path)) if self.path and Path(self.path).exists() else None
+
     def work(self, workspace: Workspace) -> None:
         """Writes `features.h5` and `rejects.jsonl`."""
-        from pathlib import Path
-
         from pipelines.import_features import import_features
         from schemas.annotations import read_annotations
         from schemas.features import write_rejects

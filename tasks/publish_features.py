@@ -1,29 +1,85 @@
 """PublishFeatures: a release that others can use without this project."""
 
+import logging
+
+import luigi
+
+from schemas.provenance import is_complete
 from tasks.feature_source import UsesFeatures
+from tasks.find_neighbours import FindNeighbours
+from tasks.generate_captions import GenerateCaptions
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.refine_features import RefineFeatures
+from tasks.rerank_captions import RerankCaptions
 from tasks.stage import Stage
+from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
+log = logging.getLogger("tasks")
+
 
 class PublishFeatures(UsesFeatures):
-    """Refined and original features, the model, the split lists, checksums and a README in one folder."""
+    """Features, model, captions, split lists, cards and checksums in one folder; uploaded, if that is asked for."""
+
+    version = 2  # files by split in folders, cards, metadata
+    content = ("**/*",)
+
+    dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="of the features")
+    formats = luigi.ListParameter(
+        default=[], description="of others, beside HDF5, see pipelines/release/formats.py; a JSON list"
+    )
+    base_url = luigi.Parameter(default="", description="address that the release will be fetched from, if known")
+    date = luigi.Parameter(default="", description="of publication, such as 2026-01-31, for the metadata")
+    publish_to = luigi.Parameter(
+        default="", significant=False, description="folder or address (gs, s3, hdfs) to upload the release to"
+    )
 
     def requires(self) -> dict[str, Stage]:
         """What is released."""
+        test = {"split": "test"}
         return {
             "annotations": self.upstream(PrepareAnnotations),
-            "features": self.features(),
+            "captions": self.upstream(TokenizeCaptions),
+            "original": self.features(),
             "refined": self.upstream(RefineFeatures),
             "model": self.upstream(TrainModel),
+            "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
+            "reranked": self.upstream(RerankCaptions, **test),
+            "neighbours_original": self.upstream(FindNeighbours, feature_kind="original", **test),
+            "neighbours_refined": self.upstream(FindNeighbours, feature_kind="refined", **test),
         }
 
     def work(self, workspace: Workspace) -> None:
         """Writes the release."""
         from pipelines.datasets import find_corpus
-        from pipelines.release import write_release
+        from pipelines.release.contents import ReleaseOptions, write_release
 
-        files = write_release(workspace.directory, find_corpus(self.dataset), **workspace.inputs)
-        workspace.counts.update(files=files)
+        options = ReleaseOptions(self.dtype, self.formats, self.base_url, self.date)
+        corpus = find_corpus(self.dataset)
+        counts = write_release(workspace.directory, corpus, workspace.inputs, options, workspace.progress)
+        workspace.counts.update(counts)
+
+    def complete(self) -> bool:
+        """Whether the release is there and, if it is to be published, is published."""
+        return super().complete() and (not self.publish_to or self._is_published())
+
+    def _is_published(self) -> bool:
+        from pipelines.release.upload import is_published
+
+        return is_published(self.directory, self.publish_to)
+
+    def run(self) -> None:
+        """Makes the release unless it is there; uploads it."""
+        if not is_complete(self.directory):
+            super().run()
+        if self.publish_to:
+            from pipelines.release.upload import publish
+
+            sent = publish(self.directory, self.publish_to, self._say)
+            log.info("%s: %d files sent to %s", self, sent, self.publish_to)
+
+    def _say(self, fraction: float, message: str) -> None:
+        if self.set_status_message:
+            self.set_progress_percentage(round(100 * fraction))
+            self.set_status_message(message)

@@ -38,6 +38,7 @@ class Corpus(ABC):
     licence: ClassVar[str]
     citation: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]] = ()
+    test_captions_public: ClassVar[bool] = True  # if not, no release holds them
 
     @abstractmethod
     def records(self, root: Path, problems: list[str]) -> Iterator[Record]:

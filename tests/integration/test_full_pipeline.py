@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import h5py
 import numpy as np
 
+from pipelines.release.verify import verify_release
 from schemas.annotations import read_annotations
 from schemas.features import FeatureFile, read_rejects
 from schemas.hypotheses import read_hypotheses
@@ -91,12 +93,46 @@ def test_the_release_can_be_checked_and_read_by_itself(pipeline):
     sums = dict(reversed(line.split("  ")) for line in (release / "SHA256SUMS").read_text().splitlines())
     for name, digest in sums.items():
         assert hashlib.sha256((release / name).read_bytes()).hexdigest() == digest
-    assert set(sums) | {"SHA256SUMS", "provenance.json"} == {path.name for path in release.iterdir()}
-    with h5py.File(release / "features_refined.h5") as file:
+    files = {path.relative_to(release).as_posix() for path in release.rglob("*") if path.is_file()}
+    assert set(sums) | {"SHA256SUMS", "provenance.json"} == files
+    assert set(read_provenance(release).files) == files - {"provenance.json"}
+    with h5py.File(release / "features" / "refined_train.h5") as file:
         features, image_ids = file["features"][()], file["image_ids"].asstr()[()]
-    assert features.shape == (600, 512)
+    assert features.shape == (450, 512)
     assert np.abs(features).max() <= 1.7159
-    assert image_ids[0] == "shapes_00000"
+    names = (release / "splits" / "train.txt").read_text().split()
+    assert names == [f"{image_id}.png" for image_id in image_ids]
+
+
+def test_a_release_is_verified_by_one_command(pipeline, tmp_path):
+    release = pipeline.artifact("PublishFeatures")
+    run = pipeline.luigi("VerifyRelease", "--release", str(release))
+    assert run.returncode == 0, run.stdout
+    assert "is whole and sound" in run.stdout
+    copy = tmp_path / "copy"
+    shutil.copytree(release, copy)
+    (copy / "images.jsonl").unlink()
+    (copy / "splits" / "val.txt").write_text("")
+    run = pipeline.luigi("VerifyRelease", "--release", str(copy))
+    assert run.returncode == 30  # task_failed of luigi.cfg
+    assert "images.jsonl is missing" in run.stdout
+    assert "val.txt is damaged" in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+def test_a_release_is_published_without_being_made_again(pipeline, tmp_path):
+    place = tmp_path / "www" / "shapes"
+    run = pipeline.luigi("PublishFeatures", "--publish-to", str(place))
+    assert run.returncode == 0, run.stdout
+    assert not re.search(r"\w+ \w{10}: started", run.stdout)
+    assert verify_release(place) == []
+    again = pipeline.luigi("PublishFeatures", "--publish-to", str(place))
+    assert again.returncode == 0
+    assert "files sent" in run.stdout and "files sent" not in again.stdout
+    (place / "SHA256SUMS").write_text("")
+    run = pipeline.luigi("PublishFeatures", "--publish-to", str(place))
+    assert run.returncode != 0
+    assert "holds another release" in run.stdout
 
 
 def test_show_pipeline_prints_every_stage(pipeline):
@@ -110,7 +146,7 @@ def test_show_pipeline_prints_every_stage(pipeline):
 def test_invalidate_takes_the_stage_and_all_downstream(pipeline):
     run = pipeline.luigi("Invalidate", "--stage", "FindNeighbours", "--dry-run")
     named = {line.split("/")[-2] for line in run.stdout.splitlines() if line.startswith("would delete")}
-    assert named == {"FindNeighbours", "RerankCaptions", "EvaluateCaptions", "BuildReport"}
+    assert named == {"FindNeighbours", "RerankCaptions", "EvaluateCaptions", "BuildReport", "PublishFeatures"}
     assert pipeline.artifact("BuildReport").exists()
 
 

@@ -1,0 +1,53 @@
+"""The feature files of a release: one an image set, laid out so that NumPy alone can map them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from schemas.features import FeatureFile
+from schemas.hdf5 import create_hdf5, write_strings
+from schemas.interop import fit_dtype
+
+BLOCK_ROWS = 4096
+
+
+def split_blocks(source: FeatureFile, image_ids: Sequence[str], dtype: str) -> Iterator[np.ndarray]:
+    """Rows of the images in their order, (n, D) with n <= `BLOCK_ROWS`.
+
+    Raises:
+        InputError: a number is too large for `dtype`.
+    """
+    for start in range(0, len(image_ids), BLOCK_ROWS):
+        yield fit_dtype(source.read(image_ids[start : start + BLOCK_ROWS]), dtype, str(source.path))
+
+
+def write_split(path: Path, source: FeatureFile, image_ids: Sequence[str], dtype: str) -> None:
+    """Writes `features` (N, D) and `image_ids` (N,) of those images that have features.
+
+    Unlike in the artifact, the rows lie together and without checksums of their own: `SHA256SUMS` has one.
+    """
+    kept = [image_id for image_id in image_ids if image_id in source]
+    with create_hdf5(path) as file:
+        file.attrs.update(asdict(source.description))
+        write_strings(file, "image_ids", kept)
+        dataset = file.create_dataset("features", (len(kept), source.dimension), dtype)
+        start = 0
+        for block in split_blocks(source, kept, dtype):
+            dataset[start : start + len(block)] = block
+            start += len(block)
+
+
+def describe_layout(path: Path) -> dict[str, dict[str, Any]]:
+    """dtype, shape and offset in bytes of both arrays, as `numpy.memmap` takes them."""
+    with h5py.File(path) as file:
+        return {name: _layout(file[name]) for name in ("features", "image_ids")}
+
+
+def _layout(dataset: h5py.Dataset) -> dict[str, Any]:
+    dtype = f"S{dataset.dtype.itemsize}" if dataset.dtype.kind == "S" else dataset.dtype.str
+    # An array without rows lies nowhere.
+    return {"dtype": dtype, "shape": list(dataset.shape), "offset": dataset.id.get_offset() or 0}

@@ -1,0 +1,136 @@
+"""The formats of others that a release holds on request, by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.datasets.base import Corpus
+from pipelines.release.features import split_blocks
+from schemas.annotations import SPLITS, AnnotatedImage
+from schemas.errors import ConfigurationError
+from schemas.features import FeatureFile
+from schemas.files import read_json_lines
+from schemas.interop_caption_writers import write_anno_list, write_coco_captions, write_karpathy, write_neuraltalk2
+from schemas.interop_captions import CaptionedImage
+from schemas.interop_writers import write_dictionary, write_hdf5_by_id, write_npy
+from schemas.provenance import read_provenance
+from schemas.vocabulary import Vocabulary
+
+NEURALTALK2_LENGTH = 16  # words, as its own preparation keeps
+
+
+@dataclass(frozen=True)
+class _Released:
+    """What the formats are made from. `words` has the tokens of each caption that may be published."""
+
+    dataset: str
+    features: dict[str, FeatureFile]
+    dtype: str
+    images: list[CaptionedImage]
+    words: dict[str, list[str]]
+    vocabulary: Vocabulary
+
+    def of_split(self, split: str) -> list[CaptionedImage]:
+        return [image for image in self.images if image.split == split]
+
+
+def write_formats(
+    directory: Path,
+    names: Sequence[str],
+    corpus: Corpus,
+    sources: dict[str, Path],
+    images: Sequence[AnnotatedImage],
+    dtype: str,
+) -> None:
+    """Writes each format into a folder of its name below `directory`.
+
+    Test captions are left out where the corpus does not publish them: `anno_list` and COCO's files then hold the test
+    images alone, as the originals do.
+
+    Raises:
+        ConfigurationError: there is no such format; names those there are.
+    """
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise ConfigurationError(f"There is no format {unknown[0]!r}; set formats to some of {', '.join(FORMATS)}.")
+    if not names:
+        return
+    with (
+        FeatureFile(sources["original"] / "features.h5") as original,
+        FeatureFile(sources["refined"] / "features.h5") as refined,
+    ):
+        tokens = read_json_lines(sources["captions"] / "tokens.jsonl")
+        released = _Released(
+            read_provenance(sources["annotations"]).dataset,
+            {"original": original, "refined": refined},
+            dtype,
+            [_published(image, corpus) for image in images],
+            {
+                caption: words
+                for image, record in zip(images, tokens, strict=True)
+                for caption, words in zip(image.captions, record["tokens"], strict=True)
+            },
+            Vocabulary.read(sources["model"] / "vocabulary.txt"),
+        )
+        for name in names:
+            FORMATS[name](directory / name, released)
+
+
+def _published(image: AnnotatedImage, corpus: Corpus) -> CaptionedImage:
+    may = corpus.test_captions_public or image.split != "test"
+    return CaptionedImage(
+        image.image_id, image.file, image.width, image.height, image.captions if may else (), {}, image.split
+    )
+
+
+def _each_feature_file(path_of: Callable[[str, str], Path], write: Callable[..., None], released: _Released) -> None:
+    for kind, features in released.features.items():
+        for split in SPLITS:
+            ids = [image.image_id for image in released.of_split(split) if image.image_id in features]
+            if ids:
+                write(path_of(kind, split), ids, split_blocks(features, ids, released.dtype))
+
+
+def _mrnn(folder: Path, released: _Released) -> None:
+    _each_feature_file(lambda kind, split: folder / f"feat_{kind}_dct_{split}.npy", write_dictionary, released)
+    for split in SPLITS:
+        write_anno_list(folder / f"anno_list_{split}.npy", released.of_split(split), released.words.__getitem__)
+
+
+def _hdf5_by_id(folder: Path, released: _Released) -> None:
+    _each_feature_file(lambda kind, split: folder / f"{kind}_{split}.h5", write_hdf5_by_id, released)
+
+
+def _npy(folder: Path, released: _Released) -> None:
+    _each_feature_file(lambda kind, split: folder / f"{kind}_{split}.npy", write_npy, released)
+
+
+def _coco(folder: Path, released: _Released) -> None:
+    for split in SPLITS:
+        write_coco_captions(folder / f"captions_{split}.json", released.of_split(split))
+
+
+def _karpathy(folder: Path, released: _Released) -> None:
+    path = folder / f"dataset_{released.dataset}.json"
+    write_karpathy(path, released.dataset, released.images, released.words.__getitem__)
+
+
+def _neuraltalk2(folder: Path, released: _Released) -> None:
+    captioned = [image for image in released.images if image.captions]
+    write_neuraltalk2(
+        folder / f"{released.dataset}_label.h5",
+        captioned,
+        released.vocabulary.words[3:],
+        NEURALTALK2_LENGTH,
+        released.words.__getitem__,
+    )
+
+
+FORMATS: dict[str, Callable[[Path, _Released], None]] = {
+    "mrnn": _mrnn,
+    "hdf5-by-id": _hdf5_by_id,
+    "npy": _npy,
+    "coco": _coco,
+    "karpathy": _karpathy,
+    "neuraltalk2": _neuraltalk2,
+}

@@ -1,0 +1,165 @@
+"""Checks of a release that need nothing but the release itself."""
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.release.features import describe_layout
+from pipelines.release.layout import AGAIN, CROISSANT, IMAGES, INDEX, KINDS, SUMS, read_sums, released_files
+from schemas.annotations import SPLITS
+from schemas.checkpoint import read_checkpoint
+from schemas.errors import MRNNError
+from schemas.features import FeatureFile
+from schemas.files import digest_file, read_json, read_json_lines
+from schemas.hypotheses import read_hypotheses
+from schemas.neighbours import read_neighbours
+from schemas.results import read_results
+
+
+@dataclass(frozen=True)
+class _Release:
+    directory: Path
+    index: dict[str, Any]
+    ids: dict[str, list[str]]  # of all images, by split
+
+
+def verify_release(directory: Path) -> list[str]:
+    """One sentence for each problem with digests, shapes, ids and counts; none if all is well.
+
+    What the files say is looked at only if they are the files that were published.
+    """
+    problems: list[str] = []
+    try:
+        problems.extend(_check_digests(directory))
+        if problems:
+            return problems
+        release = _open(directory)
+        for check in (_check_images, _check_features, _check_neighbours, _check_captions, _check_model, _check_card):
+            problems.extend(check(release))
+    except MRNNError as error:
+        problems.append(str(error))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # of JSON in another form
+        problems.append(f"{directory} is not a release of the form that is known here ({error!r}); ask who made it.")
+    return problems
+
+
+def _open(directory: Path) -> _Release:
+    records = list(read_json_lines(directory / IMAGES))
+    ids = {split: [record["image_id"] for record in records if record["split"] == split] for split in SPLITS}
+    return _Release(directory, read_json(directory / INDEX), ids)
+
+
+def _check_digests(directory: Path) -> Iterator[str]:
+    sums = read_sums(directory)
+    for name, digest in sums.items():
+        path = directory / name
+        if not path.is_file():
+            yield f"{path} is missing; {AGAIN}."
+        elif digest_file(path) != digest:
+            yield f"{path} is damaged, its digest is not that of {SUMS}; {AGAIN}."
+    for name, path in released_files(directory):
+        if name not in sums:
+            yield f"{path} is no part of the release, {SUMS} does not name it; remove it."
+
+
+def _check_images(release: _Release) -> Iterator[str]:
+    path = release.directory / IMAGES
+    every = [image_id for ids in release.ids.values() for image_id in ids]
+    if len(set(every)) < len(every):
+        yield f"{path} has an image twice; ask who made the release."
+    names: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for record in read_json_lines(path):
+        names[record["split"]].append(record["file"].rsplit("/", 1)[-1])
+    for split in SPLITS:
+        listed = (release.directory / "splits" / f"{split}.txt").read_text(encoding="utf-8").splitlines()
+        if listed != names[split]:
+            yield f"{release.directory / 'splits' / split}.txt does not list the {split} images of {path}."
+        if release.index["images"][split] != len(names[split]):
+            yield f"{release.directory / INDEX} counts {release.index['images'][split]} {split} images, {path} has "
+            f"{len(names[split])}."
+
+
+def _check_features(release: _Release) -> Iterator[str]:
+    wanted = {f"features/{kind}_{split}.h5" for kind in KINDS for split in SPLITS}
+    if set(release.index["features"]) != wanted:
+        yield f"{release.directory / INDEX} does not describe the features {', '.join(sorted(wanted))} and no others."
+        return
+    for split in SPLITS:
+        ids = {}
+        for kind in KINDS:
+            name = f"features/{kind}_{split}.h5"
+            path = release.directory / name
+            with FeatureFile(path) as features:
+                ids[kind] = features.image_ids
+                broken = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in features.blocks())
+            if describe_layout(path) != release.index["features"][name]:
+                yield f"{path} has another shape, type or place of its numbers than {INDEX} says."
+            if broken:
+                yield f"{path} has NaN or infinity in the features of {broken} images."
+            strangers = sorted(set(ids[kind]) - set(release.ids[split]))
+            if strangers:
+                yield f"{path} has {len(strangers)} images that are no {split} images, such as {strangers[0]}."
+        if ids["original"] != ids["refined"]:
+            yield f"{path} has other images than features/original_{split}.h5."
+
+
+def _check_neighbours(release: _Release) -> Iterator[str]:
+    for kind in KINDS:
+        path = release.directory / "neighbours" / f"{kind}_test.h5"
+        found = read_neighbours(path)
+        count = found.indices.shape[-1]
+        if not found.indices.shape == found.distances.shape == (len(found.target_ids), count):
+            yield f"{path} has neighbours of the shape {found.indices.shape} for {len(found.target_ids)} images."
+            continue
+        for ids, split in ((found.target_ids, "test"), (found.reference_ids, "train")):
+            strangers = sorted(set(ids) - set(release.ids[split]))
+            if strangers:
+                yield f"{path} has {len(strangers)} images that are no {split} images, such as {strangers[0]}."
+        if ((found.indices < 0) | (found.indices >= len(found.reference_ids))).any():
+            yield f"{path} has neighbours beyond its {len(found.reference_ids)} reference images."
+        if not (np.diff(found.distances, axis=1) >= 0).all():
+            yield f"{path} has distances that do not rise."
+
+
+def _check_captions(release: _Release) -> Iterator[str]:
+    vocabulary = read_checkpoint(release.directory / "model").vocabulary
+    captions = {}
+    for name in ("generated", "reranked"):
+        folder = release.directory / "captions" / f"{name}_test"
+        path = folder / "hypotheses.jsonl"
+        found = {image.image_id: [each.tokens for each in image.captions] for image in read_hypotheses(folder)}
+        if len(found) != release.index["captioned"]:
+            yield f"{path} has captions of {len(found)} images, {INDEX} counts {release.index['captioned']}."
+        strangers = sorted(set(found) - set(release.ids["test"]))
+        if strangers:
+            yield f"{path} has {len(strangers)} images that are no test images, such as {strangers[0]}."
+        words = {word for of_image in found.values() for tokens in of_image for word in tokens}
+        unknown = sorted(word for word in words if word not in vocabulary)
+        if unknown:
+            yield f"{path} has {len(unknown)} words that the vocabulary lacks, such as {unknown[0]!r}."
+        captions[name] = found
+    if _in_any_order(captions["generated"]) != _in_any_order(captions["reranked"]):
+        yield f"{path} has other captions than those that were generated."
+    if read_results(folder / "results.json") != {image: " ".join(each[0]) for image, each in found.items()}:
+        yield f"{folder / 'results.json'} is not the first caption of each image in {path}."
+
+
+def _in_any_order(captions: dict[str, list[tuple[str, ...]]]) -> dict[str, list[tuple[str, ...]]]:
+    return {image_id: sorted(of_image) for image_id, of_image in captions.items()}
+
+
+def _check_model(release: _Release) -> Iterator[str]:
+    network = read_checkpoint(release.directory / "model").network
+    if not zipfile.is_zipfile(network) or zipfile.ZipFile(network).testzip() is not None:
+        yield f"{network} is no file of Keras."
+
+
+def _check_card(release: _Release) -> Iterator[str]:
+    path = release.directory / CROISSANT
+    described = {each["contentUrl"]: each["sha256"] for each in read_json(path)["distribution"]}
+    if described != {name: digest for name, digest in read_sums(release.directory).items() if name != CROISSANT}:
+        yield f"{path} does not describe the files of {SUMS}."

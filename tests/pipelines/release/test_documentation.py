@@ -1,0 +1,25 @@
+"""The examples of docs/release.md, on a release."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from pipelines.release.formats import FORMATS
+from tests.pipelines.release.toy import Toy
+
+PAGE = Path(__file__).parents[3] / "docs" / "release.md"
+
+
+def test_the_examples_run_and_are_as_short_as_promised(toy: Toy) -> None:
+    release = toy.release()
+    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    for example, lines in zip(examples, (4, 5), strict=True):
+        assert len([line for line in example.splitlines() if line]) == lines
+        code = example + "\nassert features.shape == (2, 3) and len(image_ids) == 2"
+        subprocess.run([sys.executable, "-c", code], cwd=release, capture_output=True, check=True)
+
+
+def test_every_format_is_described() -> None:
+    described = re.findall(r"^\| `([\w-]+)` \| .* \| (?:yes|no) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(described) == set(FORMATS)

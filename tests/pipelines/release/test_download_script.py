@@ -1,0 +1,190 @@
+"""`download.sh` against real servers, good and bad."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pipelines.release.verify import verify_release
+from tests.pipelines.release.toy import Toy
+
+LARGE = "features/original_train.h5"
+
+
+class Plain(SimpleHTTPRequestHandler):
+    """Serves files as Python does: it knows no ranges."""
+
+    server: "Server"
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.path.lstrip("/"), self.headers.get("Range", "")))
+        super().do_GET()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class Ranges(Plain):
+    """Serves the rest of a file when asked for it."""
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        path = Path(self.translate_path(self.path))
+        if not wanted or not path.is_file():
+            super().do_GET()
+            return
+        self.server.asked.append((self.path.lstrip("/"), wanted))
+        content, start = path.read_bytes(), int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start:])
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    asked: list[tuple[str, str]]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture(params=[Ranges, Plain])
+def server(request: pytest.FixtureRequest, toy: Toy) -> Iterator[Server]:
+    """Serves the toy release."""
+    with Server(("127.0.0.1", 0), partial(request.param, directory=str(toy.release()))) as made:
+        made.asked = []
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture(params=["curl", "wget"])
+def client(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder of commands with this client and no other."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"there is no {request.param}")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for command in (request.param, "touch", "sh", "sha256sum", "cut", "mkdir", "mv", "rm"):
+        (folder / command).symlink_to(str(shutil.which(command)))
+    return folder
+
+
+def download(toy: Toy, client: Path, *arguments: object, folder: str = ".") -> subprocess.CompletedProcess[str]:
+    """Runs the release's script in `folder`."""
+    (toy.root / folder).mkdir(exist_ok=True)
+    return subprocess.run(
+        ["sh", str(toy.root / "release" / "download.sh"), *map(str, arguments)],
+        cwd=toy.root / folder,
+        env={**os.environ, "PATH": str(client), "no_proxy": "*"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_release_is_fetched_and_verified_and_not_fetched_twice(toy: Toy, server: Server, client: Path) -> None:
+    run = download(toy, client, server.url, "here/toys")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.endswith("all files are as SHA256SUMS says.\n")
+    assert verify_release(toy.root / "here" / "toys") == []
+    server.asked.clear()
+    assert download(toy, client, f"{server.url}/", "here/toys").returncode == 0
+    assert [name for name, _ in server.asked] == ["SHA256SUMS"]
+
+
+def test_what_was_begun_is_gone_on_with(toy: Toy, server: Server, client: Path) -> None:
+    content = (toy.root / "release" / LARGE).read_bytes()
+    part = toy.root / "here" / f"{LARGE}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(content[:1000])
+    run = download(toy, client, server.url, "here")
+    assert run.returncode == 0, run.stderr
+    assert (LARGE, "bytes=1000-") in server.asked
+    assert verify_release(toy.root / "here") == []
+
+
+@pytest.mark.parametrize("begun", [b"of another release", b"x" * 100_000])
+def test_what_was_begun_of_something_else_is_begun_anew(toy: Toy, server: Server, client: Path, begun: bytes) -> None:
+    part = toy.root / "here" / f"{LARGE}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(begun)
+    run = download(toy, client, server.url, "here")
+    assert run.returncode == 0, run.stderr
+    assert verify_release(toy.root / "here") == []
+
+
+def test_a_file_that_was_damaged_later_is_fetched_again(toy: Toy, server: Server, client: Path) -> None:
+    download(toy, client, server.url, "here")
+    (toy.root / "here" / LARGE).write_bytes(b"damaged")
+    server.asked.clear()
+    assert download(toy, client, server.url, "here").returncode == 0
+    assert {name for name, _ in server.asked} == {"SHA256SUMS", LARGE}
+    assert verify_release(toy.root / "here") == []
+
+
+def test_a_server_with_other_files_is_found_out(toy: Toy, server: Server, client: Path) -> None:
+    (toy.root / "release" / LARGE).write_bytes(b"something else")
+    run = download(toy, client, server.url, "here")
+    assert run.returncode == 1
+    assert f"{LARGE} is not the file that SHA256SUMS tells of" in run.stderr
+    assert not (toy.root / "here" / LARGE).exists()
+    assert not (toy.root / "here" / "SHA256SUMS").exists()
+
+
+def test_a_file_that_cannot_be_had_is_named(toy: Toy, server: Server, client: Path) -> None:
+    (toy.root / "release" / LARGE).unlink()
+    run = download(toy, client, server.url, "here")
+    assert run.returncode == 1
+    assert f"{LARGE} could not be fetched" in run.stderr
+    assert not (toy.root / "here" / "SHA256SUMS").exists()
+
+
+def test_no_release_and_no_address_are_said(toy: Toy, server: Server, client: Path) -> None:
+    run = download(toy, client, f"{server.url}/splits", "here")
+    assert (run.returncode, "there is no release at" in run.stderr) == (1, True)
+    run = download(toy, client)
+    assert (run.returncode, "say where the release is" in run.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "a/../../outside.txt"])
+def test_names_that_lead_out_are_refused(toy: Toy, server: Server, client: Path, name: str) -> None:
+    (toy.root / "release" / "SHA256SUMS").write_text(f"{'0' * 64}  {name}\n")
+    run = download(toy, client, server.url, "here")
+    assert run.returncode == 1
+    assert "which is not allowed" in run.stderr
+
+
+def test_the_address_can_be_in_the_script(toy: Toy, server: Server, client: Path) -> None:
+    toy.release(base_url=server.url)
+    run = download(toy, client, folder="here")
+    assert run.returncode == 0, run.stderr
+    assert verify_release(toy.root / "here") == []
+
+
+def test_an_address_is_no_command(toy: Toy, client: Path) -> None:
+    toy.release(base_url="'; touch harm; '")
+    assert download(toy, client, folder="here").returncode == 1
+    assert not (toy.root / "here" / "harm").exists()
+
+
+def test_the_script_is_clean(toy: Toy) -> None:
+    beside_python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shellcheck = shutil.which("shellcheck", path=beside_python) or pytest.skip("there is no shellcheck")
+    script = toy.release(base_url="https://releases.example/toys") / "download.sh"
+    run = subprocess.run([shellcheck, "--shell=sh", str(script)], capture_output=True, text=True, check=False)
+    assert run.stdout == "" and run.returncode == 0
