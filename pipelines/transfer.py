@@ -5,6 +5,7 @@ import hashlib
 import logging
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pipelines.meter import Meter
 from schemas.errors import ArtifactError, DownloadError
 from schemas.files import read_json, write_json
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 20
 SPARE_BYTES = 64 << 20  # left free on the disk
 _log = logging.getLogger(__name__)
 
@@ -187,12 +188,14 @@ class Transfer:
         self._hash_begun(start)
         meter = Meter(self._progress, self._archive.name, size, start)
         counted, since = start, time.monotonic()
-        with open(self._part, "ab") as stream:
+        with open(self._part, "ab") as stream, ThreadPoolExecutor(1) as hashing:
+            hashed = hashing.submit(self._sha256.update, b"")
             # The bytes as sent: what a server labels `Content-Encoding: gzip` may be the .gz itself. And as they come,
             # so that none are lost when the next ones do not.
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
                 stream.write(chunk)
-                self._sha256.update(chunk)
+                hashed.result()
+                hashed = hashing.submit(self._sha256.update, chunk)  # while the next comes
                 self._hashed += len(chunk)
                 meter.update(self._hashed)
                 if size is not None and self._hashed > size:
