@@ -225,7 +225,8 @@ class Transfer:
             notes = read_json(self._notes)
         except ArtifactError:
             return None
-        return notes if isinstance(notes, dict) and notes.get("url") == self._url else None
+        whole = isinstance(notes, dict) and notes.keys() == {"url", "validator", "size"}
+        return notes if whole and notes["url"] == self._url else None
 
 
 def require_space(directory: Path, needed: int, what: str) -> None:

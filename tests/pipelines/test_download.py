@@ -89,6 +89,15 @@ def test_resumes_what_an_earlier_run_left(server: Server, tmp_path: Path) -> Non
     assert [headers.get("Range") for _, headers in server.requests] == ["bytes=10-"]
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"url": "URL"}'])
+def test_damaged_notes_start_again(server: Server, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a b.zip.part").write_bytes(b"begun")
+    (tmp_path / "a b.zip.part.json").write_text(text.replace("URL", f"{server.url}/first.zip"))
+    server.script = [ranged(WHOLE)]
+    get(archive(server), tmp_path)
+    assert "Range" not in server.requests[0][1]
+
+
 def test_goes_on_as_long_as_bytes_come(server: Server, tmp_path: Path) -> None:
     server.script = [cut(WHOLE, len(WHOLE) // 20)]
     get(archive(server), tmp_path)
