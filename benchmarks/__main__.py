@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-NAMES = ("reranking", "retrieval", "extraction", "inference", "workers", "merging", "features")
+NAMES = ("reranking", "retrieval", "extraction", "inference", "workers", "merging", "features", "download")
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,7 +1,8 @@
 """Time of a call, and a line that says how two compare."""
 
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -13,6 +14,20 @@ def seconds(call: Callable[[], Any], repeats: int = 1) -> float:
         call()
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def medians(calls: Sequence[Callable[[], Any]], repeats: int, before: Callable[[], Any]) -> list[float]:
+    """The median wall time of each call over `repeats` rounds of all of them, so that a slow spell meets all alike.
+
+    `before` comes before each call and does not count.
+    """
+    rounds = []
+    for _ in range(repeats):
+        rounds.append([])
+        for call in calls:
+            before()
+            rounds[-1].append(seconds(call))
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 
 def compare(what: str, ours: float, other: float, unit: str, ours_name: str, other_name: str) -> None:

@@ -17,8 +17,16 @@ from schemas.errors import InputError
 
 SIZE_LIMIT = 200 << 30  # bytes, all members together
 RATIO_LIMIT = 200  # bytes out for a byte in
-RATIO_FREE_BYTES = 1 << 20  # so much may come out at any ratio
+RATIO_FREE_BYTES = 1 << 20  # so much, headers of a tar included, may come out at any ratio
+NAME_LIMIT = 1 << 20  # bytes of a tar's extended header, which is read into memory
 COPY_BYTES = 1 << 20
+_EXTENDED = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 
 
@@ -144,22 +152,29 @@ def _unpack_zip(unpacking: _Unpacking) -> None:
 
 
 class _StrictTarInfo(tarfile.TarInfo):
-    """tarfile takes a cut or spoilt header after the first for the end of the archive; this does not."""
+    """tarfile takes a cut or spoilt header after the first for the end of the archive, and reads long names whole.
+
+    This does neither.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
+            header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if buf == bytes(tarfile.BLOCKSIZE):  # the end as it should be
                 raise
             raise tarfile.ReadError(f"bad header: {error}") from error
+        if header.type in _EXTENDED and header.size > NAME_LIMIT:
+            raise tarfile.ReadError(f"a name or header of {header.size} bytes")
+        return header
 
 
 def _unpack_tar(unpacking: _Unpacking) -> None:
     unpacking.require_space(unpacking.packed_bytes)  # at least; the sizes are spread over the archive
     with tarfile.open(fileobj=unpacking.raw, mode="r:*", tarinfo=_StrictTarInfo) as archive:
         for member in archive:
+            unpacking.count(member.name, tarfile.BLOCKSIZE)  # its header: empty files are a bomb too
             if not (member.isreg() or member.isdir()) or member.issparse():
                 raise unpacking.refusal(member.name, "is a link or a special file")
             path = unpacking.admit(member.name, member.isreg())

@@ -1,6 +1,8 @@
-"""How far a transfer of bytes is: fraction, rate and time left."""
+"""How far a transfer of bytes is: fraction, rate and time left; and how far several are together."""
 
+import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pipelines.datasets.base import Progress
@@ -37,3 +39,38 @@ class Meter:
         else:
             fraction, amount = 0.0, f"{done / MEGABYTE:.1f} MB, {rate / MEGABYTE:.1f} MB/s"
         self._progress(fraction, f"{self._what}: {amount}")
+
+
+class Stopped(Exception):
+    """Work is given up because other work failed."""
+
+
+class Shares:
+    """One progress made of those of several transfers that go on at once, in threads."""
+
+    def __init__(self, progress: Progress, sizes: Sequence[int | None]):
+        """Each counts by its size in bytes; all count the same if one is unknown."""
+        known = [size for size in sizes if size]
+        self._weights = known if len(known) == len(sizes) else [1] * len(sizes)
+        self._fractions = [0.0] * len(sizes)
+        self._progress = progress
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def of(self, index: int) -> Progress:
+        """The progress function of one transfer; it raises Stopped after `stop`."""
+
+        def progress(fraction: float, message: str) -> None:
+            with self._lock:
+                if self._stopped:
+                    raise Stopped
+                self._fractions[index] = fraction
+                done = sum(weight * each for weight, each in zip(self._weights, self._fractions, strict=True))
+                self._progress(done / sum(self._weights), message)
+
+        return progress
+
+    def stop(self) -> None:
+        """Ends those that still go on, at their next report."""
+        with self._lock:
+            self._stopped = True

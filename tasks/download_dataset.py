@@ -21,18 +21,21 @@ class DownloadDataset(Stage):
     def work(self, workspace: Workspace) -> None:
         """Writes `manifest.json`: where the files are, where they came from and under which licence."""
         from pipelines.archives import unpack
+        from pipelines.checksums import record_checksum
         from pipelines.datasets import find_corpus
         from pipelines.datasets.base import GeneratedCorpus
-        from pipelines.download import fetch
+        from pipelines.download import fetch_all
 
         corpus = find_corpus(self.dataset)
         root, archives = workspace.directory / "files", []
         if isinstance(corpus, GeneratedCorpus):
             corpus.generate(root, seed=self.seed, images=self.images, progress=workspace.progress)
         else:
-            for archive in corpus.archives:
-                found = fetch(archive, workspace.directory.parent / "archives", self.mirrors, workspace.progress)
+            folder = workspace.directory.parent / "archives"
+            downloaded = fetch_all(corpus.archives, folder, self.mirrors, workspace.progress)
+            for archive, found in zip(corpus.archives, downloaded, strict=True):
                 unpack(found.path, root, workspace.progress)
+                record_checksum(folder, archive.name, found.sha256)  # no sooner: now it is known to be whole
                 archives.append({"name": archive.name, "url": found.url, "size": found.size, "sha256": found.sha256})
         write_json(
             workspace.directory / "manifest.json",

@@ -4,6 +4,7 @@ import io
 import shutil
 import stat
 import tarfile
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -160,6 +161,25 @@ def test_refuses_a_bomb_beside_bulk(tmp_path: Path) -> None:
         unpack(archive, tmp_path / "out", quiet)
 
 
+def test_refuses_a_bomb_of_empty_files(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "a", [(f"{number:06}", b"") for number in range(5_000)], "w:xz")
+    with pytest.raises(InputError, match="times"):
+        unpack(archive, tmp_path / "out", quiet, ratio=2)
+    assert len(list((tmp_path / "out").iterdir())) < 3_000
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_refuses_names_that_fill_the_memory(tmp_path: Path, form: int) -> None:
+    with tarfile.open(tmp_path / "a", "w:gz", format=form) as archive:
+        archive.addfile(tarfile.TarInfo("x" * (16 << 20)))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="damaged"):
+        unpack(tmp_path / "a", tmp_path / "out", quiet)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
 def test_refuses_more_than_the_limit(make: Callable[[Path, list[Entry]], Path], tmp_path: Path) -> None:
     archive = make(tmp_path / "a", list(FILES.items()))
     with pytest.raises(InputError, match=r"'images/a\.jpg' brings the content over 1000 bytes"):
@@ -167,7 +187,12 @@ def test_refuses_more_than_the_limit(make: Callable[[Path, list[Entry]], Path], 
 
 
 def test_small_members_may_swell(make: Callable[[Path, list[Entry]], Path], tmp_path: Path) -> None:
-    assert unpack(make(tmp_path / "a", [("zeros", bytes(1 << 20))]), tmp_path / "out", quiet, ratio=2) == 1
+    assert (
+        unpack(
+            make(tmp_path / "a", [("zeros", bytes((1 << 20) - tarfile.BLOCKSIZE))]), tmp_path / "out", quiet, ratio=2
+        )
+        == 1
+    )
 
 
 def test_full_disk_is_noticed_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

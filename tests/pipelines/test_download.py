@@ -7,8 +7,6 @@ import shutil
 import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,59 +14,12 @@ import pytest
 
 from pipelines import download, meter
 from pipelines.datasets.base import Archive
-from pipelines.download import Patience, fetch
+from pipelines.download import fetch
+from pipelines.transfer import SPARE_BYTES, Patience
 from schemas.errors import DownloadError
+from tests.pipelines.misbehaving_server import Server, cut, ranged, status, whole
 
-Answer = Callable[["Handler"], None]
 QUICK = Patience(attempts=3, first_wait=0.001, longest_wait=0.002, connect_timeout=2, read_timeout=0.3)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Plays the server's script: an answer a request, the last one for ever."""
-
-    server: "Server"
-
-    def do_GET(self) -> None:
-        self.server.requests.append((self.path, dict(self.headers)))
-        script = self.server.script
-        (script.pop(0) if len(script) > 1 else script[0])(self)
-
-    def send(self, status: int, body: bytes, promised: int | None = None, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if promised is None else promised))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    """A server on a free port of this machine."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script: list[Answer] = []
-        self.requests: list[tuple[str, dict[str, str]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def zip_bytes(size: int = 100_000) -> bytes:
@@ -83,38 +34,6 @@ DIGEST = hashlib.sha256(WHOLE).hexdigest()
 HTML = b"<!DOCTYPE html><html><body>Sign in to go on</body></html>"
 
 
-def whole(handler: Handler) -> None:
-    """Ignores Range."""
-    handler.send(200, WHOLE, ETag='"1"')
-
-
-def ranged(handler: Handler, etag: str = '"1"', body: bytes = WHOLE, lie: int = 0) -> None:
-    """Supports Range and If-Range; `lie` shifts what Content-Range claims."""
-    match = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-    if match and handler.headers["If-Range"] == etag:
-        start = int(match[1])
-        claim = f"bytes {start + lie}-{len(body) - 1}/{len(body)}"
-        handler.send(206, body[start:], Content_Range=claim, ETag=etag)
-    else:
-        handler.send(200, body, ETag=etag)
-
-
-def cut(size: int, etag: str = '"1"') -> Answer:
-    """Promises all, sends `size` bytes (of what was asked for, if Range is supported)."""
-
-    def answer(handler: Handler) -> None:
-        match = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-        start = int(match[1]) if match else 0
-        span = {"Content_Range": f"bytes {start}-{len(WHOLE) - 1}/{len(WHOLE)}"} if match else {}
-        handler.send(206 if match else 200, WHOLE[start : start + size], len(WHOLE) - start, ETag=etag, **span)
-
-    return answer
-
-
-def status(code: int) -> Answer:
-    return lambda handler: handler.send(code, b"no")
-
-
 def archive(server: Server, **promises: object) -> Archive:
     return Archive("a b.zip", (f"{server.url}/first.zip", f"{server.url}/second.zip"), **promises)
 
@@ -123,8 +42,13 @@ def get(archive: Archive, directory: Path, mirrors: tuple[str, ...] = ()) -> dow
     result = fetch(archive, directory, mirrors, lambda fraction, message: None, QUICK)
     assert result.path.read_bytes() == WHOLE
     assert (result.size, result.sha256) == (len(WHOLE), DIGEST)
-    assert sorted(path.name for path in directory.iterdir() if path.is_file()) in ([], ["a b.zip"])
+    assert names(directory) in ([], ["a b.zip"])
     return result
+
+
+def names(directory: Path) -> list[str]:
+    """What lies in a folder, but for locks."""
+    return sorted(path.name for path in directory.iterdir() if path.is_file() and not path.name.endswith(".lock"))
 
 
 def paths(server: Server) -> list[str]:
@@ -132,7 +56,7 @@ def paths(server: Server) -> list[str]:
 
 
 def test_downloads_and_remembers(server: Server, tmp_path: Path) -> None:
-    server.script = [whole]
+    server.script = [whole(WHOLE)]
     result = get(archive(server, size=len(WHOLE), sha256=DIGEST.upper()), tmp_path)
     assert result.path == tmp_path / "a b.zip"
     assert result.url == f"{server.url}/first.zip"
@@ -142,38 +66,47 @@ def test_downloads_and_remembers(server: Server, tmp_path: Path) -> None:
 
 
 def test_mirror_comes_first_and_its_name_is_quoted(server: Server, tmp_path: Path) -> None:
-    server.script = [whole]
+    server.script = [whole(WHOLE)]
     assert get(archive(server), tmp_path, (f"{server.url}/mirror/",)).url.endswith("/mirror/a%20b.zip")
     assert paths(server) == ["/mirror/a%20b.zip"]
 
 
 def test_resumes_after_a_short_body(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(40_000), ranged]
+    server.script = [cut(WHOLE, 40_000), ranged(WHOLE)]
     get(archive(server), tmp_path)
     assert server.requests[1][1]["Range"] == "bytes=40000-"
     assert server.requests[1][1]["If-Range"] == '"1"'
 
 
 def test_resumes_what_an_earlier_run_left(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(10), cut(0)]
+    server.script = [cut(WHOLE, 10), cut(WHOLE, 0)]
     wanted = Archive("a b.zip", (f"{server.url}/only.zip",))
     with pytest.raises(DownloadError, match="the connection failed"):
         get(wanted, tmp_path)
     server.requests.clear()
-    server.script = [ranged]
+    server.script = [ranged(WHOLE)]
     get(wanted, tmp_path)
     assert [headers.get("Range") for _, headers in server.requests] == ["bytes=10-"]
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"url": "URL"}'])
+def test_damaged_notes_start_again(server: Server, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a b.zip.part").write_bytes(b"begun")
+    (tmp_path / "a b.zip.part.json").write_text(text.replace("URL", f"{server.url}/first.zip"))
+    server.script = [ranged(WHOLE)]
+    get(archive(server), tmp_path)
+    assert "Range" not in server.requests[0][1]
+
+
 def test_goes_on_as_long_as_bytes_come(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(len(WHOLE) // 20)]
+    server.script = [cut(WHOLE, len(WHOLE) // 20)]
     get(archive(server), tmp_path)
     assert set(paths(server)) == {"/first.zip"}
     assert len(server.requests) > 4 * QUICK.attempts
 
 
 def test_part_that_lacks_only_the_check_is_not_asked_for(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(40_000), status(404)]
+    server.script = [cut(WHOLE, 40_000), status(404)]
     with pytest.raises(DownloadError):
         get(archive(server), tmp_path)
     (tmp_path / "a b.zip.part").write_bytes(WHOLE)
@@ -183,51 +116,51 @@ def test_part_that_lacks_only_the_check_is_not_asked_for(server: Server, tmp_pat
 
 
 def test_server_without_ranges_starts_again(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(40_000), whole]
+    server.script = [cut(WHOLE, 40_000), whole(WHOLE)]
     get(archive(server), tmp_path)
     assert "Range" in server.requests[1][1]
 
 
 def test_changed_file_starts_again(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(40_000, etag='"0"'), ranged]
+    server.script = [cut(WHOLE, 40_000, etag='"0"'), ranged(WHOLE)]
     get(archive(server), tmp_path)
     assert server.requests[1][1]["If-Range"] == '"0"'
 
 
 def test_weak_tag_is_no_ground_to_resume(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(40_000, etag='W/"0"'), ranged]
+    server.script = [cut(WHOLE, 40_000, etag='W/"0"'), ranged(WHOLE)]
     get(archive(server), tmp_path)
     assert "Range" not in server.requests[1][1]
 
 
 def test_lie_about_the_range_is_refused(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(40_000), lambda handler: ranged(handler, lie=-7), ranged]
+    server.script = [cut(WHOLE, 40_000), ranged(WHOLE, lie=-7), ranged(WHOLE)]
     get(archive(server), tmp_path)
     assert [headers.get("Range") for _, headers in server.requests] == [None, "bytes=40000-", None]
 
 
 def test_range_that_was_not_asked_for_is_refused(server: Server, tmp_path: Path) -> None:
     half = lambda handler: handler.send(206, WHOLE[50:], Content_Range=f"bytes 50-{len(WHOLE) - 1}/{len(WHOLE)}")  # noqa: E731
-    server.script = [half, whole]
+    server.script = [half, whole(WHOLE)]
     assert get(archive(server), tmp_path).url.endswith("/second.zip")
 
 
 def test_range_beyond_the_end_starts_again(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(40_000), status(416), whole]
+    server.script = [cut(WHOLE, 40_000), status(416), whole(WHOLE)]
     get(archive(server), tmp_path)
     assert "Range" not in server.requests[2][1]
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_trouble_that_passes_is_waited_for(server: Server, tmp_path: Path, code: int) -> None:
-    server.script = [status(code), status(code), whole]
+    server.script = [status(code), status(code), whole(WHOLE)]
     get(archive(server), tmp_path)
     assert paths(server) == ["/first.zip"] * 3
 
 
 def test_timeout_is_tried_again(server: Server, tmp_path: Path) -> None:
     stop = threading.Event()
-    server.script = [lambda handler: stop.wait(2) and None, whole]
+    server.script = [lambda handler: stop.wait(2) and None, whole(WHOLE)]
     get(archive(server), tmp_path)
     stop.set()
     assert paths(server) == ["/first.zip"] * 2
@@ -235,25 +168,25 @@ def test_timeout_is_tried_again(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", [403, 404])
 def test_refusal_moves_on_at_once(server: Server, tmp_path: Path, code: int) -> None:
-    server.script = [status(code), whole]
+    server.script = [status(code), whole(WHOLE)]
     get(archive(server), tmp_path)
     assert paths(server) == ["/first.zip", "/second.zip"]
 
 
 def test_web_page_in_place_of_the_archive(server: Server, tmp_path: Path) -> None:
-    server.script = [lambda handler: handler.send(200, HTML), whole]
+    server.script = [lambda handler: handler.send(200, HTML), whole(WHOLE)]
     get(archive(server), tmp_path)
     server.script = [lambda handler: handler.send(200, HTML)]
     with pytest.raises(DownloadError, match="it is a web page"):
         fetch(archive(server), tmp_path / "other", (), lambda fraction, message: None, QUICK)
-    assert not list((tmp_path / "other").iterdir())
+    assert not names(tmp_path / "other")
 
 
 def test_other_bytes_or_size_than_promised(server: Server, tmp_path: Path) -> None:
     server.script = [
         lambda handler: handler.send(200, WHOLE[:-1] + b"x"),
         lambda handler: handler.send(200, b"PK"),
-        whole,
+        whole(WHOLE),
     ]
     promised = archive(server, size=len(WHOLE), sha256=DIGEST)
     get(promised, tmp_path, (f"{server.url}/mirror",))
@@ -265,7 +198,7 @@ def test_error_says_what_was_tried(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DownloadError) as caught:
         get(archive(server), tmp_path, (str(tmp_path / "nowhere"), "ftp://example.org", "http://127.0.0.1:1"))
     message = str(caught.value)
-    for part in ("nowhere/a b.zip (there is no such file)", "No connection adapters", "Connection refused"):
+    for part in ("nowhere/a b.zip (there is no such file)", "only http and https are followed", "Connection refused"):
         assert part in message
     assert "first.zip (the server says 404" in message
     assert "second.zip (the server says 500" in message
@@ -275,12 +208,12 @@ def test_error_says_what_was_tried(server: Server, tmp_path: Path) -> None:
 def test_redirect_to_a_local_file_is_not_followed(server: Server, tmp_path: Path) -> None:
     (tmp_path / "secret.zip").write_bytes(WHOLE)
     server.script = [lambda handler: handler.send(302, b"", Location=f"file://{tmp_path}/secret.zip"), status(404)]
-    with pytest.raises(DownloadError, match="No connection adapters"):
+    with pytest.raises(DownloadError, match=r"only http and https are followed .*file://"):
         get(archive(server), tmp_path / "directory")
 
 
 def test_redirect_is_followed(server: Server, tmp_path: Path) -> None:
-    server.script = [lambda handler: handler.send(302, b"", Location="/moved"), cut(9), whole]
+    server.script = [lambda handler: handler.send(302, b"", Location="/moved"), cut(WHOLE, 9), whole(WHOLE)]
     get(archive(server), tmp_path)
     assert paths(server) == ["/first.zip", "/moved", "/first.zip"]
 
@@ -295,29 +228,29 @@ def test_local_mirror_is_used_in_place(tmp_path: Path, monkeypatch: pytest.Monke
     result = get(Archive("a b.zip", (), len(WHOLE), DIGEST), tmp_path / "directory", (mirror,))
     assert result.path == folder / "a b.zip"
     assert result.url == (folder / "a b.zip").as_uri()
-    assert not list((tmp_path / "directory").iterdir())
+    assert not names(tmp_path / "directory")
 
 
 def test_wrong_local_file_is_left_alone(server: Server, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "a b.zip").write_bytes(WHOLE[:-1])
-    server.script = [whole]
+    server.script = [whole(WHOLE)]
     result = get(archive(server, sha256=DIGEST), tmp_path / "directory", (str(folder),))
     assert result.path == tmp_path / "directory" / "a b.zip"
     assert (folder / "a b.zip").read_bytes() == WHOLE[:-1]
 
 
 def test_full_disk_is_noticed_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=download.SPARE_BYTES + 10))
-    server.script = [whole]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=SPARE_BYTES + 10))
+    server.script = [whole(WHOLE)]
     with pytest.raises(DownloadError, match="GB free"):
         get(archive(server), tmp_path)
 
 
 def test_part_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a b.zip.part").mkdir()
-    server.script = [whole]
+    server.script = [whole(WHOLE)]
     with pytest.raises(DownloadError, match=r"a b\.zip\.part failed .*Is a directory"):
         get(archive(server), tmp_path)
 
@@ -336,7 +269,7 @@ def test_tar_archives_are_known_by_their_first_bytes(tmp_path: Path, suffix: str
 
 def test_progress_tells_rate_and_time_left(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "SECONDS_BETWEEN_REPORTS", 0.0)
-    server.script = [status(500), whole]
+    server.script = [status(500), whole(WHOLE)]
     told: list[tuple[float, str]] = []
     fetch(archive(server), tmp_path, (), lambda fraction, message: told.append((fraction, message)), QUICK)
     assert any("500" in message and "next try" in message for _, message in told)

@@ -1,0 +1,81 @@
+"""Downloading, digest included, and unpacking, against curl and unzip (`apt-get install curl unzip`)."""
+
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.timing import compare, medians
+from pipelines.archives import unpack
+from pipelines.datasets.base import Archive
+from pipelines.download import fetch
+
+SIZE, REPEATS = 1_000_000_000, 5
+PICTURES, COPIES = 120, 20
+
+
+def run() -> None:
+    """Compares megabytes a second: of 1 GB from Python's HTTP server on this machine, of deflated pictures."""
+    missing = [tool for tool in ("curl", "unzip") if not shutil.which(tool)]
+    if missing:
+        sys.exit(f"The benchmark of downloads needs {' and '.join(missing)}; install what is missing with apt-get.")
+    with tempfile.TemporaryDirectory() as name:
+        root, target = Path(name), Path(name) / "target"
+        (root / "noise.bin").write_bytes(np.random.default_rng(0).bytes(SIZE))
+        packed = root / "pictures.zip"
+        content_bytes = _make_archive(packed)
+
+        def clear() -> None:
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+
+        command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+            try:
+                url = server.stdout.readline().partition("(")[2].partition("/)")[0] + "/noise.bin"
+                archive = Archive("noise.bin", (url,))
+                curl = ["curl", "--silent", "--noproxy", "*", "--output", target / "noise.bin", url]
+                ours, theirs = medians(
+                    [
+                        lambda: fetch(archive, target, (), lambda fraction, message: None),
+                        lambda: subprocess.run(curl, check=True),
+                    ],
+                    REPEATS,
+                    clear,
+                )
+            finally:
+                server.terminate()
+        compare("download", SIZE / 1e6 / ours, SIZE / 1e6 / theirs, "MB/s", "with SHA-256", "curl")
+
+        unzip = ["unzip", "-q", packed, "-d", target]
+        ours, theirs = medians(
+            [
+                lambda: unpack(packed, target, lambda fraction, message: None),
+                lambda: subprocess.run(unzip, check=True),
+            ],
+            REPEATS,
+            clear,
+        )
+        compare("unpacking", content_bytes / 1e6 / ours, content_bytes / 1e6 / theirs, "MB/s", "checked", "unzip")
+
+
+def _make_archive(path: Path) -> int:
+    """A .zip of JPEG files like photographs; returns the bytes of its content."""
+    random, size = np.random.default_rng(0), 0
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(PICTURES):
+            coarse = Image.fromarray(random.integers(0, 256, (47, 63, 3), dtype=np.uint8))
+            noise = random.integers(-12, 13, (375, 500, 3))
+            pixels = np.asarray(coarse.resize((500, 375), Image.Resampling.BICUBIC)) + noise
+            stream = io.BytesIO()
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(stream, "jpeg", quality=90)
+            for copy in range(COPIES):
+                archive.writestr(f"images/{number:03}_{copy:02}.jpg", stream.getvalue())
+                size += len(stream.getvalue())
+    return size
