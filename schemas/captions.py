@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.annotations import SPLITS
+from schemas.annotations import EVERY_SPLIT
 from schemas.errors import ArtifactError
 from schemas.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 from schemas.vocabulary import Vocabulary
@@ -62,7 +62,7 @@ def write_captions(
         file.create_dataset("offsets", data=np.cumsum([0] + [len(caption) for caption in flat], dtype=np.int64))
         owners = np.repeat(np.arange(len(captions)), [len(of_image) for of_image in captions])
         file.create_dataset("image_index", data=owners.astype(np.int32))
-        file.create_dataset("image_split", data=np.array([SPLITS.index(split) for split in splits], np.uint8))
+        file.create_dataset("image_split", data=np.array([EVERY_SPLIT.index(split) for split in splits], np.uint8))
         write_strings(file, "image_ids", image_ids)
 
 
@@ -78,4 +78,4 @@ def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
         every = Captions(
             read_strings(file["image_ids"]), file["tokens"][()], file["offsets"][()], file["image_index"][()]
         )
-        return every.of_images(file["image_split"][()] == SPLITS.index(split))
+        return every.of_images(file["image_split"][()] == EVERY_SPLIT.index(split))
