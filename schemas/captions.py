@@ -57,9 +57,10 @@ def write_captions(
     flat = [caption for of_image in captions for caption in of_image]
     with create_hdf5(path) as file:
         file.attrs["vocabulary_digest"] = vocabulary.digest
-        ids = [index for caption in flat for index in vocabulary.encode(caption)]
-        file.create_dataset("tokens", data=np.array(ids, np.int32))
-        file.create_dataset("offsets", data=np.cumsum([0] + [len(caption) for caption in flat], dtype=np.int64))
+        offsets = np.cumsum([0] + [len(caption) for caption in flat], dtype=np.int64)
+        ids = (index for caption in flat for index in vocabulary.encode(caption))
+        file.create_dataset("tokens", data=np.fromiter(ids, np.int32, offsets[-1]))
+        file.create_dataset("offsets", data=offsets)
         owners = np.repeat(np.arange(len(captions)), [len(of_image) for of_image in captions])
         file.create_dataset("image_index", data=owners.astype(np.int32))
         file.create_dataset("image_split", data=np.array([EVERY_SPLIT.index(split) for split in splits], np.uint8))
