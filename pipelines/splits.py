@@ -89,11 +89,16 @@ def draw_splits(image_ids: Iterable[str], val: int, test: int, seed: int) -> dic
     The images are ordered by the SHA-256 of seed and id, the first are `test` and the last `val`: an image that is
     added or taken away moves at most one other image into each of the two, or out of it.
     """
-    order = sorted(image_ids, key=lambda image_id: hashlib.sha256(f"{seed}\n{image_id}".encode()).digest())
+    order = sorted(image_ids, key=lambda image_id: image_order(image_id, seed))
     split_of = dict.fromkeys(order, "train")
     split_of.update(dict.fromkeys(order[:test], "test"))
     split_of.update(dict.fromkeys(order[len(order) - val :], "val"))
     return split_of
+
+
+def image_order(image_id: str, seed: int) -> bytes:
+    """Sorts images in an order that is random and in which an image's place relative to another never changes."""
+    return hashlib.sha256(f"{seed}\n{image_id}".encode()).digest()
 
 
 def _published(corpus: Corpus, records: Sequence[Record]) -> list[Record]:
