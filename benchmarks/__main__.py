@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-NAMES = ("reranking", "retrieval", "extraction")
+NAMES = ("reranking", "retrieval", "extraction", "annotations")
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipelines.datasets.base import Problems
 from schemas.errors import InputError
@@ -14,8 +14,8 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".t
 TEXT_SUFFIXES = frozenset({".csv", ".eng", ".json", ".jsonl", ".ndjson", ".token", ".tsv", ".txt"})
 
 
-def list_files(root: Path) -> list[PurePosixPath]:
-    """The files below `root`, relative to it: the least deep first, then by path.
+def list_files(root: Path) -> list[str]:
+    """The files below `root`, as paths relative to it with `/`: the least deep first, then by path.
 
     Links are followed, a folder is entered once; hidden files and what macOS adds are passed over.
     """
@@ -28,9 +28,10 @@ def list_files(root: Path) -> list[PurePosixPath]:
             continue
         entered.add(real)
         subdirectories[:] = sorted(name for name in subdirectories if name != "__MACOSX")
-        folder = PurePosixPath(Path(directory).relative_to(root).as_posix())
-        paths += [folder / name for name in names if not name.startswith(".")]
-    return sorted(paths, key=lambda path: (len(path.parts), path))
+        folder = Path(directory).relative_to(root).as_posix()
+        prefix = "" if folder == "." else f"{folder}/"
+        paths += [prefix + name for name in names if not name.startswith(".")]
+    return sorted(paths, key=lambda path: (path.count("/"), path))
 
 
 def index_files(root: Path) -> dict[str, str]:
@@ -40,7 +41,7 @@ def index_files(root: Path) -> dict[str, str]:
     """
     index: dict[str, str] = {}
     for path in list_files(root):
-        index.setdefault(path.name, str(path))
+        index.setdefault(path.rpartition("/")[2], path)
     return index
 
 
@@ -51,7 +52,7 @@ def digest_listing(root: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in list_files(root):
-        text = path.suffix.lower() in TEXT_SUFFIXES
+        text = Path(path).suffix.lower() in TEXT_SUFFIXES
         content = digest_file(root / path) if text else (root / path).stat().st_size
         digest.update(f"{content}  {path}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -1,14 +1,14 @@
 """The `annotations` artifact: one JSON line an image, with its split and its raw captions, and the split lists."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import fastjsonschema
 
 from schemas.errors import ArtifactError
 from schemas.files import read_json_lines, write_json_lines, write_text
@@ -64,15 +64,18 @@ def read_annotations(directory: Path, split: str | None = None) -> Iterator[Anno
         ArtifactError: a line does not follow `annotations.schema.json`.
     """
     path = directory / "annotations.jsonl"
+    check = _validator()
     for number, record in enumerate(read_json_lines(path), start=1):
-        problem = next(_validator().iter_errors(record), None)
-        if problem is not None:
-            raise ArtifactError(f"{path}, line {number}: {problem.message}; run PrepareAnnotations again.")
+        try:
+            check(record)
+        except fastjsonschema.JsonSchemaValueException as error:
+            raise ArtifactError(f"{path}, line {number}: {error.message}; run PrepareAnnotations again.") from error
         if split is None or record["split"] == split:
             yield AnnotatedImage(**{**record, "captions": tuple(record["captions"])})
 
 
 @cache
-def _validator() -> jsonschema.Draft202012Validator:
+def _validator() -> Callable[[Any], Any]:
     text = resources.files("schemas").joinpath("annotations.schema.json").read_text(encoding="utf-8")
-    return jsonschema.Draft202012Validator(json.loads(text))
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(json.loads(text))
+    return compiled

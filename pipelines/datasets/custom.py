@@ -24,7 +24,7 @@ class Custom(Corpus):
 
         An image that is not there, is named ambiguously, or whose captions are empty, is an error of `problems`.
         """
-        paths = list_files(root)
+        paths = [PurePosixPath(path) for path in list_files(root)]
         images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
         by_name: dict[str, list[PurePosixPath]] = {}
         for path in images:

@@ -43,7 +43,7 @@ class IaprTc12(Corpus):
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
         """Yields the described images by number; without the lists they are in no split."""
-        files = list_files(root)
+        files = [PurePosixPath(path) for path in list_files(root)]
         described = {
             path.stem: path for path in files if path.suffix == ".eng" and path.parent.parent.name == ANNOTATIONS
         }

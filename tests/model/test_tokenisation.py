@@ -90,8 +90,9 @@ def published_rule(text):
 
 
 @given(st.text(st.characters(max_codepoint=126)))
-def test_in_ascii_it_is_the_rule_as_published(text):
+def test_in_ascii_it_is_the_rule_as_published_also_beside_other_characters(text):
     assert tf_mrnn_words(text) == published_rule(text)
+    assert tf_mrnn_words(f"{text} é") == published_rule(f"{text} é")
 
 
 @pytest.mark.parametrize("tokenise", TOKENISERS.values())
