@@ -54,13 +54,10 @@ def test_a_copy_in_another_split_is_remarked(root):
     add_line(root, f'{{"image": "images/copy.png", "caption": "a thing", "split": "{other}"}}')
     found = look(root)
     assert found.errors == []
-    assert found.remarks == [
-        f"images/copy.png ({other}) and images/shapes_00000.png ({split}) look alike: 0 of 64 bits of their perceptual "
-        "hashes differ."
-    ] or found.remarks == [
-        f"images/shapes_00000.png ({split}) and images/copy.png ({other}) look alike: 0 of 64 bits of their perceptual "
-        "hashes differ."
-    ]
+    (remark,) = found.remarks
+    assert f"images/copy.png ({other})" in remark
+    assert f"images/shapes_00000.png ({split})" in remark
+    assert "look alike: 0 of 64 bits" in remark
 
 
 def test_repeated_captions_and_images_without_are_remarked(root):
@@ -81,9 +78,8 @@ def test_without_splits_a_tenth_each_is_drawn(tmp_path, root):
 
 
 def test_the_work_on_images_is_bounded_and_small_splits_come_first(root):
-    (
-        root / "images" / next(r.file for r in find_corpus("shapes").records(root, []) if r.split == "val")[7:]
-    ).write_bytes(b"x")
+    validated = next(each.file for each in find_corpus("shapes").records(root, []) if each.split == "val")
+    (root / validated).write_bytes(b"x")
     found = look(root, max_images=6)
     assert len(found.errors) == 1
     assert "6 of 24 images were opened; --max-images 0 opens all" in found.facts
