@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipelines.corpus_files import has_word, read_lines, read_token_file
+from pipelines.corpus_files import has_word, read_lines, read_token_lines
 from pipelines.datasets.base import Problems
 from schemas.annotations import UNLABELLED
 from schemas.errors import InputError
@@ -109,10 +109,10 @@ def read_captions(root: Path, files: Sequence[CaptionFile], problems: Problems) 
 def _recognise(path: Path) -> Reader | None:
     """The reader of a captions file; None for other files."""
     try:
-        with open(path, encoding="utf-8-sig") as stream:
+        with open(path, encoding="utf-8-sig", errors="replace") as stream:  # whoever reads all of it is strict
             head = stream.read(_HEAD_CHARACTERS).lstrip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); store it as UTF-8.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); make it readable.") from error
     first = head.partition("\n")[0]
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         return _read_json_lines
@@ -140,8 +140,8 @@ def _rows(path: Path, images: Sequence[CaptionedImage]) -> Iterator[CaptionedRow
 
 
 def _read_token(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
-    for name, captions in read_token_file(path, problems).items():
-        yield CaptionedRow(f"{path}, {name}", name, captions, "")
+    for number, name, _, caption in read_token_lines(path, problems):
+        yield CaptionedRow(f"{path}, line {number}", name, (caption,), "")
 
 
 def _delimiter(header: str) -> str | None:
@@ -158,12 +158,12 @@ def _columns(header: Sequence[str]) -> list[str]:
 
 
 def _read_table(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
+    line = 1
     with open(path, encoding="utf-8-sig", newline="") as stream:
-        delimiter = _delimiter(stream.readline())
-        stream.seek(0)
-        reader = csv.reader(stream, delimiter=delimiter or ",", strict=True)
-        line = 1
         try:
+            delimiter = _delimiter(stream.readline()) or ","
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=delimiter, strict=True)
             columns = _columns(next(reader))
             line = reader.line_num + 1
             for cells in reader:
@@ -178,7 +178,7 @@ def _read_table(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
                 else:
                     yield from _row(dict(zip(columns, map(str.strip, cells), strict=True)), place, problems)
         except (csv.Error, UnicodeDecodeError) as error:
-            problems.error(f"{path}, line {line}, is malformed ({error}); mend the line.")
+            problems.error(f"{path}, line {line}, is malformed ({error}); mend the line, or store the file as UTF-8.")
 
 
 def _read_json_lines(path: Path, problems: Problems) -> Iterator[CaptionedRow]:

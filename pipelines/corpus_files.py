@@ -93,6 +93,14 @@ def read_token_file(path: Path, problems: Problems) -> dict[str, tuple[str, ...]
     A line that is malformed, or gives a caption's number twice, is an error of `problems`.
     """
     numbered: dict[str, dict[int, str]] = defaultdict(dict)
+    for _, name, index, caption in read_token_lines(path, problems):
+        numbered[name][index] = caption
+    return {name: tuple(captions[index] for index in sorted(captions)) for name, captions in numbered.items()}
+
+
+def read_token_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str, int, str]]:
+    """Yields line number, image name, the caption's number and the caption; see `read_token_file`."""
+    seen: set[tuple[str, int]] = set()
     for number, line in read_lines(path):
         key, tab, caption = line.partition("\t")
         name, hash_sign, index = key.rpartition("#")
@@ -101,11 +109,11 @@ def read_token_file(path: Path, problems: Problems) -> dict[str, tuple[str, ...]
                 f"{path}, line {number}, is not `NAME.jpg#K<TAB>caption` but {line[:80]!r}; "
                 "mend the line or unpack the archive again."
             )
-        elif int(index) in numbered[name]:
+        elif (name, int(index)) in seen:
             problems.error(f"{path}, line {number}, gives caption {key} for the second time; remove one of them.")
         else:
-            numbered[name][int(index)] = caption.strip()
-    return {name: tuple(captions[index] for index in sorted(captions)) for name, captions in numbered.items()}
+            seen.add((name, int(index)))
+            yield number, name, int(index), caption.strip()
 
 
 def has_word(caption: str) -> bool:

@@ -1,5 +1,6 @@
 """DownloadDataset: the corpus's files on this disk."""
 
+from functools import cached_property
 from typing import Any
 
 import luigi
@@ -28,12 +29,15 @@ class DownloadDataset(Stage):
         """As of every stage; of a `source`, what lies there is significant too."""
         values = super().parameters(significant)
         if significant and self.source:
-            from pipelines.corpus_files import digest_listing
-
-            values["source"] = str(source_root(self.source))
-            # Where there is no such folder, `work` says so.
-            values["listing"] = digest_listing(source_root(self.source)) if source_root(self.source).is_dir() else None
+            return {**values, "source": str(source_root(self.source)), "listing": self.listing}
         return values
+
+    @cached_property
+    def listing(self) -> str | None:
+        """Digest of what lies in `source`; None where there is no such folder, which `work` says."""
+        from pipelines.corpus_files import digest_listing
+
+        return digest_listing(source_root(self.source)) if source_root(self.source).is_dir() else None
 
     def work(self, workspace: Workspace) -> None:
         """Writes `manifest.json`: where the files are, where they came from and under which licence."""

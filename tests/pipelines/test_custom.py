@@ -153,6 +153,7 @@ def test_a_file_for_each_split(root):
         ("c.jsonl", '{"caption": "one"}\n', r"c\.jsonl, line 1, names no image"),
         ("c.jsonl", '{"image": "a.jpg", "caption": 3}\n', r"c\.jsonl, line 1, has no text as caption"),
         ("c.jsonl", "[1]\n", r"c\.jsonl, line 1, is no JSON object"),
+        ("c.token", "a.jpg#0\tone\na.jpg#1\t.\n", r"c\.token, line 2: the caption '\.' of a\.jpg has no word"),
         ("c.token", "a.jpg#0\tone\nnothing\n", r"c\.token, line 2, is not `NAME"),
     ],
 )
@@ -162,6 +163,20 @@ def test_a_fault_is_named_with_file_and_line_and_the_rest_is_read(root, name, te
     assert len(problems.errors) == 1
     assert re.search(message, problems.errors[0])
     with pytest.raises(InputError, match=message):
+        list(find_corpus("custom").records(root, Problems()))
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.token", "c.jsonl", "c.json"])
+def test_captions_in_another_encoding_name_the_file(root, name):
+    text = {
+        "c.csv": "image,caption\na.jpg,café\n",
+        "c.token": "a.jpg#0\tcafé\n",
+        "c.jsonl": '{"image": "a.jpg", "caption": "café"}',
+        "c.json": '[{"image": "a.jpg", "caption": "café"}]',
+    }[name]
+    (root / name).write_bytes(text.encode("iso-8859-1"))
+    (root / "readme.txt").write_bytes("Dégâts".encode("iso-8859-1"))
+    with pytest.raises(InputError, match=re.escape(str(root / name))):
         list(find_corpus("custom").records(root, Problems()))
 
 
