@@ -4,7 +4,17 @@ import importlib
 import os
 import sys
 
-NAMES = ("reranking", "retrieval", "extraction", "inference", "workers", "merging", "features", "download")
+NAMES = (
+    "annotations",
+    "download",
+    "extraction",
+    "features",
+    "inference",
+    "merging",
+    "reranking",
+    "retrieval",
+    "workers",
+)
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -34,6 +34,7 @@ def evaluate_captions(
 
     Writes `results.json`, then `scores.json` and `per_image.jsonl`; returns the scores.
     """
+    data = read_training_data(captions, features, split)
     first = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(hypotheses)}
     write_results(directory / "results.json", first)
     results = read_results(directory / "results.json")
@@ -41,7 +42,6 @@ def evaluate_captions(
         image.image_id: image.captions for image in read_annotations(annotations, split) if image.image_id in results
     }
     scores = score_captions(results, references)
-    data = read_training_data(captions, features, split)
     made_by = read_provenance(hypotheses)
     generated_by = made_by if source != "reranked" else _upstream(hypotheses, made_by, "hypotheses")
     sheet = CaptionScores(

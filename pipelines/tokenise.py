@@ -1,34 +1,29 @@
 """From raw captions to word ids: vocabulary, `captions.h5` and the tokens as JSON lines."""
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from model.tokenisation import TOKENISERS
-from schemas.annotations import SPLITS, AnnotatedImage
+from schemas.annotations import EVERY_SPLIT, AnnotatedImage
 from schemas.captions import write_captions
 from schemas.errors import ConfigurationError, InputError
-from schemas.files import write_json_lines
+from schemas.files import write_json, write_json_lines
 from schemas.vocabulary import Vocabulary
 
 
 def tokenise(images: Sequence[AnnotatedImage], tokeniser: str, min_count: int, directory: Path) -> dict[str, Any]:
-    """Writes `vocabulary.txt` (of the training captions), `captions.h5` and `tokens.jsonl`; returns counts.
+    """Writes `vocabulary.txt` (of the training captions), `captions.h5`, `tokens.jsonl` and `coverage.json`.
+
+    Returns the size of the vocabulary and, for each split, what `coverage.json` has (see `measure_coverage`).
 
     Raises:
         ConfigurationError: there is no such tokeniser.
         InputError: a caption has no word; names the image and the caption.
     """
-    if tokeniser not in TOKENISERS:
-        raise ConfigurationError(f"There is no tokeniser {tokeniser!r}; set it to one of {', '.join(TOKENISERS)}.")
-    words = [[TOKENISERS[tokeniser](caption) for caption in image.captions] for image in images]
-    for image, captions in zip(images, words, strict=True):
-        for number, caption in enumerate(captions):
-            if not caption:
-                raise InputError(
-                    f"Caption {number} of image {image.image_id}, {image.captions[number]!r}, has no word; remove it "
-                    "from the corpus."
-                )
+    words = split_words(images, tokeniser)
     in_training = [
         caption for image, captions in zip(images, words, strict=True) if image.split == "train" for caption in captions
     ]
@@ -48,19 +43,54 @@ def tokenise(images: Sequence[AnnotatedImage], tokeniser: str, min_count: int, d
             for image, captions in zip(images, words, strict=True)
         ),
     )
-    return {"vocabulary": len(vocabulary), **_coverage(images, words, vocabulary)}
+    coverage = measure_coverage(images, words, vocabulary)
+    write_json(directory / "coverage.json", coverage)
+    return {"vocabulary": len(vocabulary), **coverage}
 
 
-def _coverage(
+def split_words(images: Sequence[AnnotatedImage], tokeniser: str) -> list[list[list[str]]]:
+    """The words of each caption of each image; raises as `tokenise` does."""
+    if tokeniser not in TOKENISERS:
+        raise ConfigurationError(f"There is no tokeniser {tokeniser!r}; set it to one of {', '.join(TOKENISERS)}.")
+    cut = TOKENISERS[tokeniser]
+    # Interned, a word is kept once, however often it is said.
+    words = [[list(map(sys.intern, cut(caption))) for caption in image.captions] for image in images]
+    for image, captions in zip(images, words, strict=True):
+        for number, caption in enumerate(captions):
+            if not caption:
+                raise InputError(
+                    f"Caption {number} of image {image.image_id}, {image.captions[number]!r}, has no word; remove it "
+                    "from the corpus."
+                )
+    return words
+
+
+def measure_coverage(
     images: Sequence[AnnotatedImage], words: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary
 ) -> dict[str, dict[str, float]]:
-    """Per split: captions, words, and the share of words that are outside the vocabulary."""
-    counts = {}
-    for split in SPLITS:
+    """For each split that has captions, how much of them the vocabulary covers.
+
+    captions; words; unknown_share: of the words, those outside the vocabulary; distinct_words; distinct_covered: the
+    share of them inside; captions_covered: the share of captions without an unknown word.
+    """
+    coverage = {}
+    for split in EVERY_SPLIT:
         captions = [
             caption for image, each in zip(images, words, strict=True) if image.split == split for caption in each
         ]
-        total = sum(len(caption) for caption in captions)
-        unknown = sum(word not in vocabulary for caption in captions for word in caption)
-        counts[split] = {"captions": len(captions), "words": total, "unknown_share": round(unknown / total, 5)}
-    return counts
+        if not captions:
+            continue
+        counts = Counter(word for caption in captions for word in caption)
+        total = counts.total()
+        known = [word for word in counts if word in vocabulary]
+        unknown = total - sum(counts[word] for word in known)
+        whole = sum(all(word in vocabulary for word in caption) for caption in captions)
+        coverage[split] = {
+            "captions": len(captions),
+            "words": total,
+            "unknown_share": round(unknown / total, 5),
+            "distinct_words": len(counts),
+            "distinct_covered": round(len(known) / len(counts), 5),
+            "captions_covered": round(whole / len(captions), 5),
+        }
+    return coverage

@@ -6,6 +6,7 @@ import numpy as np
 
 from model.training import TrainingData
 from schemas.captions import read_captions
+from schemas.errors import InputError
 from schemas.features import FeatureFile
 from schemas.vocabulary import Vocabulary
 
@@ -16,9 +17,14 @@ def read_training_data(
     """Captions of the split's images that have features, and these features (images, D).
 
     With `shuffle_seed`, the images' features are permuted among them: what an image-blind model is trained on.
+
+    Raises:
+        InputError: the split has no captions.
     """
     vocabulary = Vocabulary.read(captions_artifact / "vocabulary.txt")
     captions = read_captions(captions_artifact / "captions.h5", split, vocabulary)
+    if not len(captions):
+        raise InputError(f"{captions_artifact} has no captions in the split {split!r}; choose train, val or test.")
     with FeatureFile(features_artifact / "features.h5") as features:
         captions = captions.of_images(np.array([image_id in features for image_id in captions.image_ids], bool))
         rows = features.read(captions.image_ids)

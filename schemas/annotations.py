@@ -1,19 +1,21 @@
 """The `annotations` artifact: one JSON line an image, with its split and its raw captions, and the split lists."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import fastjsonschema
 
 from schemas.errors import ArtifactError
 from schemas.files import read_json_lines, write_json_lines, write_text
 
 SPLITS = ("train", "val", "test")
+UNLABELLED = "unlabelled"  # images whose captions are not public, such as those of COCO's test2014
+EVERY_SPLIT = (*SPLITS, UNLABELLED)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class AnnotatedImage:
     """One captioned image.
 
     `file` is the path of the image below the dataset's root, with `/`; `width` and `height` are pixels as stored (0
-    where the image cannot be read); `captions` are as the corpus has them; `extras` is whatever else the corpus says.
+    where the image cannot be read); `captions` are as the corpus has them, none in the split `unlabelled`; `extras` is
+    whatever else the corpus says.
     """
 
     image_id: str
@@ -34,18 +37,24 @@ class AnnotatedImage:
 
 
 def write_annotations(directory: Path, images: Iterable[AnnotatedImage]) -> dict[str, int]:
-    """Writes `annotations.jsonl` and the name lists `train.txt`, `val.txt`, `test.txt`; returns images per split."""
-    names: dict[str, list[str]] = {split: [] for split in SPLITS}
+    """Writes `annotations.jsonl` and the name lists `train.txt`, `val.txt`, `test.txt`; returns images per split.
+
+    Where two images have the same name, the lists hold paths below the dataset's root instead. `unlabelled.txt` is
+    written only if there are such images.
+    """
+    files: dict[str, list[str]] = {split: [] for split in SPLITS}
 
     def lines() -> Iterator[dict[str, Any]]:
         for image in images:
-            names[image.split].append(image.file.rsplit("/", 1)[-1])
-            yield asdict(image)
+            files.setdefault(image.split, []).append(image.file)
+            yield vars(image)
 
-    write_json_lines(directory / "annotations.jsonl", lines())
-    for split in SPLITS:
-        write_text(directory / f"{split}.txt", "".join(name + "\n" for name in names[split]))
-    return {split: len(names[split]) for split in SPLITS}
+    count = write_json_lines(directory / "annotations.jsonl", lines())
+    distinct = len({file.rsplit("/", 1)[-1] for listed in files.values() for file in listed}) == count
+    for split, listed in files.items():
+        names = [file.rsplit("/", 1)[-1] if distinct else file for file in listed]
+        write_text(directory / f"{split}.txt", "".join(name + "\n" for name in names))
+    return {split: len(listed) for split, listed in files.items()}
 
 
 def read_annotations(directory: Path, split: str | None = None) -> Iterator[AnnotatedImage]:
@@ -55,15 +64,18 @@ def read_annotations(directory: Path, split: str | None = None) -> Iterator[Anno
         ArtifactError: a line does not follow `annotations.schema.json`.
     """
     path = directory / "annotations.jsonl"
+    check = _validator()
     for number, record in enumerate(read_json_lines(path), start=1):
-        problem = next(_validator().iter_errors(record), None)
-        if problem is not None:
-            raise ArtifactError(f"{path}, line {number}: {problem.message}; run PrepareAnnotations again.")
+        try:
+            check(record)
+        except fastjsonschema.JsonSchemaValueException as error:
+            raise ArtifactError(f"{path}, line {number}: {error.message}; run PrepareAnnotations again.") from error
         if split is None or record["split"] == split:
             yield AnnotatedImage(**{**record, "captions": tuple(record["captions"])})
 
 
 @cache
-def _validator() -> jsonschema.Draft202012Validator:
+def _validator() -> Callable[[Any], Any]:
     text = resources.files("schemas").joinpath("annotations.schema.json").read_text(encoding="utf-8")
-    return jsonschema.Draft202012Validator(json.loads(text))
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(json.loads(text))
+    return compiled

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.annotations import SPLITS
+from schemas.annotations import EVERY_SPLIT
 from schemas.errors import ArtifactError
 from schemas.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 from schemas.vocabulary import Vocabulary
@@ -57,12 +57,13 @@ def write_captions(
     flat = [caption for of_image in captions for caption in of_image]
     with create_hdf5(path) as file:
         file.attrs["vocabulary_digest"] = vocabulary.digest
-        ids = [index for caption in flat for index in vocabulary.encode(caption)]
-        file.create_dataset("tokens", data=np.array(ids, np.int32))
-        file.create_dataset("offsets", data=np.cumsum([0] + [len(caption) for caption in flat], dtype=np.int64))
+        offsets = np.cumsum([0] + [len(caption) for caption in flat], dtype=np.int64)
+        ids = (index for caption in flat for index in vocabulary.encode(caption))
+        file.create_dataset("tokens", data=np.fromiter(ids, np.int32, offsets[-1]))
+        file.create_dataset("offsets", data=offsets)
         owners = np.repeat(np.arange(len(captions)), [len(of_image) for of_image in captions])
         file.create_dataset("image_index", data=owners.astype(np.int32))
-        file.create_dataset("image_split", data=np.array([SPLITS.index(split) for split in splits], np.uint8))
+        file.create_dataset("image_split", data=np.array([EVERY_SPLIT.index(split) for split in splits], np.uint8))
         write_strings(file, "image_ids", image_ids)
 
 
@@ -78,4 +79,4 @@ def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
         every = Captions(
             read_strings(file["image_ids"]), file["tokens"][()], file["offsets"][()], file["image_index"][()]
         )
-        return every.of_images(file["image_split"][()] == SPLITS.index(split))
+        return every.of_images(file["image_split"][()] == EVERY_SPLIT.index(split))

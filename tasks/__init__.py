@@ -21,6 +21,7 @@ from tasks.rerank_captions import RerankCaptions
 from tasks.show_pipeline import ShowPipeline
 from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
+from tasks.validate_dataset import ValidateDataset
 from tasks.verify_release import VerifyRelease
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "ShowPipeline",
     "TokenizeCaptions",
     "TrainModel",
+    "ValidateDataset",
     "VerifyRelease",
 ]

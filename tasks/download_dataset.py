@@ -1,22 +1,43 @@
 """DownloadDataset: the corpus's files on this disk."""
 
+from functools import cached_property
+from typing import Any
+
 import luigi
 
 from schemas.files import write_json
+from tasks.dataset_root import source_root
 from tasks.stage import Stage
 from tasks.workspace import Workspace
 
 
 class DownloadDataset(Stage):
-    """Downloads and unpacks the corpus, or generates it."""
+    """Downloads and unpacks the corpus, generates it, or takes it where it is already."""
 
     content = ("manifest.json",)
 
+    source = luigi.Parameter(
+        default="", description="folder with the unpacked corpus: it is used where it is, nothing is copied"
+    )
     mirrors = luigi.ListParameter(
         default=[], significant=False, description="addresses or folders tried before the corpus's own, as a JSON list"
     )
     images = luigi.IntParameter(default=1200, description="images of a generated corpus")
     seed = luigi.IntParameter(default=0, description="seed of a generated corpus")
+
+    def parameters(self, significant: bool) -> dict[str, Any]:
+        """As of every stage; of a `source`, what lies there is significant too."""
+        values = super().parameters(significant)
+        if significant and self.source:
+            return {**values, "source": str(source_root(self.source)), "listing": self.listing}
+        return values
+
+    @cached_property
+    def listing(self) -> str | None:
+        """Digest of what lies in `source`; None where there is no such folder, which `work` says."""
+        from pipelines.corpus_files import digest_listing
+
+        return digest_listing(source_root(self.source)) if source_root(self.source).is_dir() else None
 
     def work(self, workspace: Workspace) -> None:
         """Writes `manifest.json`: where the files are, where they came from and under which licence."""
@@ -25,10 +46,19 @@ class DownloadDataset(Stage):
         from pipelines.datasets import find_corpus
         from pipelines.datasets.base import GeneratedCorpus
         from pipelines.download import fetch_all
+        from schemas.errors import ConfigurationError, InputError
 
         corpus = find_corpus(self.dataset)
         root, archives = workspace.directory / "files", []
-        if isinstance(corpus, GeneratedCorpus):
+        if self.source:
+            root = source_root(self.source)
+            if not root.is_dir():
+                raise InputError(f"There is no folder {root}; set `source` of DownloadDataset to that of the corpus.")
+        elif not corpus.archives and not isinstance(corpus, GeneratedCorpus):
+            raise ConfigurationError(
+                f"{corpus.title} are nowhere to be downloaded from; name their folder: --DownloadDataset-source DIR."
+            )
+        elif isinstance(corpus, GeneratedCorpus):
             corpus.generate(root, seed=self.seed, images=self.images, progress=workspace.progress)
         else:
             folder = workspace.directory.parent / "archives"
@@ -40,7 +70,7 @@ class DownloadDataset(Stage):
         write_json(
             workspace.directory / "manifest.json",
             {
-                "root": root.name,
+                "root": str(root) if self.source else root.name,
                 "archives": archives,
                 "title": corpus.title,
                 "homepage": corpus.homepage,

@@ -11,7 +11,9 @@ from tasks.workspace import Workspace
 class OfSplit(ModelVariant):
     """A stage that looks at the images of one split."""
 
-    split = luigi.ChoiceParameter(default="test", choices=["train", "val", "test"], description="whose images")
+    split = luigi.ChoiceParameter(
+        default="test", choices=["train", "val", "test", "unlabelled"], description="whose images"
+    )
 
 
 class GenerateCaptions(OfSplit):

@@ -10,6 +10,8 @@ from tasks.workspace import Workspace
 class TokenizeCaptions(Stage):
     """Splits captions into words and numbers them."""
 
+    version = 2  # combining marks, emoji and scripts without blanks; how much the vocabulary covers
+
     tokeniser = luigi.Parameter(default="tf-mrnn", description="`tf-mrnn` (its rule) or `treebank` (nltk)")
     min_count = luigi.IntParameter(default=5, description="a word must occur so often in training captions to be known")
 
@@ -18,7 +20,7 @@ class TokenizeCaptions(Stage):
         return {"annotations": self.upstream(PrepareAnnotations)}
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `vocabulary.txt`, `captions.h5` and `tokens.jsonl`."""
+        """Writes `vocabulary.txt`, `captions.h5`, `tokens.jsonl` and `coverage.json`."""
         from pipelines.tokenise import tokenise
         from schemas.annotations import read_annotations
 

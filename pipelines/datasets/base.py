@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from schemas.errors import InputError
+
 Progress = Callable[[float, str], None]  # (fraction done in 0..1, message)
 
 
@@ -21,7 +23,10 @@ class Archive:
 
 @dataclass(frozen=True)
 class Record:
-    """One image as its corpus describes it; `file` is relative to the dataset's root, with `/`."""
+    """One image as its corpus describes it; `file` is relative to the dataset's root, with `/`.
+
+    `split` is that of the corpus's published partition, empty where there is none.
+    """
 
     image_id: str
     file: str
@@ -30,8 +35,22 @@ class Record:
     extras: dict[str, Any] = field(default_factory=dict)
 
 
+class Problems(list[str]):
+    """What is wrong with a corpus, a sentence each: the dirt that was left out.
+
+    What must be mended before the corpus can be used goes to `error`.
+    """
+
+    def error(self, sentence: str) -> None:
+        """Raises InputError; who wants to know of every error (`pipelines.validate`) collects them instead."""
+        raise InputError(sentence)
+
+
 class Corpus(ABC):
-    """A captioned-image corpus. One subclass a module in this package, bound there to the name `CORPUS`."""
+    """A captioned-image corpus. One subclass a module in this package, bound there to the name `CORPUS`.
+
+    `karpathy_file` is the name of the corpus's file among Karpathy's splits, where it has one.
+    """
 
     title: ClassVar[str]
     homepage: ClassVar[str]
@@ -39,9 +58,10 @@ class Corpus(ABC):
     citation: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]] = ()
     test_captions_public: ClassVar[bool] = True  # if not, no release holds them
+    karpathy_file: ClassVar[str] = ""
 
     @abstractmethod
-    def records(self, root: Path, problems: list[str]) -> Iterator[Record]:
+    def records(self, root: Path, problems: Problems) -> Iterator[Record]:
         """Yields the images below `root` with their captions, in a fixed order.
 
         Dirt that the corpus is known for (a caption without an image, say) is described in `problems`, one sentence

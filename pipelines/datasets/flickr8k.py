@@ -1,11 +1,11 @@
 """Flickr8k: 8,000 photographs of people and animals doing things, five captions each."""
 
-import os
-from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from pipelines.datasets.base import Archive, Corpus, Record
+from pipelines.corpus_files import index_files, read_token_file, required_file
+from pipelines.datasets.base import Archive, Corpus, Problems, Record
+from pipelines.splits import read_name_lists
 from schemas.errors import InputError
 
 IMAGES_ARCHIVE = "Flickr8k_Dataset.zip"
@@ -35,13 +35,16 @@ class Flickr8k(Corpus):
         "M. Hodosh, P. Young and J. Hockenmaier (2013). Framing Image Description as a Ranking Task: Data, Models and "
         "Evaluation Metrics. Journal of Artificial Intelligence Research, 47, 853-899."
     )
+    karpathy_file = "dataset_flickr8k.json"
     archives = tuple(Archive(name, tuple(host + name for host in _HOSTS)) for name in (IMAGES_ARCHIVE, TEXT_ARCHIVE))
 
-    def records(self, root: Path, problems: list[str]) -> Iterator[Record]:
+    def records(self, root: Path, problems: Problems) -> Iterator[Record]:
         """Yields the listed images, split by split, in the order of the published lists."""
         files = index_files(root)
-        captions = read_token_file(_required(root, files, TOKENS))
-        listed = _read_lists({split: _required(root, files, name) for split, name in LISTS.items()})
+        captions = read_token_file(required_file(root, files, TOKENS, TEXT_ARCHIVE), problems)
+        listed = read_name_lists(
+            {split: required_file(root, files, name, TEXT_ARCHIVE) for split, name in LISTS.items()}
+        )
 
         if listed and not listed.keys() & files.keys():
             raise InputError(f"There is none of the {len(listed)} images below {root}; unpack {IMAGES_ARCHIVE} there.")
@@ -58,78 +61,6 @@ class Flickr8k(Corpus):
         unlisted = sum(1 for name in images if name not in listed)
         if unlisted:
             problems.append(f"{unlisted} of {len(images)} images are in no split list.")
-
-
-def index_files(root: Path) -> dict[str, str]:
-    """Where the files below `root` lie: name -> path relative to `root`, with `/`.
-
-    Of files that have one name, the least deep is kept, then the first by path; what macOS adds is passed over.
-    """
-    paths = []
-    for directory, subdirectories, names in os.walk(root):
-        subdirectories[:] = [name for name in subdirectories if name != "__MACOSX"]
-        folder = PurePosixPath(Path(directory).relative_to(root).as_posix())
-        paths += [folder / name for name in names if not name.startswith("._")]
-    index: dict[str, str] = {}
-    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
-        index.setdefault(path.name, str(path))
-    return index
-
-
-def read_token_file(path: Path) -> dict[str, tuple[str, ...]]:
-    """Captions by image name, in the order of their numbers, from lines `NAME.jpg#K<TAB>caption`.
-
-    Raises:
-        InputError: a line is malformed or gives a caption's number twice.
-    """
-    numbered: dict[str, dict[int, str]] = defaultdict(dict)
-    for number, line in _lines(path):
-        key, tab, caption = line.partition("\t")
-        name, hash_sign, index = key.rpartition("#")
-        if not (tab and hash_sign and name and caption.strip() and index.isdecimal()):
-            raise InputError(
-                f"{path}, line {number}, is not `NAME.jpg#K<TAB>caption` but {line[:80]!r}; "
-                "mend the line or unpack the archive again."
-            )
-        if int(index) in numbered[name]:
-            raise InputError(f"{path}, line {number}, gives caption {key} for the second time; remove one of them.")
-        numbered[name][int(index)] = caption.strip()
-    return {name: tuple(captions[index] for index in sorted(captions)) for name, captions in numbered.items()}
-
-
-def _read_lists(paths: dict[str, Path]) -> dict[str, str]:
-    """Split by image name, in the order of the lists; an image may be listed once only, or splits would overlap."""
-    split_of: dict[str, str] = {}
-    for split, path in paths.items():
-        for number, name in _lines(path):
-            if not name.endswith(".jpg") or "/" in name:
-                raise InputError(
-                    f"{path}, line {number}, is not the name of a .jpg file but {name[:80]!r}; mend the line."
-                )
-            if name in split_of:
-                raise InputError(
-                    f"{path}, line {number}: {name} is in the {split_of[name]} list already; remove one of the two."
-                )
-            split_of[name] = split
-    return split_of
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of UTF-8 text, stripped; empty ones are passed over."""
-    try:
-        # Not splitlines(): captions may hold characters that it takes for line ends.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); unpack the archive again.") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield number, line.strip()
-
-
-def _required(root: Path, files: dict[str, str], name: str) -> Path:
-    if name not in files:
-        raise InputError(f"There is no {name} below {root}; unpack {TEXT_ARCHIVE} there.")
-    return root / files[name]
 
 
 CORPUS = Flickr8k()

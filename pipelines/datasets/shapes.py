@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.datasets.base import GeneratedCorpus, Progress, Record
+from pipelines.datasets.base import GeneratedCorpus, Problems, Progress, Record
 from pipelines.shapes.drawing import draw_scene
 from pipelines.shapes.grammar import write_captions
 from pipelines.shapes.scene import sample_scene
@@ -44,7 +44,7 @@ class Shapes(GeneratedCorpus):
 
         write_json_lines(root / "captions.jsonl", lines())
 
-    def records(self, root: Path, problems: list[str]) -> Iterator[Record]:
+    def records(self, root: Path, problems: Problems) -> Iterator[Record]:
         """Yields the generated images in order; `extras["scene"]` is what is in each. Nothing is ever left out.
 
         Raises:

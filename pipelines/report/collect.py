@@ -19,7 +19,7 @@ from pipelines.report.contents import (
 from pipelines.report.gallery import SEED, collect_gallery
 from pipelines.report.published import published_captions, published_retrieval
 from pipelines.report.stages import walk_stages
-from schemas.annotations import SPLITS, AnnotatedImage, read_annotations
+from schemas.annotations import EVERY_SPLIT, AnnotatedImage, read_annotations
 from schemas.captions import read_captions
 from schemas.checkpoint import read_checkpoint, read_curve
 from schemas.errors import ArtifactError
@@ -121,8 +121,10 @@ def _count_splits(
             raise ArtifactError(f"{hypotheses} has captions of image {each.image_id}, which is not annotated.")
         captioned[images[each.image_id].split] += 1
     counts = []
-    for split in SPLITS:
+    for split in EVERY_SPLIT:
         ids = [image.image_id for image in images.values() if image.split == split]
+        if not ids:
+            continue
         tokenised = read_captions(captions / "captions.h5", split, vocabulary)
         counts.append(
             SplitCounts(

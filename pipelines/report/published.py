@@ -64,7 +64,7 @@ _LEADERBOARD = "read on the official leaderboard; which entry used which similar
 _LISTING = "R@1 was also read in a third-party listing."
 
 _CAPTIONS = {
-    "iapr": (
+    "iaprtc12": (
         PublishedCaptions("RNN-Base (no image)", "IAPR TC-12", "memory-mid", _values("7.77 0.307 0.177 0.096 0.043")),
         PublishedCaptions("m-RNN-AlexNet", "IAPR TC-12", "memory-high", _values("6.92 0.482 0.357 0.269 0.208")),
     ),
@@ -75,7 +75,7 @@ _CAPTIONS = {
         PublishedCaptions("m-RNN-AlexNet", "Flickr30K", "memory-mid", _values("35.11 0.54 0.36 0.23 0.15")),
         PublishedCaptions("m-RNN-VggNet", "Flickr30K", "memory-high", _values("20.72 0.60 0.41 0.28 0.19")),
     ),
-    "coco": (
+    "coco2014": (
         PublishedCaptions(
             "m-RNN-VggNet", "own 1,000 images of val2014", "memory-high", _values("13.60 0.67 0.49 0.35 0.25")
         ),
@@ -116,7 +116,7 @@ _CAPTIONS = {
 }
 
 _RETRIEVAL = {
-    "iapr": (
+    "iaprtc12": (
         PublishedRetrieval(
             "m-RNN-AlexNet", "IAPR TC-12", "memory-high", _recall("20.9 43.8 54.4 8"), _recall("13.2 31.2 40.8 21")
         ),
@@ -149,7 +149,7 @@ _RETRIEVAL = {
             _LISTING,
         ),
     ),
-    "coco": (
+    "coco2014": (
         PublishedRetrieval(
             "m-RNN-VggNet",
             "1,000 test images",

@@ -54,6 +54,19 @@ def test_what_has_no_file_or_no_caption_is_left_out_with_a_sentence(root):
     ]
 
 
+def test_a_caption_without_a_word_is_left_out_and_not_its_image(root):
+    images, problems = look(Listed(*WHOLE[:2], record("c.png", "test", ("a cow", " . ", "..."))), root)
+    assert images[-1].captions == ("a cow",)
+    assert problems[1:] == ["Image c has 2 captions without a word; they are left out."]
+
+
+def test_unlabelled_images_need_no_caption(root):
+    Image.new("L", (30, 20)).save(root / "u.png")
+    images, problems = look(Listed(*WHOLE, record("u.png", "unlabelled", ())), root)
+    assert (images[-1].split, images[-1].captions) == ("unlabelled", ())
+    assert len(problems) == 1
+
+
 def test_an_unreadable_image_stays_with_size_zero(root):
     (root / "bad.png").write_bytes(b"no picture")
     images, _ = look(Listed(*WHOLE, record("bad.png", "train")), root)

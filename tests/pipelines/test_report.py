@@ -427,7 +427,7 @@ def test_published_numbers_carry_their_marks(page: Page, contents: ReportContent
     assert "memory-" not in unpublished.text
 
 
-@pytest.mark.parametrize("dataset", ["iapr", "flickr8k", "flickr30k", "coco"])
+@pytest.mark.parametrize("dataset", ["iaprtc12", "flickr8k", "flickr30k", "coco2014"])
 def test_published_numbers_are_marked(dataset: str) -> None:
     published = [*published_captions(dataset), *published_retrieval(dataset)]
     assert len(published) >= 2

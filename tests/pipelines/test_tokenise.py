@@ -1,12 +1,16 @@
 """Captions become word ids; the vocabulary is that of the training captions."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from model.tokenisation import TOKENISERS
+from pipelines.corpus_files import has_word
 from pipelines.tokenise import tokenise
 from schemas.annotations import AnnotatedImage
 from schemas.captions import read_captions
 from schemas.errors import ConfigurationError, InputError
-from schemas.files import read_json_lines
+from schemas.files import read_json, read_json_lines
 from schemas.vocabulary import UNK, Vocabulary
 
 
@@ -27,7 +31,15 @@ def test_words_seen_too_rarely_in_training_are_unknown(tmp_path):
     assert vocabulary.words == ("<pad>", "<unk>", "<bos>", "cat", "a")
     captions = read_captions(tmp_path / "captions.h5", "val", vocabulary)
     assert captions[0].tolist() == [4, UNK, UNK]
-    assert counts["val"] == {"captions": 1, "words": 3, "unknown_share": 0.66667}
+    assert counts["val"] == {
+        "captions": 1,
+        "words": 3,
+        "unknown_share": 0.66667,
+        "distinct_words": 3,
+        "distinct_covered": 0.33333,
+        "captions_covered": 0.0,
+    }
+    assert read_json(tmp_path / "coverage.json") == {split: counts[split] for split in ("train", "val", "test")}
     assert counts["train"]["captions"] == 2
 
 
@@ -44,6 +56,19 @@ def test_raw_tokens_are_kept(tmp_path):
 def test_a_caption_without_a_word_is_an_error_that_names_it(tmp_path):
     with pytest.raises(InputError, match=r"Caption 1 of image d, '\.', has no word"):
         tokenise([*IMAGES, image("d", "train", "A cow", ".")], "tf-mrnn", 1, tmp_path)
+
+
+@pytest.mark.parametrize("tokeniser", TOKENISERS)
+@given(text=st.text(max_size=20))
+def test_a_caption_that_is_more_than_blanks_and_full_stops_has_a_word(tokeniser, text):
+    assert TOKENISERS[tokeniser](text) or not has_word(text)
+
+
+def test_images_without_public_captions_are_in_no_count(tmp_path):
+    counts = tokenise([*IMAGES, image("u", "unlabelled")], "tf-mrnn", 1, tmp_path)
+    assert set(counts) == {"vocabulary", "train", "val", "test"}
+    captions = read_captions(tmp_path / "captions.h5", "unlabelled", Vocabulary.read(tmp_path / "vocabulary.txt"))
+    assert (captions.image_ids, len(captions)) == (["u"], 0)
 
 
 def test_an_unknown_tokeniser_is_an_error(tmp_path):
