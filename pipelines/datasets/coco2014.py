@@ -37,6 +37,7 @@ class Coco2014(Corpus):
         "arXiv 1504.00325."
     )
     karpathy_file = "dataset_coco.json"
+    test_captions_public = False  # test2014's are kept by the evaluation server; COCO itself publishes val2014's
     # Sizes and digests as in the checksums of TensorFlow Datasets.
     archives = (
         Archive(
