@@ -1,7 +1,11 @@
 """ExtractFeatures: image features by a CNN, on Beam."""
 
+from pathlib import Path
+from typing import Any
+
 import luigi
 
+from schemas.source_digest import digest_source
 from tasks.dataset_root import dataset_root
 from tasks.download_dataset import DownloadDataset
 from tasks.prepare_annotations import PrepareAnnotations
@@ -62,6 +66,17 @@ class ExtractFeatures(Stage):
     def requires(self) -> dict[str, Stage]:
         """The image files and their list."""
         return {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
+
+    def parameters(self, significant: bool) -> dict[str, Any]:
+        """As of every stage, but of a network on this disk what it holds is significant, not where it lies."""
+        values = super().parameters(significant)
+        hub = Path(self.backbone.removeprefix("hub:")) if self.backbone.startswith("hub:") else None
+        for name, path in (("backbone", hub), ("weights", Path(self.weights) if self.weights else None)):
+            if path and path.exists():
+                # The name of a module's folder is part of the features' kind.
+                held = f"hub:{path.name} " if name == "backbone" else ""
+                values[name] = f"{held}SHA-256 {digest_source(path)}" if significant else getattr(self, name)
+        return values
 
     def work(self, workspace: Workspace) -> None:
         """Writes `features.h5` and `rejects.jsonl`."""

@@ -6,6 +6,7 @@ from typing import Any
 import luigi
 
 from schemas.errors import ConfigurationError
+from schemas.source_digest import digest_source
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.workspace import Workspace
@@ -33,8 +34,6 @@ class ImportFeatures(Stage):
         return {**values, "path": self.path}
 
     def _content(self) -> str | None:
-        from pipelines.import_features import digest_source
-
         # Where there is no such file, `work` says so.
         return digest_source(Path(self.path)) if self.path and Path(self.path).exists() else None
 

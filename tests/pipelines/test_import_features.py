@@ -4,12 +4,13 @@ import h5py
 import numpy as np
 import pytest
 
-from pipelines import import_features as module
-from pipelines.import_features import digest_source, import_features
+from pipelines.import_features import import_features
+from schemas import source_digest
 from schemas.errors import InputError
 from schemas.features import FeatureFile
 from schemas.files import digest_file
 from schemas.interop_writers import write_dictionary, write_hdf5_by_id, write_npy
+from schemas.source_digest import digest_source
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -134,7 +135,7 @@ def test_the_digest_follows_names_and_numbers(write, tmp_path):
 
 def test_a_file_is_read_for_its_digest_once(source, monkeypatch):
     read = []
-    monkeypatch.setattr(module, "digest_file", lambda path: read.append(path) or digest_file(path))
+    monkeypatch.setattr(source_digest, "digest_file", lambda path: read.append(path) or digest_file(path))
     first = digest_source(source)
     assert digest_source(source) == first
     np.savez(source, ids=np.array(["a"]), F=ROWS[:1])
