@@ -35,9 +35,9 @@ class Scores:
     left_out: dict[str, str]
     warnings: tuple[str, ...]
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
+    def intervals(self) -> dict[str, list[float]]:
         """metric -> its 95 % bootstrap interval over images; that of METEOR is of the mean over images."""
-        return {metric: interval(statistics) for metric, statistics in self.statistics.items()}
+        return {metric: list(interval(statistics)) for metric, statistics in self.statistics.items()}
 
 
 def score_captions(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> Scores:

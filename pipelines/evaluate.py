@@ -7,6 +7,7 @@ from model.network import load_network
 from model.perplexity import perplexity
 from model.ptb import SCORING_TOKENISER, ptb_words
 from model.tokenisation import join_words
+from model.variety import text_statistics
 from pipelines.training_data import read_training_data
 from schemas.annotations import read_annotations
 from schemas.checkpoint import read_checkpoint
@@ -54,7 +55,9 @@ def evaluate_captions(
         tokeniser=SCORING_TOKENISER,
         document_frequencies=f"references of the {len(results)} scored images, as in the COCO evaluation",
         metrics=scores.corpus,
+        intervals=scores.intervals(),
         left_out=scores.left_out,
+        warnings=list(scores.warnings),
         perplexity=perplexity(load_network(read_checkpoint(model).network), data.captions, data.features, MAX_LENGTH),
         statistics=_statistics(results, annotations),
     )
@@ -78,12 +81,13 @@ def _reranking(made_by: Provenance) -> dict[str, str | int]:
 
 
 def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:
-    """How the captions are as texts: length, variety, and how many stand in the training captions word for word."""
-    words = [tuple(ptb_words(caption)) for caption in results.values()]
-    known = {tuple(ptb_words(text)) for image in read_annotations(annotations, "train") for text in image.captions}
-    return {
-        "mean_length": sum(map(len, words)) / len(words),
-        "distinct_captions": len(set(words)),
-        "words_used": len({word for caption in words for word in caption}),
-        "share_in_training": sum(caption in known for caption in words) / len(words),
-    }
+    """How the captions are as texts."""
+    references, training = {}, set()
+    for image in read_annotations(annotations):
+        words = [tuple(ptb_words(text)) for text in image.captions]
+        if image.image_id in results:
+            references[image.image_id] = words
+        if image.split == "train":
+            training.update(words)
+    captions = {image_id: tuple(ptb_words(caption)) for image_id, caption in results.items()}
+    return text_statistics(list(captions.values()), [references[image_id] for image_id in captions], training)

@@ -15,10 +15,10 @@ class CaptionScores:
     """Scores of one caption an image.
 
     captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, k and m,
-    or None; image_input: `own`, or `shuffled` for the image-blind control; metrics: METRICS -> value; left_out:
-    metric -> why it is missing; perplexity: 2 ** (bits a word) of the split's references under the model, end sign
-    counted; statistics: mean length, distinct captions, words used, share of captions that stand in the training
-    set.
+    or None; image_input: `own`, or `shuffled` for the image-blind control; metrics: METRICS -> value;
+    intervals: metric -> its 95 % bootstrap interval over images; left_out: metric -> why it is missing; warnings: what
+    a reader of the values must know; perplexity: 2 ** (bits a word) of the split's references under the model, end sign
+    counted; statistics: as of `model.variety`.
     """
 
     split: str
@@ -30,9 +30,34 @@ class CaptionScores:
     tokeniser: str
     document_frequencies: str
     metrics: dict[str, float]
+    intervals: dict[str, list[float]]
     left_out: dict[str, str]
+    warnings: list[str]
     perplexity: float
     statistics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """Scores of a file of captions, as `CaptionScores` where names are the same.
+
+    not_captioned: images of the references without a caption; differences: metric -> value, low, high and p of
+    `model.bootstrap.Difference`, against the captions of `baseline`.
+    """
+
+    results: str
+    references: str
+    n: int
+    not_captioned: int
+    tokeniser: str
+    document_frequencies: str
+    metrics: dict[str, float]
+    intervals: dict[str, list[float]]
+    left_out: dict[str, str]
+    warnings: list[str]
+    statistics: dict[str, float]
+    baseline: str | None
+    differences: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +83,7 @@ class RetrievalScores:
 
 
 def write_caption_scores(
-    directory: Path, scores: CaptionScores, image_ids: Sequence[str], per_image: dict[str, list[float]]
+    directory: Path, scores: CaptionScores | FileScores, image_ids: Sequence[str], per_image: dict[str, list[float]]
 ) -> None:
     """Writes `scores.json`, and `per_image.jsonl` with a line an image."""
     write_json_lines(

@@ -7,6 +7,7 @@ process of its own.
 from tasks.build_report import BuildReport
 from tasks.download_dataset import DownloadDataset
 from tasks.evaluate_captions import EvaluateCaptions
+from tasks.evaluate_file import EvaluateFile
 from tasks.evaluate_retrieval import EvaluateRetrieval
 from tasks.extract_features import ExtractFeatures
 from tasks.find_neighbours import FindNeighbours
@@ -28,6 +29,7 @@ __all__ = [
     "BuildReport",
     "DownloadDataset",
     "EvaluateCaptions",
+    "EvaluateFile",
     "EvaluateRetrieval",
     "ExtractFeatures",
     "FindNeighbours",

@@ -14,7 +14,7 @@ from tasks.workspace import Workspace
 class EvaluateCaptions(Reranking):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
-    version = 2  # words split at hyphens and apostrophes are joined again before scoring; brackets are punctuation
+    version = 3  # the words of coco-caption's Java tokeniser; intervals, warnings and more statistics
 
     captions = luigi.ChoiceParameter(
         default="beam", choices=["greedy", "beam", "wide", "reranked"], description="which captions are scored"

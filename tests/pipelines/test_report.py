@@ -153,7 +153,9 @@ def imitate(
             tokeniser="Treebank",
             document_frequencies="references of the scored images",
             metrics={**metrics, "CIDEr-D": float(random.random())},
+            intervals={name: [value - 0.01, value + 0.01] for name, value in metrics.items()},
             left_out={"METEOR": METEOR_REASON},
+            warnings=[],
             perplexity=12.34567,
             statistics={"mean_length": 5.5, "distinct_captions": len(test)},
         )

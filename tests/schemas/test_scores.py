@@ -26,7 +26,9 @@ CAPTION_SCORES = CaptionScores(
     tokeniser="words",
     document_frequencies="references",
     metrics={"BLEU-1": 0.5},
+    intervals={"BLEU-1": [0.4, 0.6]},
     left_out={"METEOR": "no Java"},
+    warnings=["few images"],
     perplexity=12.5,
     statistics={"mean_length": 9.4},
 )
