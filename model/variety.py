@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from model.consensus import ngrams
+from model.ngrams import ngrams
 
 Words = tuple[str, ...]
 

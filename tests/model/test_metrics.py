@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from model import meteor
-from model.consensus import CiderSimilarity, DocumentFrequencies
 from model.metrics import cider, compare_captions, score_captions
+from model.ngrams import SentenceTable
 from model.ptb import ptb_words
+from model.similarity import CiderSimilarity
 from schemas.errors import InputError
 
 CAT = "the cat sat on mat"
@@ -57,8 +58,13 @@ def test_rouge_is_the_f_measure_of_the_longest_common_subsequence():
 def test_cider_is_the_mean_similarity_to_the_references_weighed_by_their_frequencies():
     scores = score_captions(HYPOTHESES, REFERENCES)
     words = {image: [text.split() for text in texts] for image, texts in REFERENCES.items()}
-    similarity = CiderSimilarity(DocumentFrequencies.of(words.values()))
-    expected = [similarity([HYPOTHESES[image].split()], words[image]).mean() for image in HYPOTHESES]
+    table = SentenceTable(
+        [*(text.split() for text in HYPOTHESES.values()), *(own for each in words.values() for own in each)]
+    )
+    ends = len(HYPOTHESES) + np.cumsum([len(own) for own in words.values()])
+    rows = {image: np.arange(end - len(words[image]), end) for image, end in zip(words, ends, strict=True)}
+    similarity = CiderSimilarity(table, list(rows.values()))
+    expected = [similarity(np.array([row]), rows[image]).mean() for row, image in enumerate(HYPOTHESES)]
     assert scores.per_image["CIDEr-D"] == pytest.approx(expected)
     assert scores.corpus["CIDEr-D"] == pytest.approx(np.mean(expected))
     assert cider(HYPOTHESES, REFERENCES) == pytest.approx(np.mean(expected))
