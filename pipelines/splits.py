@@ -106,8 +106,8 @@ def _published(corpus: Corpus, records: Sequence[Record]) -> list[Record]:
     if without:
         tenth = max(1, len(records) // 10)
         raise InputError(
-            f"{corpus.title} says of {len(without)} images, such as {_some(without)}, in which split they are no word; "
-            f"set `partition` of PrepareAnnotations to lists or karpathy, or draw with random:{tenth}:{tenth}:0."
+            f"{corpus.title} has {len(without)} images that are in no split, such as {_some(without)}; set `partition` "
+            f"of PrepareAnnotations to lists or karpathy, or draw with random:{tenth}:{tenth}:0."
         )
     return list(records)
 

@@ -82,7 +82,7 @@ def test_the_published_lists_may_leave_out_the_ending(root):
 
 
 def test_it_has_no_partition_of_its_own(root):
-    with pytest.raises(InputError, match=r"Flickr30k .* 4 images, .* set `partition`"):
+    with pytest.raises(InputError, match=r"Flickr30k .* 4 images that are in no split, .* set `partition`"):
         splits_by(root, "published")
 
 
