@@ -71,12 +71,14 @@ def _upstream(artifact: Path, provenance: Provenance, name: str) -> Provenance:
 
 
 def _reranking(made_by: Provenance) -> dict[str, str | int]:
-    similarity = made_by.parameters["similarity"]
+    parameters = made_by.parameters
+    if parameters["against"] == "self":
+        return {"similarity": parameters["similarity"], "features": "none (self-consensus)"}
     return {
-        "similarity": similarity,
-        "features": made_by.parameters["feature_kind"],
-        "k": made_by.parameters["k"],
-        "m": made_by.parameters[f"m_{similarity}"],
+        "similarity": parameters["similarity"],
+        "features": parameters["feature_kind"],
+        "k": parameters["k"],
+        "m": parameters["m_cider" if parameters["similarity"] == "cider" else "m_bleu"],
     }
 
 

@@ -19,6 +19,7 @@ from tasks.prepare_annotations import PrepareAnnotations
 from tasks.publish_features import PublishFeatures
 from tasks.refine_features import RefineFeatures
 from tasks.rerank_captions import RerankCaptions
+from tasks.rerank_file import RerankFile
 from tasks.show_pipeline import ShowPipeline
 from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
@@ -41,6 +42,7 @@ __all__ = [
     "PublishFeatures",
     "RefineFeatures",
     "RerankCaptions",
+    "RerankFile",
     "ShowPipeline",
     "TokenizeCaptions",
     "TrainModel",

@@ -12,11 +12,15 @@ from tasks.workspace import Workspace
 class Reranking(ByFeatures):
     """A stage that depends on how hypotheses are compared with references."""
 
-    similarity = luigi.ChoiceParameter(default="cider", choices=["cider", "bleu"], description="of two sentences")
+    similarity = luigi.ChoiceParameter(
+        default="cider", choices=["cider", "bleu", "bleu-compat"], description="of two sentences"
+    )
 
 
 class RerankCaptions(Reranking):
     """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
+
+    version = 2  # an image is no neighbour of itself
 
     k = luigi.IntParameter(default=60, description="nearest training images whose captions are the references")
     m_cider = luigi.IntParameter(default=125, description="largest similarities that are summed, for cider")
@@ -29,11 +33,13 @@ class RerankCaptions(Reranking):
 
     def requires(self) -> dict[str, Stage]:
         """Hypotheses, neighbours and the training captions."""
-        return {
+        required: dict[str, Stage] = {
             "hypotheses": self.upstream(GenerateCaptions, search="wide"),
-            "neighbours": self.upstream(FindNeighbours),
             "captions": self.upstream(TokenizeCaptions),
         }
+        if self.against == "neighbours":
+            required["neighbours"] = self.upstream(FindNeighbours)
+        return required
 
     def work(self, workspace: Workspace) -> None:
         """Writes `hypotheses.jsonl`, best first by consensus, and `reranked.jsonl` with scores and neighbours."""
@@ -42,10 +48,11 @@ class RerankCaptions(Reranking):
         from schemas.hypotheses import read_hypotheses
         from schemas.neighbours import read_neighbours
 
+        neighbours = workspace.inputs.get("neighbours")
         tokens = read_json_lines(workspace.inputs["captions"] / "tokens.jsonl")
         changed = rerank(
             list(read_hypotheses(workspace.inputs["hypotheses"])),
-            read_neighbours(workspace.inputs["neighbours"] / "neighbours.h5"),
+            read_neighbours(neighbours / "neighbours.h5") if neighbours else None,
             {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"},
             self.similarity,
             self.k,
