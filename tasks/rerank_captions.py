@@ -15,6 +15,11 @@ class Reranking(ByFeatures):
     similarity = luigi.ChoiceParameter(
         default="cider", choices=["cider", "bleu", "bleu-compat"], description="of two sentences"
     )
+    against = luigi.ChoiceParameter(
+        default="neighbours",
+        choices=["neighbours", "self"],
+        description="whose captions hypotheses are compared with: nearest training images', or one another (no images)",
+    )
 
 
 class RerankCaptions(Reranking):
