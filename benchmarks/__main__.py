@@ -11,6 +11,7 @@ NAMES = (
     "features",
     "inference",
     "merging",
+    "neighbours",
     "reranking",
     "retrieval",
     "workers",

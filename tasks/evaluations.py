@@ -31,8 +31,8 @@ class Evaluated(UsesFeatures):
             "m-RNN, reranked (CIDEr, refined)": row(captions="reranked", similarity="cider", feature_kind="refined"),
             "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
             "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),
+            "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", against="self"),
         }
-        rows["m-RNN, reranked (CIDEr, self)"] = row(captions="reranked", similarity="cider", against="self")
         if self.compare_blind:
             rows["image-blind control, beam"] = row(captions="beam", image_input="shuffled")
         return rows

@@ -19,9 +19,10 @@ def plain_distances(targets, references, metric):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@pytest.mark.parametrize("block", [1, 3, 7, 256])
-def test_neighbours_are_those_of_a_sort(monkeypatch, metric, dtype, block):
-    monkeypatch.setattr(neighbours, "BLOCK", block)
+@pytest.mark.parametrize("blocks", [(1, 1), (3, 7), (7, 30), (256, 4096)])
+def test_neighbours_are_those_of_a_sort(monkeypatch, metric, dtype, blocks):
+    monkeypatch.setattr(neighbours, "TARGETS", blocks[0])
+    monkeypatch.setattr(neighbours, "REFERENCES", blocks[1])
     targets, references = (RANDOM.standard_normal((count, 20)).astype(dtype) for count in (7, 30))
     indices, distances = nearest(targets, references, 5, metric)
     expected = plain_distances(targets, references, metric)
@@ -45,6 +46,16 @@ def test_equal_distances_come_by_position_and_equal_vectors_are_at_no_distance(m
 
 
 @pytest.mark.parametrize("metric", METRICS)
+def test_differences_that_float32_does_not_see_are_seen(metric):
+    references = 1000.0 + RANDOM.standard_normal((50, 8)) * 1e-6  # in float32 all of them are equal
+    indices, _ = nearest(references[:5] + 1e-8, references, 3, metric)
+    expected = plain_distances(references[:5] + 1e-8, references, metric)
+    if metric == "euclidean":
+        np.testing.assert_array_equal(indices, np.argsort(expected, axis=1)[:, :3])
+    assert indices[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_more_neighbours_than_there_are_references_are_all_of_them(metric):
     indices, distances = nearest(RANDOM.standard_normal((2, 3)), RANDOM.standard_normal((4, 3)), 10, metric)
     assert indices.shape == distances.shape == (2, 4)
@@ -60,7 +71,7 @@ def test_the_cosine_ignores_length_and_takes_a_zero_vector():
 
 
 def test_progress_runs_to_one(monkeypatch):
-    monkeypatch.setattr(neighbours, "BLOCK", 2)
+    monkeypatch.setattr(neighbours, "TARGETS", 2)
     done = []
     nearest(np.eye(5), np.eye(5), 1, "euclidean", done.append)
     assert done == [0.4, 0.8, 1.0]
