@@ -1,0 +1,69 @@
+"""The grid says what reranking with each setting would have scored."""
+
+import numpy as np
+import pytest
+
+from model.metrics import score_captions
+from model.tokenisation import join_words
+from pipelines.rerank import rerank
+from pipelines.tune_reranking import tune_reranking
+from schemas.errors import ConfigurationError
+from schemas.files import read_json
+from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses
+from schemas.neighbours import Neighbours
+
+RANDOM = np.random.default_rng(0)
+WORDS = "a dog cat runs sits on the grass mat in park".split()
+
+
+def sentence():
+    return tuple(RANDOM.choice(WORDS, RANDOM.integers(4, 9)))
+
+
+TRAINING = {f"train{number}": [list(sentence()) for _ in range(1 + number % 3)] for number in range(12)}
+TARGETS = [f"val{number}" for number in range(25)]
+REFERENCES = {image_id: [" ".join(sentence()) for _ in range(3)] for image_id in TARGETS}
+IMAGES = [
+    ImageHypotheses(image_id, tuple(Hypothesis(sentence(), -float(rank)) for rank in range(4 + number % 2)))
+    for number, image_id in enumerate(TARGETS)
+]
+NEIGHBOURS = {
+    kind: Neighbours(
+        TARGETS,
+        list(TRAINING),
+        np.stack([RANDOM.permutation(12) for _ in TARGETS]).astype(np.int32),
+        np.zeros((25, 12), np.float32),
+    )
+    for kind in ("original", "refined")
+}
+
+
+def tune(path, **given):
+    grid = {"similarities": ["cider", "bleu"], "ks": [2, 5], "ms": [3, 100], **given}
+    return tune_reranking(IMAGES, NEIGHBOURS, TRAINING, REFERENCES, **grid, path=path, progress=lambda *_: None)
+
+
+def test_every_setting_scores_what_reranking_by_it_scores(tmp_path):
+    best = tune(tmp_path / "grid.json")
+    grid = read_json(tmp_path / "grid.json")
+    assert len(grid["settings"]) == 2 * 2 * 2 * 2
+    assert grid["settings"][0] == best
+    assert [each["CIDEr-D"] for each in grid["settings"]] == sorted(
+        (each["CIDEr-D"] for each in grid["settings"]), reverse=True
+    )
+    for setting in grid["settings"]:
+        kind, similarity, k, m = (setting[name] for name in ("features", "similarity", "k", "m"))
+        rerank(IMAGES, NEIGHBOURS[kind], TRAINING, similarity, k, m, tmp_path, lambda done: None)
+        chosen = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(tmp_path)}
+        scores = score_captions(chosen, REFERENCES, with_meteor=False)
+        for metric in ("CIDEr-D", "BLEU-4"):
+            assert setting[metric] == pytest.approx(scores.corpus[metric], rel=1e-6)
+    first = {image.image_id: join_words(image.captions[0].tokens) for image in IMAGES}
+    assert grid["unchanged"]["CIDEr-D"] == score_captions(first, REFERENCES, with_meteor=False).corpus["CIDEr-D"]
+
+
+def test_an_empty_grid_or_too_many_neighbours_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="is empty"):
+        tune(tmp_path / "grid.json", ks=[])
+    with pytest.raises(ConfigurationError, match="k = 13"):
+        tune(tmp_path / "grid.json", ks=[2, 13])
