@@ -18,13 +18,13 @@ def word_losses(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: 
 
     The multimodal layer and the softmax, which cost most, run on real words only, never on padding.
     """
-    words = network.embed(inputs, training)
-    recurrent = network.recurrent(words)
+    words, direct = network.embed(inputs, training)
+    image = network.project_image(features, training)
+    recurrent = network.read(words, image)
     positions = tf.where(targets != PAD)
-    image = tf.gather(network.project_image(features, training), positions[:, 0])
-    logits = network.word_logits(
-        tf.gather_nd(words, positions), tf.gather_nd(recurrent, positions), image, training=training
-    )
+    language = network.language(tf.gather_nd(direct, positions), tf.gather_nd(recurrent, positions), training)
+    image = {layer: tf.gather(of_layer, positions[:, 0]) for layer, of_layer in image.items()}
+    logits = network.word_logits(language, image, training)
     labels = tf.gather_nd(targets, positions)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
 

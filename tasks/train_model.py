@@ -21,12 +21,16 @@ class ModelVariant(UsesFeatures):
 class TrainModel(ModelVariant):
     """Trains until the CIDEr of generated validation captions no longer rises; keeps the best epoch."""
 
+    version = 2  # the configuration names the variant
     content = ("model.keras", "config.json", "vocabulary.txt")
 
-    embedding_size = luigi.IntParameter(default=128, description="embedding layer I (paper: 128)")
-    recurrent_size = luigi.IntParameter(default=256, description="embedding layer II and recurrent layer (paper: 256)")
-    multimodal_size = luigi.IntParameter(default=512, description="multimodal layer (paper: 512)")
-    dropout = luigi.FloatParameter(default=0.0, description="rate, on words, recurrent and multimodal layer")
+    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
+    embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
+    recurrent_size = luigi.OptionalIntParameter(default=None, description="recurrent layer and, in front of it, II")
+    multimodal_size = luigi.OptionalIntParameter(default=None, description="multimodal layer")
+    dropout = luigi.OptionalFloatParameter(
+        default=None, description="rate, on words, recurrent and multimodal layer; default: the variant's"
+    )
     image_dropout = luigi.FloatParameter(default=0.0, description="rate, on the scaled image features")
     epochs = luigi.IntParameter(default=20, description="at most")
     batch_size = luigi.IntParameter(default=64, description="captions a batch")
@@ -68,6 +72,7 @@ class TrainModel(ModelVariant):
             self.dropout,
             self.image_dropout,
             self.seed,
+            self.variant,
         )
         options = TrainingOptions(
             epochs=self.epochs,
