@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.network import MRNN, Image
+from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import BOS, PAD, UNK
 
 _IMPOSSIBLE = -1e30  # log-probability of what must not happen; finite, so that sums stay numbers
@@ -97,7 +98,10 @@ class BeamSearch:
 
 
 def decode_images(
-    search: BeamSearch, features: np.ndarray, batch_size: int, progress: Callable[[float], None] = lambda done: None
+    search: BeamSearch,
+    features: np.ndarray | FeatureRows,
+    batch_size: int,
+    progress: Callable[[float], None] = lambda done: None,
 ) -> Iterator[list[Decoded]]:
     """Hypotheses of each image of `features` (N, D), in order, `batch_size` images at a time."""
     for start in range(0, len(features), batch_size):

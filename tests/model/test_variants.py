@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from model.network import MRNN
-from model.perplexity import word_losses
+from model.perplexity import losses_and_logits
 from model.variants import VARIANTS
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD
@@ -180,7 +180,7 @@ def test_the_gradient_is_that_of_small_differences(make_network, variant):
         return total
 
     with tf.GradientTape() as tape:
-        losses = word_losses(network, TOKENS, TARGETS, tf.constant(FEATURES), training=False)
+        losses, _ = losses_and_logits(network, TOKENS, TARGETS, tf.constant(FEATURES), training=False)
         loss = tf.reduce_sum(losses)
     gradients = tape.gradient(loss, network.trainable_variables)
     weights = weights_of(network)
