@@ -168,8 +168,8 @@ def test_every_optimiser_learns(make_trainer, tmp_path, optimiser):
 
 @pytest.mark.parametrize("variant", ["blind", "vis-in-rnn-both-shared", "mrnn-shared", "tf-mrnn", "tf-mrnn-init-lstm"])
 def test_every_kind_of_variant_learns(make_trainer, tmp_path, variant):
-    made = make_trainer(epochs=30, batch_size=2, learning_rate=0.03)
-    network = MRNN(8, 5, 8, 16, None if "init" in variant else 16, dropout=0.0, seed=1, variant=variant)
+    made = make_trainer(epochs=20, batch_size=2, learning_rate=0.02)
+    network = MRNN(8, 5, 32, 32, None if "init" in variant else 32, dropout=0.0, seed=1, variant=variant)
     trainer = Trainer(network, VOCABULARY, made.train_data, made.val_data, made.options)
     learnt = trainer.train(tmp_path / "state.h5", silent)[-1].val_perplexity
     # Blind, one of six captions can only be guessed: log2 6 bits over three words.
