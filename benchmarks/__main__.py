@@ -13,6 +13,7 @@ NAMES = (
     "merging",
     "reranking",
     "retrieval",
+    "training",
     "workers",
 )
 

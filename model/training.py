@@ -307,7 +307,7 @@ class Trainer:
         return cider(hypotheses, references), len(set(hypotheses.values()))
 
 
-def mean_and_deviation(features: np.ndarray | FeatureRows, rows: int = 2048) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_deviation(features: np.ndarray | FeatureRows, rows: int = 256) -> tuple[np.ndarray, np.ndarray]:
     """Of each column of the features (N, D), computed block by block in double precision: float64 (D,) each."""
     mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     done = 0
@@ -316,7 +316,8 @@ def mean_and_deviation(features: np.ndarray | FeatureRows, rows: int = 2048) -> 
         block_mean = block.mean(axis=0)
         # Chan et al.: the squared deviations from the mean of both parts.
         share = len(block) / (done + len(block))
-        squares += np.square(block - block_mean).sum(axis=0) + np.square(block_mean - mean) * done * share
+        deviations = block - block_mean
+        squares += np.einsum("nd,nd->d", deviations, deviations) + np.square(block_mean - mean) * done * share
         mean += (block_mean - mean) * share
         done += len(block)
     return mean, np.sqrt(squares / max(1, done))
