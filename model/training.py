@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from model.batches import Batch, training_batches
 from model.decoding import BeamSearch, decode_images
+from model.feature_statistics import mean_and_deviation
 from model.metrics import cider
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
@@ -147,7 +148,7 @@ class Trainer:
             curve, sums = [EpochReport(**epoch) for epoch in record["curve"]], _Sums(**record["sums"])
 
         def save() -> None:
-            self._refuse_broken_weights(len(curve))
+            self._refuse_broken_weights(len(curve), sums.steps)
             record = {"curve": [asdict(past) for past in curve], "sums": asdict(sums)}
             save_state(state_path, self._variables, best, record)
 
@@ -243,13 +244,13 @@ class Trainer:
             seconds=sums.seconds + time.monotonic() - started,
         )
 
-    def _refuse_broken_weights(self, epoch: int) -> None:
+    def _refuse_broken_weights(self, epochs: int, steps: int) -> None:
         """What is saved must be worth going on from: a step with a finite cost may have left infinite weights."""
         for variable in self.network.variables:
             if not np.isfinite(variable.numpy()).all():
                 raise TrainingError(
-                    f"In epoch {epoch + 1} the weights {variable.path} are no longer numbers; lower learning_rate or "
-                    "clip_norm and train again."
+                    f"After {epochs} epochs and {steps} steps the weights {variable.path} are no longer numbers; lower "
+                    "learning_rate or clip_norm and train again."
                 )
 
     @contextmanager
@@ -305,19 +306,3 @@ class Trainer:
         for index, owner in enumerate(captions.image_index):
             references[captions.image_ids[owner]].append(" ".join(vocabulary.decode(captions[index])))
         return cider(hypotheses, references), len(set(hypotheses.values()))
-
-
-def mean_and_deviation(features: np.ndarray | FeatureRows, rows: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """Of each column of the features (N, D), computed block by block in double precision: float64 (D,) each."""
-    mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
-    done = 0
-    for start in range(0, len(features), rows):
-        block = features[start : start + rows].astype(np.float64)
-        block_mean = block.mean(axis=0)
-        # Chan et al.: the squared deviations from the mean of both parts.
-        share = len(block) / (done + len(block))
-        deviations = block - block_mean
-        squares += np.einsum("nd,nd->d", deviations, deviations) + np.square(block_mean - mean) * done * share
-        mean += (block_mean - mean) * share
-        done += len(block)
-    return mean, np.sqrt(squares / max(1, done))

@@ -26,7 +26,7 @@ class TrainModel(ModelVariant):
 
     variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
     embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
-    recurrent_size = luigi.OptionalIntParameter(default=None, description="recurrent layer and, in front of it, II")
+    recurrent_size = luigi.OptionalIntParameter(default=None, description="recurrent layer, embedding layer II")
     multimodal_size = luigi.OptionalIntParameter(default=None, description="multimodal layer")
     dropout = luigi.OptionalFloatParameter(
         default=None, description="rate, on words, recurrent and multimodal layer; default: the variant's"

@@ -9,7 +9,7 @@ from model import training
 from model.metrics import cider
 from model.network import MRNN
 from model.perplexity import perplexity
-from model.training import Trainer, TrainingData, TrainingOptions, mean_and_deviation
+from model.training import Trainer, TrainingData, TrainingOptions
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
 from schemas.feature_rows import FeatureRows
 from schemas.features import FeatureDescription, write_features
@@ -264,14 +264,6 @@ def test_weights_that_are_no_numbers_are_not_saved(make_trainer, tmp_path, monke
     with pytest.raises(TrainingError, match="softmax/bias are no longer numbers"):
         trainer.train(tmp_path / "state.h5", progress)
     assert (tmp_path / "state.h5").read_bytes() == saved[-1]
-
-
-@pytest.mark.parametrize("rows", [1, 7, 1000])
-def test_mean_and_deviation_are_those_of_the_whole_matrix(rows):
-    features = (1000.0 + np.random.default_rng(0).standard_normal((50, 3)) * [0.01, 1.0, 5.0]).astype(np.float32)
-    mean, deviation = mean_and_deviation(features, rows)
-    np.testing.assert_allclose(mean, features.astype(np.float64).mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(deviation, features.astype(np.float64).std(axis=0), rtol=1e-9)
 
 
 def test_features_may_stay_on_disk(make_trainer, tmp_path):
