@@ -40,9 +40,14 @@ class MRNN(keras.Model):
         image_dropout: float = 0.0,
         seed: int = 0,
         variant: str = "mrnn",
+        word_dropout: float | None = None,
+        recurrent_dropout: float | None = None,
+        multimodal_dropout: float | None = None,
         **options: Any,
     ):
         """Sizes and dropout that are None are the variant's; `seed` fixes the initial weights and the dropout masks.
+
+        `dropout` is the rate of the three places whose own is None.
 
         Raises:
             ConfigurationError: there is no such variant, or its layers do not fit together in these sizes.
@@ -65,7 +70,12 @@ class MRNN(keras.Model):
             "recurrent_size": chosen.recurrent_size,
             "multimodal_size": chosen.multimodal_size,
         }
-        self.dropout_rates = {"dropout": chosen.dropout, "image_dropout": image_dropout}
+        self.dropout_rates = {
+            "word_dropout": chosen.dropout if word_dropout is None else word_dropout,
+            "recurrent_dropout": chosen.dropout if recurrent_dropout is None else recurrent_dropout,
+            "multimodal_dropout": chosen.dropout if multimodal_dropout is None else multimodal_dropout,
+            "image_dropout": image_dropout,
+        }
         dense, units = keras.layers.Dense, chosen.recurrent_size
         self.scaling = FeatureScaling(name="scaling")
         self.embedding_1 = keras.layers.Embedding(vocabulary_size, chosen.embedding_size, name="embedding_1")
@@ -95,10 +105,10 @@ class MRNN(keras.Model):
             if chosen.tied
             else dense(vocabulary_size, name="softmax")
         )
-        self.word_dropout = keras.layers.Dropout(chosen.dropout, seed=seed + 1)
-        self.recurrent_dropout = keras.layers.Dropout(chosen.dropout, seed=seed + 2)
-        self.multimodal_dropout = keras.layers.Dropout(chosen.dropout, seed=seed + 3)
-        self.image_dropout = keras.layers.Dropout(image_dropout, seed=seed + 4)
+        self.word_dropout, self.recurrent_dropout, self.multimodal_dropout, self.image_dropout = (
+            keras.layers.Dropout(rate, seed=seed + place)
+            for place, rate in enumerate(self.dropout_rates.values(), start=1)
+        )
         self._make_weights()
 
     @property

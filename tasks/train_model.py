@@ -31,6 +31,9 @@ class TrainModel(ModelVariant):
     dropout = luigi.OptionalFloatParameter(
         default=None, description="rate, on words, recurrent and multimodal layer; default: the variant's"
     )
+    word_dropout = luigi.OptionalFloatParameter(default=None, description="on words, if another than `dropout`")
+    recurrent_dropout = luigi.OptionalFloatParameter(default=None, description="on the recurrent layer's output")
+    multimodal_dropout = luigi.OptionalFloatParameter(default=None, description="on the multimodal layer")
     image_dropout = luigi.FloatParameter(default=0.0, description="rate, on the scaled image features")
     epochs = luigi.IntParameter(default=20, description="at most")
     batch_size = luigi.IntParameter(default=64, description="captions a batch")
@@ -90,6 +93,9 @@ class TrainModel(ModelVariant):
             self.image_dropout,
             self.seed,
             self.variant,
+            self.word_dropout,
+            self.recurrent_dropout,
+            self.multimodal_dropout,
         )
         options = TrainingOptions(**{field.name: getattr(self, field.name) for field in fields(TrainingOptions)})
         trainer = Trainer(network, vocabulary, train, val, options)

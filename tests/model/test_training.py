@@ -111,13 +111,13 @@ def stop_before_step(number):
     return progress
 
 
-@pytest.mark.parametrize("seconds_between_saves", [600.0, -1.0])
 @pytest.mark.parametrize(
-    "options",
+    ("seconds_between_saves", "options"),
     [
-        {"dropout": 0.5},
-        {"variant": "tf-mrnn-lstm", "dropout": 0.5, "average": 0.5},
-        {"optimiser": "sgd", "schedule": "plateau", "warmup_steps": 5, "select_by": "perplexity"},
+        (600.0, {"dropout": 0.5}),
+        (-1.0, {"dropout": 0.5}),
+        (-1.0, {"variant": "tf-mrnn-lstm", "dropout": 0.5, "average": 0.5}),
+        (-1.0, {"optimiser": "sgd", "schedule": "plateau", "warmup_steps": 5, "select_by": "perplexity"}),
     ],
 )
 def test_training_that_is_stopped_goes_on_to_the_same_end(

@@ -240,5 +240,13 @@ def test_sizes_and_dropout_are_the_variants_where_none_are_given():
     network = MRNN(7, 4, recurrent_size=9, variant="mrnn-shared")
     assert network.sizes["embedding_size"] == 512
     assert network.sizes["recurrent_size"] == 9
-    assert MRNN(7, 4, 2, 2, 2, variant="tf-mrnn").dropout_rates["dropout"] == 0.5
-    assert MRNN(7, 4, 2, 2, 2, dropout=0.0, variant="tf-mrnn").dropout_rates["dropout"] == 0.0
+    for given, expected in (
+        ({}, [0.5, 0.5, 0.5, 0.0]),
+        ({"dropout": 0.0}, [0.0, 0.0, 0.0, 0.0]),
+        ({"recurrent_dropout": 0.0, "image_dropout": 0.1}, [0.5, 0.0, 0.5, 0.1]),
+        ({"dropout": 0.2, "word_dropout": 0.3, "multimodal_dropout": 0.4}, [0.3, 0.2, 0.4, 0.0]),
+    ):
+        network = MRNN(7, 4, 2, 2, 2, variant="tf-mrnn", **given)
+        assert list(network.dropout_rates.values()) == expected
+        layers = (network.word_dropout, network.recurrent_dropout, network.multimodal_dropout, network.image_dropout)
+        assert [layer.rate for layer in layers] == expected
