@@ -40,6 +40,15 @@ def test_no_images_have_no_rows(path, tmp_path):
     assert FeatureRows(tmp_path / "empty.h5", [])[:].shape == (0, 8)
 
 
+def test_rows_that_are_in_no_chunks_are_found_too(path):
+    """As those of a release, which NumPy alone can read."""
+    matrix = np.arange(16, dtype=np.float16).reshape(2, 8)
+    with h5py.File(path, "r+") as file:
+        del file["features"]
+        file.create_dataset("features", data=matrix)
+    np.testing.assert_array_equal(FeatureRows(path, ["b", "a"])[:], matrix[::-1])
+
+
 def test_an_image_without_a_row_is_named(path):
     with pytest.raises(ArtifactError, match="no features of image c"):
         FeatureRows(path, ["a", "c"])
