@@ -11,7 +11,11 @@ from model.variants import VARIANTS
 from tasks.train_model import TrainModel
 
 PARAMETERS = {name for name, _ in TrainModel.get_params()}
-CONFIGURATIONS = sorted(Path(__file__).parents[2].glob("configs/flickr8k*.cfg"))
+CONFIGURATIONS = [
+    path
+    for path in sorted(Path(__file__).parents[2].glob("configs/*.cfg"))
+    if "[TrainModel]" in path.read_text(encoding="utf-8")
+]
 
 
 def test_every_option_of_training_is_a_parameter():
