@@ -14,6 +14,7 @@ NAMES = (
     "neighbours",
     "reranking",
     "retrieval",
+    "training",
     "workers",
 )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from model.network import MRNN
+from model.network import MRNN, Image
+from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import BOS, PAD, UNK
 
 _IMPOSSIBLE = -1e30  # log-probability of what must not happen; finite, so that sums stay numbers
@@ -38,8 +39,10 @@ class BeamSearch:
         penalty[list(forbidden)] = _IMPOSSIBLE
 
         @tf.function(reduce_retracing=True)
-        def advance(tokens: tf.Tensor, scores: tf.Tensor, state: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            """tokens, scores (B, W), state (B*W, R), image (B*W, M) -> the 2W best continuations of each image."""
+        def advance(
+            tokens: tf.Tensor, scores: tf.Tensor, state: list[tf.Tensor], image: Image
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+            """tokens, scores (B, W), states and images (B*W, ...) -> the 2W best continuations of each image."""
             logits, new_state = network.step(tf.reshape(tokens, [-1]), state, image)
             log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32)) + penalty
             totals = scores[:, :, None] + tf.reshape(log_probs, [-1, beam_width, vocabulary_size])
@@ -53,8 +56,9 @@ class BeamSearch:
     def __call__(self, features: np.ndarray) -> list[list[Decoded]]:
         """features (B, D) -> for each image at most `beam_width` hypotheses, best first."""
         images, width = len(features), self.beam_width
-        image = tf.repeat(self._network.project_image(tf.constant(features, tf.float32)), width, axis=0)
-        state = self._network.initial_state(images * width)
+        projected = self._network.project_image(tf.constant(features, tf.float32))
+        image = {layer: tf.repeat(of_layer, width, axis=0) for layer, of_layer in projected.items()}
+        state = self._network.initial_state(images * width, image)
         tokens = np.full((images, width), BOS, np.int32)
         scores = np.full((images, width), _IMPOSSIBLE, np.float32)
         scores[:, 0] = 0.0  # all hypotheses start alike: only one may be continued at first
@@ -74,7 +78,8 @@ class BeamSearch:
             history = np.concatenate(
                 [np.take_along_axis(history, parents[:, :, None], axis=1), tokens[:, :, None]], axis=2
             )
-            state = tf.gather(state, (np.arange(images)[:, None] * width + parents).reshape(-1))
+            survivors = (np.arange(images)[:, None] * width + parents).reshape(-1)
+            state = [tf.gather(part, survivors) for part in state]
             for found in finished:
                 found.sort(key=lambda hypothesis: -hypothesis.log_prob)
                 del found[width:]
@@ -93,7 +98,10 @@ class BeamSearch:
 
 
 def decode_images(
-    search: BeamSearch, features: np.ndarray, batch_size: int, progress: Callable[[float], None] = lambda done: None
+    search: BeamSearch,
+    features: np.ndarray | FeatureRows,
+    batch_size: int,
+    progress: Callable[[float], None] = lambda done: None,
 ) -> Iterator[list[Decoded]]:
     """Hypotheses of each image of `features` (N, D), in order, `batch_size` images at a time."""
     for start in range(0, len(features), batch_size):

@@ -1,20 +1,16 @@
-"""The layers of the m-RNN (Mao et al., ICLR 2015, Section 3) that Keras does not have."""
+"""The layers of the m-RNNs (Mao et al., ICLR 2015, Section 3) that Keras does not have, but for the recurrent ones."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-PACKAGE = "mrnn"  # under which the classes are registered in `.keras` files
 
-
-@keras.saving.register_keras_serializable(PACKAGE)
 def scaled_tanh(x: Any) -> Any:
     """g2(x) = 1.7159 tanh(2x/3), element-wise (LeCun et al., "Efficient backprop"; the paper's Equation 3)."""
     return 1.7159 * ops.tanh(x * (2.0 / 3.0))
 
 
-@keras.saving.register_keras_serializable(PACKAGE)
 class FeatureScaling(keras.layers.Layer):
     """(x - mean) / deviation, column by column, with the statistics of the training images.
 
@@ -37,66 +33,69 @@ class FeatureScaling(keras.layers.Layer):
         return (features - self.mean) / self.deviation
 
 
-@keras.saving.register_keras_serializable(PACKAGE)
-class AdditiveRecurrentCell(keras.layers.Layer):
-    """r(t) = ReLU(U_r r(t-1) + w(t) + b): the state is mapped and ADDED to the word (the paper's Equation 2).
-
-    For use in `keras.layers.RNN`: words (B, units) and state (B, units) -> output (B, units) and the new state.
-    """
-
-    def __init__(self, units: int, **options: Any):
-        """`units` is the size of both the state and the word vectors."""
-        super().__init__(**options)
-        self.units = units
-        self.state_size = units
-        self.output_size = units
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes U_r, orthogonal so that gradients keep their length at first, and b."""
-        self.kernel = self.add_weight(name="kernel", shape=(self.units, self.units), initializer="orthogonal")
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
-
-    def call(self, words: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """One step in time."""
-        state = ops.relu(ops.matmul(states[0], self.kernel) + words + self.bias)
-        return state, [state]
-
-    def get_config(self) -> dict[str, Any]:
-        """For `.keras` files."""
-        return {**super().get_config(), "units": self.units}
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
 class MultimodalLayer(keras.layers.Layer):
-    """m(t) = g2(V_w w(t) + V_r r(t) + V_I I + b): word, recurrent layer and image meet (the paper's Equation 3).
+    """Where language and image meet, in one of two forms.
 
-    The image part is a call of its own, since it is the same at every word: `project_image` once an image, then the
-    layer itself for each word.
+        m(t) = g2(V_w w(t) + V_r r(t) + V_I I + b)            `scaled_tanh` (Mao et al. 2015, Equation 3)
+        m(t) = relu(V_r r(t) + b_r) + relu(V_I I + b_I)       `relu` (TF-mRNN)
+
+    Word and image may be left out. The parts are calls of their own, since the image's is the same at every word and
+    the language's for every image: `project_image` and `project_language`, then the layer itself joins them.
     """
 
-    def __init__(self, units: int, **options: Any):
-        """`units` is the size of the multimodal space."""
+    def __init__(self, units: int, fusion: str = "scaled_tanh", word: bool = True, image: bool = True, **options: Any):
+        """`units` is the size of the multimodal space; `word` and `image` say whether these come in."""
         super().__init__(**options)
-        self.units = units
-        self.from_word = keras.layers.Dense(units, name="from_word")
-        self.from_recurrent = keras.layers.Dense(units, use_bias=False, name="from_recurrent")
-        self.from_image = keras.layers.Dense(units, use_bias=False, name="from_image")
+        own_bias = fusion == "relu"  # each part has a bias; otherwise the first
+        self.of_part = ops.relu if own_bias else keras.activations.linear
+        self.of_sum = keras.activations.linear if own_bias else scaled_tanh
+        self.from_word: Any = keras.layers.Dense(units, name="from_word") if word else None
+        self.from_recurrent = keras.layers.Dense(units, use_bias=own_bias or not word, name="from_recurrent")
+        self.from_image: Any = keras.layers.Dense(units, use_bias=own_bias, name="from_image") if image else None
 
     def build(self, word_shape: Any, recurrent_shape: Any, image_shape: Any) -> None:
-        """Makes V_w with b, V_r and V_I, from the shapes of words, recurrent states and (scaled) image features."""
-        self.from_word.build(word_shape)
+        """Makes the weights, from the shapes of words, recurrent states and (scaled) image features."""
+        if self.from_word:
+            self.from_word.build(word_shape)
         self.from_recurrent.build(recurrent_shape)
-        self.from_image.build(image_shape)
+        if self.from_image:
+            self.from_image.build(image_shape)
         self.built = True
 
     def project_image(self, features: Any) -> Any:
         """V_I I: (..., D) -> (..., units)."""
-        return self.from_image(features)
+        return self.of_part(self.from_image(features))
 
-    def call(self, words: Any, recurrent: Any, image: Any) -> Any:
-        """words (..., W), recurrent (..., R), image = V_I I (..., units); leading axes broadcast -> (..., units)."""
-        return scaled_tanh(self.from_word(words) + self.from_recurrent(recurrent) + image)
+    def project_language(self, words: Any, recurrent: Any) -> Any:
+        """V_w w + V_r r + b: words (..., W), recurrent (..., R) -> (..., units)."""
+        part = self.of_part(self.from_recurrent(recurrent))
+        return self.of_part(self.from_word(words)) + part if self.from_word else part
 
-    def get_config(self) -> dict[str, Any]:
-        """For `.keras` files."""
-        return {**super().get_config(), "units": self.units}
+    def call(self, language: Any, image: Any = None) -> Any:
+        """Both parts (..., units), leading axes broadcast -> m (..., units)."""
+        return self.of_sum(language if image is None else language + image)
+
+
+class TiedSoftmax(keras.layers.Layer):
+    """Transposed weight sharing: logits = E1 f(W m + b) + b', E1 being the word embedding (arXiv 1504.06692).
+
+    m (..., M) and E1 (V, E) -> logits (..., V).
+    """
+
+    def __init__(self, vocabulary_size: int, embedding_size: int, activation: str, **options: Any):
+        """`activation` is f: `scaled_tanh` or `relu`."""
+        super().__init__(**options)
+        self.vocabulary_size = vocabulary_size
+        self.to_embedding = keras.layers.Dense(
+            embedding_size, activation=scaled_tanh if activation == "scaled_tanh" else activation, name="to_embedding"
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes W, b and b'."""
+        self.to_embedding.build(input_shape)
+        self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,), initializer="zeros")
+        self.built = True
+
+    def call(self, joint: Any, embeddings: Any) -> Any:
+        """The logits."""
+        return ops.matmul(self.to_embedding(joint), ops.transpose(embeddings)) + self.bias

@@ -8,29 +8,33 @@ import tensorflow as tf
 from model.batches import evaluation_batches
 from model.network import MRNN
 from schemas.captions import Captions
+from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import PAD
 
 MAX_NATS = 700.0  # e ** 700 is still a float
 
 
-def word_losses(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, training: bool) -> tf.Tensor:
-    """-ln P(word | words before, image) of every real word of a batch, end signs included: float32 (words,).
+def losses_and_logits(
+    network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, training: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of every real word of a batch, end signs included: -ln P(word | words before, image), and the logits behind it.
 
-    The multimodal layer and the softmax, which cost most, run on real words only, never on padding.
+    float32 (words,) and (words, vocabulary). The multimodal layer and the softmax, which cost most, run on real words
+    only, never on padding.
     """
-    words = network.embed(inputs, training)
-    recurrent = network.recurrent(words)
+    words, direct = network.embed(inputs, training)
+    image = network.project_image(features, training)
+    recurrent = network.read(words, image)
     positions = tf.where(targets != PAD)
-    image = tf.gather(network.project_image(features, training), positions[:, 0])
-    logits = network.word_logits(
-        tf.gather_nd(words, positions), tf.gather_nd(recurrent, positions), image, training=training
-    )
+    language = network.language(tf.gather_nd(direct, positions), tf.gather_nd(recurrent, positions), training)
+    image = {layer: tf.gather(of_layer, positions[:, 0]) for layer, of_layer in image.items()}
+    logits = tf.cast(network.word_logits(language, image, training), tf.float32)
     labels = tf.gather_nd(targets, positions)
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits), logits
 
 
 def perplexity(
-    network: MRNN, captions: Captions, features: np.ndarray, max_length: int, batch_size: int = 256
+    network: MRNN, captions: Captions, features: np.ndarray | FeatureRows, max_length: int, batch_size: int = 256
 ) -> float:
     """2 ** (mean bits per word) over all captions; the end sign counts as a word, unknown words as `<unk>`.
 
@@ -52,4 +56,5 @@ def of_nats(nats: float) -> float:
 @tf.function(reduce_retracing=True)
 def _total(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """Sum of the word losses; of the module, so that it is traced once a network and not in every epoch."""
-    return tf.reduce_sum(word_losses(network, inputs, targets, features, training=False))
+    losses, _ = losses_and_logits(network, inputs, targets, features, training=False)
+    return tf.reduce_sum(losses)

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from model.layers import scaled_tanh
 from model.network import MRNN
 
 
 def refine_features(network: MRNN, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """I_refined = g2(V_I I): blocks of image features (n, D) -> float32 (n, multimodal size)."""
+    """I_refined = g2(V_I I), or what `MRNN.refine` says: blocks of features (n, D) -> float32 (n, refined size)."""
     for block in blocks:
-        yield scaled_tanh(network.project_image(tf.constant(block))).numpy()
+        yield network.refine(tf.constant(block)).numpy()

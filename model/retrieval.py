@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from model.network import MRNN
+from model.network import MRNN, Image
 from schemas.scores import Recall
 from schemas.vocabulary import BOS
 
@@ -15,14 +15,14 @@ ROWS = 4096  # prefixes whose softmax is held in memory at a time
 
 @dataclass(frozen=True)
 class _Prefixes:
-    """All distinct beginnings of the sentences: what the network sees before it predicts a word.
+    """All distinct beginnings of the sentences, numbered shorter before longer: what comes before a predicted word.
 
-    recurrent: float32 (P, R), word: float32 (P, R), r and w after each prefix; owner: int32 (T,), of each predicted
-    word of all sentences the prefix before it; target: int32 (T,), the word; sentence: int32 (T,).
+    levels: by length of the prefix, int32 (n, 2), its parent's position in the level before and its last word; owner:
+    int32 (T,), of each predicted word of all sentences the prefix before it; target: int32 (T,), the word; sentence:
+    int32 (T,).
     """
 
-    word: np.ndarray
-    recurrent: np.ndarray
+    levels: list[np.ndarray]
     owner: np.ndarray
     target: np.ndarray
     sentence: np.ndarray
@@ -36,32 +36,40 @@ def log_likelihoods(
 ) -> np.ndarray:
     """ln P(sentence, end sign | image) of all pairs: float64 (sentences, images).
 
-    The recurrent layer does not see the image, so it runs once for each distinct prefix of the sentences; per image
-    only the multimodal layer and the softmax are left. sentences: word ids; features: (images, D).
+    The recurrent layer runs once for each distinct prefix of the sentences: for all images together, so that only the
+    multimodal layer and the softmax are left to each, or for each image in the variants where it sees the image.
+    sentences: word ids; features: (images, D).
     """
-    prefixes = _prefixes(network, sentences)
+    prefixes = _prefixes(sentences)
     order = np.argsort(prefixes.owner, kind="stable")
     owner, target, sentence = prefixes.owner[order], prefixes.target[order], prefixes.sentence[order]
-    starts = range(0, len(prefixes.word), ROWS)
-    cuts = np.searchsorted(owner, [*starts, len(prefixes.word)])
-    blocks = [
-        (
-            tf.constant(prefixes.word[start : start + ROWS]),
-            tf.constant(prefixes.recurrent[start : start + ROWS]),
-            tf.constant(np.stack([owner[low:high] - start, target[low:high]], axis=1)),
-        )
+    count = sum(len(level) for level in prefixes.levels)
+    starts = range(0, count, ROWS)
+    cuts = np.searchsorted(owner, [*starts, count])
+    targets = [
+        tf.constant(np.stack([owner[low:high] - start, target[low:high]], axis=1))
         for start, low, high in zip(starts, cuts[:-1], cuts[1:], strict=True)
     ]
 
     @tf.function(reduce_retracing=True)
-    def word_log_probs(word: tf.Tensor, recurrent: tf.Tensor, targets: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        logits = network.word_logits(word, recurrent, image)
+    def word_log_probs(language: tf.Tensor, targets: tf.Tensor, image: Image) -> tf.Tensor:
+        logits = tf.cast(network.word_logits(language, image), tf.float32)
         normaliser = tf.reduce_logsumexp(logits, axis=1)
         return tf.gather_nd(logits, targets) - tf.gather(normaliser, targets[:, 0])
 
     result = np.empty((len(sentences), len(features)))
-    for index, image in enumerate(network.project_image(tf.constant(features, tf.float32))):
-        log_probs = np.concatenate([word_log_probs(*block, image[None, :]).numpy() for block in blocks])
+    projected = network.project_image(tf.constant(features, tf.float32))
+    language = None
+    for index in range(len(features)):
+        image = {layer: of_layer[index : index + 1] for layer, of_layer in projected.items()}
+        if language is None or network.recurrent_sees_image:
+            language = _read_prefixes(network, prefixes.levels, image)
+        log_probs = np.concatenate(
+            [
+                word_log_probs(language[start : start + ROWS], of_block, image).numpy()
+                for start, of_block in zip(starts, targets, strict=True)
+            ]
+        )
         result[:, index] = np.bincount(sentence, log_probs, minlength=len(sentences))
         progress((index + 1) / len(features))
     return result
@@ -98,40 +106,35 @@ def _recall(better: np.ndarray, equal: np.ndarray) -> Recall:
     return Recall(r1, r5, r10, float(np.median(ranks)))
 
 
-def _prefixes(network: MRNN, sentences: Sequence[np.ndarray]) -> _Prefixes:
-    """Numbers all distinct prefixes, shorter before longer, and runs the recurrent layer over them."""
+def _prefixes(sentences: Sequence[np.ndarray]) -> _Prefixes:
+    """Numbers all distinct prefixes, shorter before longer."""
     number: dict[tuple[int, ...], int] = {}
-    levels: list[list[tuple[int, int]]] = []  # per length: (parent's number, last word) of each new prefix
+    levels: list[np.ndarray] = []
     owner, target, sentence = [], [], []
     alive = [(index, tuple(int(word) for word in words)) for index, words in enumerate(sentences)]
-    length = 0
+    length = before = 0  # `before`: number of the first prefix of the level above
     while alive:
-        levels.append([])
+        first, level = len(number), []
         for index, words in alive:
             prefix = words[:length]
             if prefix not in number:
                 number[prefix] = len(number)
-                levels[-1].append((number[prefix[:-1]], prefix[-1]) if prefix else (0, BOS))
+                level.append((number[prefix[:-1]] - before, prefix[-1]) if prefix else (0, BOS))
             owner.append(number[prefix])
             target.append(words[length] if length < len(words) else BOS)
             sentence.append(index)
+        levels.append(np.array(level, np.int32))
         alive = [(index, words) for index, words in alive if length < len(words)]
-        length += 1
+        length, before = length + 1, first
+    return _Prefixes(levels, np.array(owner, np.int32), np.array(target, np.int32), np.array(sentence, np.int32))
 
-    words_of: list[tf.Tensor] = []
-    states = [network.initial_state(1)]
-    before = 0  # number of the first state of the level above
+
+def _read_prefixes(network: MRNN, levels: Sequence[np.ndarray], image: Image) -> tf.Tensor:
+    """The language after each prefix, (prefixes, size), for one image."""
+    states, language = network.initial_state(1, image), []
     for level in levels:
-        parents = tf.constant([parent - before for parent, _ in level])
-        word = network.embed(tf.constant([last for _, last in level]))
-        state, _ = network.cell(word, [tf.gather(states[-1], parents)])
-        before = sum(len(part) for part in words_of)
-        words_of.append(word)
-        states.append(state)
-    return _Prefixes(
-        word=tf.concat(words_of, axis=0).numpy(),
-        recurrent=tf.concat(states[1:], axis=0).numpy(),
-        owner=np.array(owner, np.int32),
-        target=np.array(target, np.int32),
-        sentence=np.array(sentence, np.int32),
-    )
+        parents, last = level.T
+        words, direct = network.embed(tf.constant(last))
+        recurrent, states = network.advance(words, [tf.gather(state, parents) for state in states], image)
+        language.append(network.language(direct, recurrent))
+    return tf.concat(language, axis=0)

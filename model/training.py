@@ -1,26 +1,32 @@
-"""Training of the m-RNN: the paper's cost, Adam, early stopping on the CIDEr of generated validation captions."""
+"""Training of the m-RNN: the paper's cost, and early stopping on the CIDEr of generated validation captions."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from model.batches import Batch, training_batches
 from model.decoding import BeamSearch, decode_images
+from model.feature_statistics import mean_and_deviation
 from model.metrics import cider
 from model.network import MRNN
-from model.perplexity import of_nats, perplexity, word_losses
+from model.optimisation import LearningRate, make_optimiser
+from model.perplexity import losses_and_logits, of_nats, perplexity
 from model.training_state import load_state, save_state
 from schemas.captions import Captions
-from schemas.errors import TrainingError
+from schemas.errors import ConfigurationError, TrainingError
+from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import Vocabulary
 
 NATS_PER_BIT = math.log(2.0)
+SECONDS_BETWEEN_SAVES = 600.0  # within an epoch; at its end the state is saved anyway
+DIVERGED = 2.0  # times the cost of the first epoch
 
 
 def make_deterministic() -> None:
@@ -32,16 +38,28 @@ def make_deterministic() -> None:
 class TrainingOptions:
     """How to train.
 
-    weight_decay: lambda of the paper's cost; clip_norm: largest global norm of the gradient (0: no clipping);
-    max_length: words a caption, longer ones are cut; patience: epochs without a better validation CIDEr before the
-    end; learning_rate falls along a half cosine to a tenth over `epochs`.
+    optimiser, learning_rate (the peak), schedule, warmup_steps, decay_factor, decay_keep, decay_every: see
+    `model/optimisation.py`. weight_decay: lambda of the paper's cost, or AdamW's; clip_norm: largest global norm of the
+    gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the vocabulary; average:
+    see `make_optimiser`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
+    `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
+    caption, longer ones are cut; beam_width: of the search for validation captions.
     """
 
     epochs: int
     batch_size: int
+    optimiser: str
     learning_rate: float
+    schedule: str
+    warmup_steps: int
+    decay_factor: float
+    decay_keep: int
+    decay_every: int
     weight_decay: float
     clip_norm: float
+    label_smoothing: float
+    average: float
+    select_by: str
     patience: int
     max_length: int
     beam_width: int
@@ -53,7 +71,7 @@ class TrainingData:
     """Captions of a split and the features (images, D) in the order of `captions.image_ids`."""
 
     captions: Captions
-    features: np.ndarray
+    features: np.ndarray | FeatureRows
 
 
 @dataclass(frozen=True)
@@ -66,8 +84,20 @@ class EpochReport:
     val_perplexity: float
     val_cider: float
     distinct_captions: int
+    learning_rate: float
     words_per_second: float
     seconds: float
+
+
+@dataclass
+class _Sums:
+    """Over the steps of an epoch so far: its cost, -ln P of its words, their number and the time they took."""
+
+    steps: int = 0
+    costs: float = 0.0
+    nats: float = 0.0
+    words: int = 0
+    seconds: float = 0.0
 
 
 class Trainer:
@@ -76,90 +106,163 @@ class Trainer:
     def __init__(
         self, network: MRNN, vocabulary: Vocabulary, train: TrainingData, val: TrainingData, options: TrainingOptions
     ):
-        """The network's feature scaling is set from the training images here."""
+        """The network's feature scaling is set from the training images here.
+
+        Raises:
+            ConfigurationError: an option names what is not there.
+        """
+        if options.select_by not in ("cider", "perplexity"):
+            raise ConfigurationError(f"Epochs are not selected by {options.select_by!r}; choose cider or perplexity.")
         self.network, self.vocabulary, self.options = network, vocabulary, options
         self.train_data, self.val_data = train, val
         self.steps_per_epoch = math.ceil(len(train.captions) / options.batch_size)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            options.learning_rate, decay_steps=self.steps_per_epoch * options.epochs, alpha=0.1
+        self.learning_rate = LearningRate(
+            options.schedule,
+            options.learning_rate,
+            self.steps_per_epoch * options.epochs,
+            options.warmup_steps,
+            options.decay_factor,
+            options.decay_keep,
+            options.decay_every,
         )
-        self.optimizer = keras.optimizers.Adam(schedule, global_clipnorm=options.clip_norm or None)
-        self.optimizer.build(network.trainable_variables)
-        features = train.features.astype(np.float32)
-        network.scaling.adapt(features.mean(axis=0), features.std(axis=0))
+        self.optimiser = make_optimiser(options.optimiser, options.clip_norm, options.weight_decay, options.average)
+        self.optimiser.build(network.trainable_variables)
+        network.scaling.adapt(*mean_and_deviation(train.features))
         self._search = BeamSearch(network, options.beam_width, options.max_length)
         self._step = self._compile_step()
 
     def train(self, state_path: Path, progress: Callable[[float, str], None]) -> list[EpochReport]:
         """Trains to the end and leaves the weights of the best epoch in the network; returns the curve.
 
-        After each epoch everything that the next one depends on goes to `state_path` (weights, optimiser, dropout
-        generators, curve, best weights): a run that is killed goes on from there and ends with the same bytes.
+        After each epoch, and every ten minutes in between, everything that the next step depends on goes to
+        `state_path` (weights, optimiser, dropout generators, position in the epoch, curve, best weights): a run that is
+        killed goes on from there and ends with the same bytes.
 
         Raises:
-            TrainingError: the cost is no longer a number; the state of the last good epoch is kept.
+            TrainingError: the cost is no longer a number, or grows beyond all measure; the last good state is kept.
         """
-        variables = [*self.network.variables, *self.optimizer.variables]
         curve: list[EpochReport] = []
-        best = [variable.numpy() for variable in self.network.variables]
+        best, sums = self._weights(), _Sums()
         if state_path.exists():
-            records, best = load_state(state_path, variables)
-            curve = [EpochReport(**record) for record in records]
+            record, best = load_state(state_path, self._variables)
+            curve, sums = [EpochReport(**epoch) for epoch in record["curve"]], _Sums(**record["sums"])
+
+        def save() -> None:
+            self._refuse_broken_weights(len(curve), sums.steps)
+            record = {"curve": [asdict(past) for past in curve], "sums": asdict(sums)}
+            save_state(state_path, self._variables, best, record)
+
         while len(curve) < self.options.epochs and not self._out_of_patience(curve):
-            report = self._epoch(len(curve), progress)
-            if report.val_cider > max((past.val_cider for past in curve), default=-1.0):
-                best = [variable.numpy() for variable in self.network.variables]
+            self._train_epoch(curve, sums, progress, save)
+            with self._averaged_weights():
+                report = self._validate(curve, sums)
+                if self.score(report) > max(map(self.score, curve), default=-math.inf):
+                    best = self._weights()
             curve.append(report)
-            save_state(state_path, variables, best, [asdict(past) for past in curve])
+            sums = _Sums()
+            save()
+            progress(
+                len(curve) / self.options.epochs,
+                f"epoch {len(curve)}: validation perplexity {report.val_perplexity:.2f}, CIDEr {report.val_cider:.3f}",
+            )
         for variable, value in zip(self.network.variables, best, strict=True):
             variable.assign(value)
         return curve
 
-    def _out_of_patience(self, curve: list[EpochReport]) -> bool:
-        if not curve:
-            return False
-        best = max(range(len(curve)), key=lambda epoch: curve[epoch].val_cider)
-        return len(curve) - 1 - best >= self.options.patience
+    @property
+    def _variables(self) -> list:
+        return [*self.network.variables, *self.optimiser.variables]
 
-    def _epoch(self, epoch: int, progress: Callable[[float, str], None]) -> EpochReport:
-        options, started = self.options, time.monotonic()
-        costs = nats = words = 0.0
-        for step, batch in enumerate(self._batches(epoch), start=1):
-            cost, batch_nats = self._step(*self._tensors(batch))
-            costs, nats, words = costs + float(cost), nats + float(batch_nats), words + batch.words
-            if not math.isfinite(costs):
+    def _weights(self) -> list[np.ndarray]:
+        return [variable.numpy() for variable in self.network.variables]
+
+    def score(self, report: EpochReport) -> float:
+        """What makes an epoch better than another."""
+        return report.val_cider if self.options.select_by == "cider" else -report.val_perplexity
+
+    def _out_of_patience(self, curve: list[EpochReport]) -> bool:
+        scores = [self.score(report) for report in curve]
+        return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self.options.patience
+
+    def _train_epoch(
+        self,
+        curve: list[EpochReport],
+        sums: _Sums,
+        progress: Callable[[float, str], None],
+        save: Callable[[], None],
+    ) -> None:
+        """The steps of an epoch that `sums` does not count yet."""
+        options, epoch, scores = self.options, len(curve), [self.score(report) for report in curve]
+        before, started = sums.seconds, time.monotonic()
+        saved = started
+        for batch in islice(self._batches(epoch), sums.steps, None):
+            self.optimiser.learning_rate.assign(
+                self.learning_rate.at(epoch * self.steps_per_epoch + sums.steps, scores)
+            )
+            cost, nats = (float(value) for value in self._step(*self._tensors(batch)))
+            sums.steps += 1
+            sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + batch.words
+            sums.seconds = before + time.monotonic() - started
+            if not math.isfinite(cost):
                 raise TrainingError(
-                    f"The cost is {float(cost)} in step {step} of epoch {epoch + 1}; lower the learning rate or "
+                    f"The cost is {cost} in step {sums.steps} of epoch {epoch + 1}; lower learning_rate or "
                     "clip_norm and train again."
                 )
-            if step % 20 == 0 or step == self.steps_per_epoch:
-                rate = words / (time.monotonic() - started)
-                done = (epoch + step / self.steps_per_epoch) / options.epochs
-                progress(done, f"epoch {epoch + 1}: perplexity {of_nats(nats / words):.2f}, {rate:.0f} words/s")
-        trained = time.monotonic()
-        train_perplexity = of_nats(nats / words)
-        val_perplexity = perplexity(self.network, self.val_data.captions, self.val_data.features, options.max_length)
+            progress(
+                (epoch + sums.steps / self.steps_per_epoch) / options.epochs,
+                f"epoch {epoch + 1}: cost {sums.costs / sums.steps:.3f}, "
+                f"perplexity {of_nats(sums.nats / sums.words):.2f}, {sums.words / sums.seconds:.0f} words/s",
+            )
+            if sums.steps < self.steps_per_epoch and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+                save()
+                saved = time.monotonic()
+
+    def _validate(self, curve: list[EpochReport], sums: _Sums) -> EpochReport:
+        started, options, val = time.monotonic(), self.options, self.val_data
+        cost, train_perplexity = sums.costs / sums.steps, of_nats(sums.nats / sums.words)
+        val_perplexity = perplexity(self.network, val.captions, val.features, options.max_length)
         if not math.isfinite(train_perplexity + val_perplexity):
             raise TrainingError(
-                f"After epoch {epoch + 1} the perplexity is {train_perplexity} in training and {val_perplexity} in "
-                "validation; lower the learning rate or clip_norm and train again."
+                f"After epoch {len(curve) + 1} the perplexity is {train_perplexity} in training and {val_perplexity} "
+                "in validation; lower learning_rate or clip_norm and train again."
             )
-        val_cider, distinct = self._validate()
-        report = EpochReport(
-            epoch=epoch + 1,
-            cost=costs / self.steps_per_epoch,
+        if curve and cost > DIVERGED * curve[0].cost:
+            raise TrainingError(
+                f"Training diverges: the cost of epoch {len(curve) + 1} is {cost:.1f}, that of the first was "
+                f"{curve[0].cost:.1f}; lower learning_rate or clip_norm and train again."
+            )
+        val_cider, distinct = self._generate()
+        return EpochReport(
+            epoch=len(curve) + 1,
+            cost=cost,
             train_perplexity=train_perplexity,
             val_perplexity=val_perplexity,
             val_cider=val_cider,
             distinct_captions=distinct,
-            words_per_second=words / (trained - started),
-            seconds=time.monotonic() - started,
+            learning_rate=float(self.optimiser.learning_rate),
+            words_per_second=sums.words / sums.seconds,
+            seconds=sums.seconds + time.monotonic() - started,
         )
-        progress(
-            (epoch + 1) / options.epochs,
-            f"epoch {epoch + 1}: validation perplexity {report.val_perplexity:.2f}, CIDEr {val_cider:.3f}",
-        )
-        return report
+
+    def _refuse_broken_weights(self, epochs: int, steps: int) -> None:
+        """What is saved must be worth going on from: a step with a finite cost may have left infinite weights."""
+        for variable in self.network.variables:
+            if not np.isfinite(variable.numpy()).all():
+                raise TrainingError(
+                    f"After {epochs} epochs and {steps} steps the weights {variable.path} are no longer numbers; lower "
+                    "learning_rate or clip_norm and train again."
+                )
+
+    @contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """Inside, the network has the moving average of its weights, if one is kept."""
+        weights = self.network.trainable_variables
+        trained = [variable.numpy() for variable in weights] if self.options.average else []
+        if trained:
+            self.optimiser.finalize_variable_values(weights)
+        yield
+        for variable, value in zip(weights, trained, strict=False):
+            variable.assign(value)
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         options = self.options
@@ -170,23 +273,28 @@ class Trainer:
         return tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(features)
 
     def _compile_step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        network, optimizer, weight_decay = self.network, self.optimizer, self.options.weight_decay
+        network, optimiser, smoothing = self.network, self.optimiser, self.options.label_smoothing
+        weight_decay = 0.0 if self.options.optimiser == "adamw" else self.options.weight_decay
 
         @tf.function(reduce_retracing=True)
         def step(inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             """One step on the paper's cost; returns it and the summed -ln P of the batch's words."""
             with tf.GradientTape() as tape:
-                losses = word_losses(network, inputs, targets, features, training=True)
-                bits = tf.reduce_mean(losses) / NATS_PER_BIT
-                squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
-                cost = bits + weight_decay * squares
+                losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
+                cost = tf.reduce_mean(losses) / NATS_PER_BIT
+                if smoothing:
+                    of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+                    cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_mean(of_any_word) / NATS_PER_BIT
+                if weight_decay:
+                    squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
+                    cost = cost + weight_decay * squares
             gradients = tape.gradient(cost, network.trainable_variables)
-            optimizer.apply([tf.convert_to_tensor(gradient) for gradient in gradients], network.trainable_variables)
+            optimiser.apply([tf.convert_to_tensor(gradient) for gradient in gradients], network.trainable_variables)
             return cost, tf.reduce_sum(losses)
 
         return step
 
-    def _validate(self) -> tuple[float, int]:
+    def _generate(self) -> tuple[float, int]:
         """CIDEr-D of generated validation captions in the vocabulary's own words, and how many captions differ."""
         captions, vocabulary = self.val_data.captions, self.vocabulary
         decoded = decode_images(self._search, self.val_data.features, batch_size=100)

@@ -34,7 +34,7 @@ def evaluate_retrieval(
     likelihoods = log_likelihoods(
         network,
         sentences,
-        np.concatenate([data.features, train.features[np.sort(sample)]]),
+        np.concatenate([data.features[:], train.features[np.sort(sample)]]),
         lambda done: progress(done, f"{len(sentences)} sentences against {images} + {len(sample)} images"),
     )
     owner = data.captions.image_index

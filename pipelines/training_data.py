@@ -7,6 +7,7 @@ import numpy as np
 from model.training import TrainingData
 from schemas.captions import read_captions
 from schemas.errors import InputError
+from schemas.feature_rows import FeatureRows
 from schemas.features import FeatureFile
 from schemas.vocabulary import Vocabulary
 
@@ -14,7 +15,7 @@ from schemas.vocabulary import Vocabulary
 def read_training_data(
     captions_artifact: Path, features_artifact: Path, split: str, shuffle_seed: int | None = None
 ) -> TrainingData:
-    """Captions of the split's images that have features, and these features (images, D).
+    """Captions of the split's images that have features, and these features (images, D), left on disk.
 
     With `shuffle_seed`, the images' features are permuted among them: what an image-blind model is trained on.
 
@@ -25,9 +26,10 @@ def read_training_data(
     captions = read_captions(captions_artifact / "captions.h5", split, vocabulary)
     if not len(captions):
         raise InputError(f"{captions_artifact} has no captions in the split {split!r}; choose train, val or test.")
-    with FeatureFile(features_artifact / "features.h5") as features:
+    path = features_artifact / "features.h5"
+    with FeatureFile(path) as features:
         captions = captions.of_images(np.array([image_id in features for image_id in captions.image_ids], bool))
-        rows = features.read(captions.image_ids)
+    owners = captions.image_ids
     if shuffle_seed is not None:
-        rows = rows[np.random.default_rng(shuffle_seed).permutation(len(rows))]
-    return TrainingData(captions, rows)
+        owners = [owners[row] for row in np.random.default_rng(shuffle_seed).permutation(len(owners))]
+    return TrainingData(captions, FeatureRows(path, owners))

@@ -111,8 +111,8 @@ class FeatureFile:
         for start in range(0, self.dataset.shape[0], rows):
             yield self._load(start, start + rows)
 
-    def read(self, image_ids: Sequence[str]) -> np.ndarray:
-        """Rows of the given images (len(image_ids), D), in their order, in the file's dtype.
+    def row_numbers(self, image_ids: Sequence[str]) -> np.ndarray:
+        """int64 (len(image_ids),), where the given images' rows are.
 
         Raises:
             ArtifactError: an image has no row; names the first.
@@ -122,7 +122,15 @@ class FeatureFile:
             raise ArtifactError(
                 f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more that were asked for)."
             )
-        rows = np.array([self._rows[image_id] for image_id in image_ids], np.int64)
+        return np.array([self._rows[image_id] for image_id in image_ids], np.int64)
+
+    def read(self, image_ids: Sequence[str]) -> np.ndarray:
+        """Rows of the given images (len(image_ids), D), in their order, in the file's dtype.
+
+        Raises:
+            ArtifactError: an image has no row; names the first.
+        """
+        rows = self.row_numbers(image_ids)
         result = np.empty((len(rows), self.dimension), self.dataset.dtype)
         if image_ids:
             # A chunk is read once, and only if one of its rows is wanted.

@@ -6,7 +6,7 @@ from tasks.workspace import Workspace
 
 
 class RefineFeatures(ModelVariant):
-    """g2(V_I I) of every image that has features."""
+    """g2(V_I I) of every image that has features; `MRNN.refine` says what it is in other variants."""
 
     def requires(self) -> dict[str, Stage]:
         """The trained model and the original features."""
@@ -29,7 +29,7 @@ class RefineFeatures(ModelVariant):
                 weights_digest=digest_file(checkpoint.network),
                 dataset=self.dataset,
             )
-            dimension = network.sizes["multimodal_size"]
+            dimension = network.refined_size
             path = workspace.directory / "features.h5"
             with create_features(path, original.image_ids, dimension, "float32", description) as rows:
                 start = 0

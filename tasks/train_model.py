@@ -21,21 +21,45 @@ class ModelVariant(UsesFeatures):
 class TrainModel(ModelVariant):
     """Trains until the CIDEr of generated validation captions no longer rises; keeps the best epoch."""
 
+    version = 2  # the configuration names the variant
     content = ("model.keras", "config.json", "vocabulary.txt")
 
-    embedding_size = luigi.IntParameter(default=128, description="embedding layer I (paper: 128)")
-    recurrent_size = luigi.IntParameter(default=256, description="embedding layer II and recurrent layer (paper: 256)")
-    multimodal_size = luigi.IntParameter(default=512, description="multimodal layer (paper: 512)")
-    dropout = luigi.FloatParameter(default=0.0, description="rate, on words, recurrent and multimodal layer")
+    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
+    embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
+    recurrent_size = luigi.OptionalIntParameter(default=None, description="recurrent layer, embedding layer II")
+    multimodal_size = luigi.OptionalIntParameter(default=None, description="multimodal layer")
+    dropout = luigi.OptionalFloatParameter(
+        default=None, description="rate, on words, recurrent and multimodal layer; default: the variant's"
+    )
+    word_dropout = luigi.OptionalFloatParameter(default=None, description="on words, if another than `dropout`")
+    recurrent_dropout = luigi.OptionalFloatParameter(default=None, description="on the recurrent layer's output")
+    multimodal_dropout = luigi.OptionalFloatParameter(default=None, description="on the multimodal layer")
     image_dropout = luigi.FloatParameter(default=0.0, description="rate, on the scaled image features")
     epochs = luigi.IntParameter(default=20, description="at most")
     batch_size = luigi.IntParameter(default=64, description="captions a batch")
-    learning_rate = luigi.FloatParameter(default=1e-3, description="Adam's, at the start")
-    weight_decay = luigi.FloatParameter(default=0.0, description="lambda of the paper's cost")
+    optimiser = luigi.ChoiceParameter(
+        default="adam", choices=["sgd", "adam", "adamw", "rmsprop"], description="sgd is without momentum, as TF-mRNN's"
+    )
+    learning_rate = luigi.FloatParameter(default=1e-3, description="at its peak")
+    schedule = luigi.ChoiceParameter(
+        default="cosine", choices=["constant", "cosine", "step", "plateau"], description="see model/optimisation.py"
+    )
+    warmup_steps = luigi.IntParameter(default=0, description="steps in which the learning rate rises to its peak")
+    decay_factor = luigi.FloatParameter(default=0.85, description="of `step` and `plateau`: times so much")
+    decay_keep = luigi.IntParameter(default=0, description="of `step`: steps before the learning rate falls")
+    decay_every = luigi.IntParameter(default=1, description="`step`: steps, `plateau`: epochs without a better one")
+    weight_decay = luigi.FloatParameter(default=0.0, description="lambda of the paper's cost; of adamw, its own")
     clip_norm = luigi.FloatParameter(default=5.0, description="largest global norm of the gradient; 0: none")
-    patience = luigi.IntParameter(default=4, description="epochs without a better validation CIDEr before the end")
+    label_smoothing = luigi.FloatParameter(default=0.0, description="share of the target spread over all words")
+    average = luigi.FloatParameter(
+        default=0.0, description="share of the moving average of the weights that stays at each step; 0: no average"
+    )
+    select_by = luigi.ChoiceParameter(
+        default="cider", choices=["cider", "perplexity"], description="of validation: which epoch is the best"
+    )
+    patience = luigi.IntParameter(default=4, description="epochs without a better one before the end")
     max_length = luigi.IntParameter(default=29, description="longer captions are cut to so many words")
-    validation_beam_width = luigi.IntParameter(default=3, description="of the search for validation captions")
+    beam_width = luigi.IntParameter(default=3, description="of the search for validation captions")
     seed = luigi.IntParameter(default=0, description="of weights, order of captions and dropout")
 
     def requires(self) -> dict[str, Stage]:
@@ -44,7 +68,7 @@ class TrainModel(ModelVariant):
 
     def work(self, workspace: Workspace) -> None:
         """Writes `model.keras`, `config.json`, `vocabulary.txt` and `training/` (state to resume from, curve)."""
-        from dataclasses import asdict
+        from dataclasses import asdict, fields
 
         from model.network import MRNN
         from model.training import Trainer, TrainingOptions, make_deterministic
@@ -68,23 +92,17 @@ class TrainModel(ModelVariant):
             self.dropout,
             self.image_dropout,
             self.seed,
+            self.variant,
+            self.word_dropout,
+            self.recurrent_dropout,
+            self.multimodal_dropout,
         )
-        options = TrainingOptions(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            clip_norm=self.clip_norm,
-            patience=self.patience,
-            max_length=self.max_length,
-            beam_width=self.validation_beam_width,
-            seed=self.seed,
-        )
+        options = TrainingOptions(**{field.name: getattr(self, field.name) for field in fields(TrainingOptions)})
         trainer = Trainer(network, vocabulary, train, val, options)
         curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
         records = [asdict(epoch) for epoch in curve]
         write_checkpoint(workspace.directory, network.save, network.get_config(), vocabulary, records)
-        best = max(curve, key=lambda epoch: epoch.val_cider)
+        best = max(curve, key=trainer.score)
         workspace.counts.update(
             parameters=network.count_params(),
             captions=len(train.captions),

@@ -11,9 +11,16 @@ from schemas.captions import Captions
 def make_network():
     """Makes an m-RNN so small that it can be checked by hand, with weights that make its choices plain."""
 
-    def make(seed=0, vocabulary_size=7, feature_size=4, **options):
+    def make(seed=0, vocabulary_size=7, feature_size=4, variant="mrnn", **options):
         sizes = {"embedding_size": 3, "recurrent_size": 5, "multimodal_size": 6}
-        network = MRNN(vocabulary_size, feature_size, seed=seed, **sizes, **options)
+        if variant == "one-layer-emb":
+            sizes["embedding_size"] = 5  # words are added to the recurrent state
+        if variant == "vis-in-rnn-both-shared":
+            sizes["multimodal_size"] = 5  # one matrix for both layers
+        if "init" in variant:
+            del sizes["multimodal_size"]
+        options = {"dropout": 0.0, **options}
+        network = MRNN(vocabulary_size, feature_size, seed=seed, variant=variant, **sizes, **options)
         random = np.random.default_rng(seed)
         for variable in network.trainable_variables:
             variable.assign(random.standard_normal(variable.shape))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.decoding import BeamSearch, Decoded, decode_images
+from model.variants import VARIANTS
 from schemas.vocabulary import BOS, PAD, UNK
 
 FEATURES = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
@@ -51,10 +52,12 @@ def assert_same(decoded, expected):
     np.testing.assert_allclose([each.log_prob for each in decoded], [score for _, score in expected], atol=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("width", [1, 3, 10])
-def test_the_search_is_the_plain_one(make_network, seed, width):
-    network = make_network(seed)
+@pytest.mark.parametrize(
+    ("variant", "seed", "width"),
+    [*(("mrnn", seed, width) for seed in range(3) for width in (1, 3, 10)), *((variant, 0, 3) for variant in VARIANTS)],
+)
+def test_the_search_is_the_plain_one(make_network, variant, seed, width):
+    network = make_network(seed, variant=variant)
     found = BeamSearch(network, width, max_length=5)(FEATURES)
     for image, decoded in zip(FEATURES, found, strict=True):
         assert_same(decoded, plain_beam_search(all_log_probs(network, image, 5, (PAD, UNK)), width, 5))

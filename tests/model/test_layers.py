@@ -1,10 +1,9 @@
-"""The layers of the m-RNN against the paper's equations, written out in NumPy."""
+"""The layers of the m-RNN against the equations, written out in NumPy."""
 
-import keras
 import numpy as np
 import pytest
 
-from model.layers import AdditiveRecurrentCell, FeatureScaling, MultimodalLayer, scaled_tanh
+from model.layers import FeatureScaling, MultimodalLayer, TiedSoftmax, scaled_tanh
 
 RANDOM = np.random.default_rng(0)
 
@@ -45,50 +44,48 @@ def test_scaling_learns_nothing():
     assert scaling.trainable_variables == []
 
 
-def test_the_recurrent_cell_adds_the_word_to_the_mapped_state():
-    cell = AdditiveRecurrentCell(2)
-    cell.build((None, 2))
-    cell.kernel.assign([[1.0, 2.0], [3.0, 4.0]])
-    cell.bias.assign([0.5, -20.0])
-    output, (state,) = cell(np.array([[10.0, 1.0]], np.float32), [np.array([[1.0, 2.0]], np.float32)])
-    np.testing.assert_allclose(output, [[1.0 + 6.0 + 10.0 + 0.5, 0.0]])  # the second unit is below zero
-    np.testing.assert_array_equal(output, state)
-
-
-def test_the_cell_over_time_is_a_loop_from_a_zero_state():
-    cell = AdditiveRecurrentCell(3)
-    cell.build((None, 3))
-    cell.bias.assign(normal(3))
-    words = normal(2, 5, 3)
-    outputs = np.asarray(keras.layers.RNN(cell, return_sequences=True)(words))
-    state = np.zeros((2, 3))
-    for step in range(5):
-        state = np.maximum(0.0, state @ cell.kernel.numpy() + words[:, step] + cell.bias.numpy())
-        np.testing.assert_allclose(outputs[:, step], state, atol=1e-5)
-
-
-def test_a_new_cell_keeps_the_length_of_states():
-    cell = AdditiveRecurrentCell(4)
-    cell.build((None, 4))
-    kernel = cell.kernel.numpy()
-    np.testing.assert_allclose(kernel @ kernel.T, np.eye(4), atol=1e-5)
-
-
-def test_word_recurrent_layer_and_image_are_added_in_the_multimodal_layer():
-    layer = MultimodalLayer(4)
-    layer.build((None, 2), (None, 3), (None, 5))
+def filled(layer, *shapes):
+    """The layer, built, with random weights."""
+    layer.build(*shapes)
     for variable in layer.variables:
         variable.assign(normal(*variable.shape))
-    words, recurrent, features = normal(6, 7, 2), normal(6, 7, 3), normal(6, 5)
-    joint = layer(words, recurrent, layer.project_image(features)[:, None, :])
+    return layer
 
-    v_w, v_r, v_i = (part.kernel.numpy() for part in (layer.from_word, layer.from_recurrent, layer.from_image))
-    total = words @ v_w + recurrent @ v_r + (features @ v_i)[:, None, :] + layer.from_word.bias.numpy()
+
+@pytest.mark.parametrize("word", [True, False])
+@pytest.mark.parametrize("image", [True, False])
+def test_the_papers_multimodal_layer_adds_and_then_squashes(word, image):
+    layer = filled(MultimodalLayer(4, "scaled_tanh", word, image), (None, 2), (None, 3), (None, 5))
+    words, recurrent, features = normal(6, 7, 2), normal(6, 7, 3), normal(6, 5)
+    total = recurrent @ layer.from_recurrent.kernel.numpy()
+    total = total + (layer.from_word if word else layer.from_recurrent).bias.numpy()
+    if word:
+        total = total + words @ layer.from_word.kernel.numpy()
+    if image:
+        total = total + (features @ layer.from_image.kernel.numpy())[:, None, :]
+    language = layer.project_language(words, recurrent)
+    joint = layer(language, layer.project_image(features)[:, None, :]) if image else layer(language)
     np.testing.assert_allclose(joint, 1.7159 * np.tanh(2.0 / 3.0 * total), atol=1e-5)
 
 
-@pytest.mark.parametrize("layer", [AdditiveRecurrentCell(3, name="cell"), MultimodalLayer(3, name="joint")])
-def test_layers_are_rebuilt_from_their_configuration(layer):
-    config = layer.get_config()
-    assert type(layer).from_config(config).get_config() == config
-    assert config["units"] == 3
+def test_that_of_tf_mrnn_rectifies_and_then_adds():
+    layer = filled(MultimodalLayer(4, "relu", word=False), (None, 2), (None, 3), (None, 5))
+    recurrent, features = normal(6, 7, 3), normal(6, 5)
+    joint = layer(layer.project_language(None, recurrent), layer.project_image(features)[:, None, :])
+    kernel_r, bias_r, kernel_i, bias_i = (
+        weight.numpy() for part in (layer.from_recurrent, layer.from_image) for weight in (part.kernel, part.bias)
+    )
+    of_image = np.maximum(0.0, features @ kernel_i + bias_i)[:, None, :]
+    np.testing.assert_allclose(joint, np.maximum(0.0, recurrent @ kernel_r + bias_r) + of_image, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("activation", "f"),
+    [("relu", lambda x: np.maximum(0.0, x)), ("scaled_tanh", lambda x: 1.7159 * np.tanh(2.0 / 3.0 * x))],
+)
+def test_the_tied_softmax_goes_back_through_the_embedding(activation, f):
+    layer = filled(TiedSoftmax(7, 3, activation), (None, 4))
+    joint, embeddings = normal(2, 5, 4), normal(7, 3)
+    kernel, bias = layer.to_embedding.kernel.numpy(), layer.to_embedding.bias.numpy()
+    expected = f(joint @ kernel + bias) @ embeddings.T + layer.bias.numpy()
+    np.testing.assert_allclose(layer(joint, embeddings), expected, atol=1e-4)

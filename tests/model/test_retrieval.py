@@ -5,6 +5,7 @@ import pytest
 
 from model import retrieval
 from model.retrieval import image_recall, log_likelihoods, normalise, sentence_recall
+from model.variants import VARIANTS
 from schemas.scores import Recall
 from schemas.vocabulary import BOS
 
@@ -12,10 +13,12 @@ SENTENCES = [[3, 4, 5], [3, 4, 5], [3, 4], [3, 6, 6, 1], [6], [], [4, 3], [6, 6]
 FEATURES = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5, 4096])
-def test_likelihoods_are_those_of_every_pair_by_itself(monkeypatch, make_network, rows):
+@pytest.mark.parametrize(
+    ("variant", "rows"), [("mrnn", 1), ("mrnn", 2), ("mrnn", 5), *((variant, 4096) for variant in VARIANTS)]
+)
+def test_likelihoods_are_those_of_every_pair_by_itself(monkeypatch, make_network, variant, rows):
     monkeypatch.setattr(retrieval, "ROWS", rows)
-    network = make_network()
+    network = make_network(variant=variant)
     expected = np.empty((len(SENTENCES), len(FEATURES)))
     for number, sentence in enumerate(SENTENCES):
         tokens = np.array([[BOS, *sentence]] * len(FEATURES), np.int32)

@@ -5,11 +5,15 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from model import training
 from model.metrics import cider
+from model.network import MRNN
 from model.perplexity import perplexity
 from model.training import Trainer, TrainingData, TrainingOptions
-from schemas.errors import ArtifactError, TrainingError
-from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
+from schemas.errors import ArtifactError, ConfigurationError, TrainingError
+from schemas.feature_rows import FeatureRows
+from schemas.features import FeatureDescription, write_features
+from schemas.vocabulary import BOS, SPECIAL_WORDS, Vocabulary
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "red", "blue", "dog", "cat", "bird"])
 CAPTIONS = [[colour, animal] for colour in (3, 4) for animal in (5, 6, 7)]
@@ -34,19 +38,30 @@ def stop_in_epoch(number):
 
 @pytest.fixture
 def make_trainer(make_network, make_captions):
-    def make(dropout=0.0, **changes):
+    def make(dropout=0.0, variant="mrnn", **changes):
         options = {
             "epochs": 3,
             "batch_size": 6,
+            "optimiser": "adam",
             "learning_rate": 0.02,
+            "schedule": "cosine",
+            "warmup_steps": 0,
+            "decay_factor": 0.5,
+            "decay_keep": 0,
+            "decay_every": 1,
             "weight_decay": 0.0,
             "clip_norm": 5.0,
+            "label_smoothing": 0.0,
+            "average": 0.0,
+            "select_by": "cider",
             "patience": 100,
             "max_length": 4,
             "beam_width": 2,
             "seed": 1,
         }
-        network = make_network(seed=1, vocabulary_size=8, feature_size=5, dropout=dropout, image_dropout=dropout)
+        network = make_network(
+            seed=1, vocabulary_size=8, feature_size=5, variant=variant, dropout=dropout, image_dropout=dropout
+        )
         train = TrainingData(make_captions(2 * CAPTIONS, [*range(6), *range(6)]), FEATURES)
         val = TrainingData(make_captions(CAPTIONS, range(6)), FEATURES)
         return Trainer(network, VOCABULARY, train, val, TrainingOptions(**{**options, **changes}))
@@ -83,12 +98,38 @@ def test_features_are_scaled_by_the_training_images(make_trainer):
     np.testing.assert_allclose(scaled.std(axis=0), 1.0, atol=1e-6)
 
 
-def test_training_that_is_stopped_goes_on_to_the_same_end(make_trainer, tmp_path):
-    whole = make_trainer(dropout=0.5)
+def stop_before_step(number):
+    """Stops where the given step, counted over all epochs, has been made but not yet been told of."""
+    steps = 0
+
+    def progress(done, message):
+        nonlocal steps
+        steps += "words/s" in message
+        if steps == number:
+            raise Stopped
+
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("seconds_between_saves", "options"),
+    [
+        (600.0, {"dropout": 0.5}),
+        (-1.0, {"dropout": 0.5}),
+        (-1.0, {"variant": "tf-mrnn-lstm", "dropout": 0.5, "average": 0.5}),
+        (-1.0, {"optimiser": "sgd", "schedule": "plateau", "warmup_steps": 5, "select_by": "perplexity"}),
+    ],
+)
+def test_training_that_is_stopped_goes_on_to_the_same_end(
+    make_trainer, tmp_path, monkeypatch, seconds_between_saves, options
+):
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", seconds_between_saves)
+    options = {"batch_size": 3, **options}
+    whole = make_trainer(**options)
     curve = whole.train(tmp_path / "whole.h5", silent)
     with pytest.raises(Stopped):
-        make_trainer(dropout=0.5).train(tmp_path / "stopped.h5", stop_in_epoch(3))
-    resumed = make_trainer(dropout=0.5)
+        make_trainer(**options).train(tmp_path / "stopped.h5", stop_before_step(7))
+    resumed = make_trainer(**options)
     resumed_curve = resumed.train(tmp_path / "stopped.h5", silent)
 
     for one, other in zip(whole.network.get_weights(), resumed.network.get_weights(), strict=True):
@@ -104,6 +145,137 @@ def test_training_that_is_done_is_not_done_again(make_trainer, tmp_path):
     second = make_trainer(epochs=1)
     assert second.train(tmp_path / "state.h5", stop_in_epoch(1)) == curve
     for one, other in zip(first.network.get_weights(), second.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_within_an_epoch_it_goes_on_with_the_next_step(make_trainer, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", -1.0)
+    with pytest.raises(Stopped):
+        make_trainer(batch_size=3).train(tmp_path / "state.h5", stop_before_step(7))
+    told = []
+    make_trainer(batch_size=3).train(tmp_path / "state.h5", lambda done, message: told.append(done))
+    assert told[0] == pytest.approx(7 / 12)  # three epochs of four steps, six of them saved
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw", "rmsprop"])
+def test_every_optimiser_learns(make_trainer, tmp_path, optimiser):
+    rate = 0.5 if optimiser == "sgd" else 0.03
+    curve = make_trainer(epochs=4, batch_size=2, optimiser=optimiser, learning_rate=rate).train(
+        tmp_path / "state.h5", silent
+    )
+    assert curve[-1].cost < 0.7 * curve[0].cost
+
+
+@pytest.mark.parametrize("variant", ["blind", "vis-in-rnn-both-shared", "mrnn-shared", "tf-mrnn", "tf-mrnn-init-lstm"])
+def test_every_kind_of_variant_learns(make_trainer, tmp_path, variant):
+    made = make_trainer(epochs=20, batch_size=2, learning_rate=0.02)
+    network = MRNN(8, 5, 32, 32, None if "init" in variant else 32, dropout=0.0, seed=1, variant=variant)
+    trainer = Trainer(network, VOCABULARY, made.train_data, made.val_data, made.options)
+    learnt = trainer.train(tmp_path / "state.h5", silent)[-1].val_perplexity
+    # Blind, one of six captions can only be guessed: log2 6 bits over three words.
+    assert (learnt > 6 ** (1 / 3) - 0.01) == (variant == "blind"), learnt
+
+
+def test_plain_gradient_descent_goes_down_the_gradient_of_the_cost(make_trainer, tmp_path):
+    """One step of SGD is -rate * gradient, which the costs before and after measure."""
+    slope = {}
+    for rate in (1e-3, 2e-3):
+        trainer = make_trainer(
+            epochs=2, batch_size=12, optimiser="sgd", schedule="constant", learning_rate=rate, clip_norm=0.0
+        )
+        first, second = trainer.train(tmp_path / f"{rate}.h5", silent)
+        slope[rate] = (first.cost - second.cost) / rate
+    assert slope[1e-3] > 0  # the square of the gradient's norm
+    assert slope[2e-3] == pytest.approx(slope[1e-3], rel=0.1)
+
+
+def test_label_smoothing_spreads_the_target_over_the_vocabulary(make_trainer, tmp_path):
+    trainer = make_trainer(epochs=1, batch_size=12, learning_rate=0.0, label_smoothing=0.1)
+    (report,) = trainer.train(tmp_path / "state.h5", silent)
+    bits = words = 0.0
+    for index, caption in enumerate(CAPTIONS):
+        logits = trainer.network(np.array([[BOS, *caption]]), FEATURES[[index]]).numpy()[0].astype(np.float64)
+        log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        target = np.full((3, 8), 0.1 / 8)
+        target[np.arange(3), [*caption, BOS]] += 0.9
+        bits -= (target * log_probs).sum() / np.log(2.0)
+        words += 3
+    assert report.cost == pytest.approx(bits / words, rel=1e-4)
+    plain = make_trainer(epochs=1, batch_size=12, learning_rate=0.0).train(tmp_path / "plain.h5", silent)
+    assert report.train_perplexity == pytest.approx(plain[0].train_perplexity)
+
+
+def test_averaged_weights_are_validated_and_kept(make_trainer, tmp_path):
+    """Where the rate is 0 after the first steps, the average nears the weights; before, it lags behind."""
+    trainer = make_trainer(epochs=1, batch_size=1, average=0.9, optimiser="sgd", schedule="constant")
+    average = None
+    trained = []
+
+    def progress(done, message):
+        nonlocal average
+        weights = [variable.numpy() for variable in trainer.network.trainable_variables]
+        if "words/s" in message:
+            trained.append(weights)
+            parts = weights if average is None else [0.9 * a + 0.1 * w for a, w in zip(average, weights, strict=True)]
+            average = parts
+
+    (report,) = trainer.train(tmp_path / "state.h5", progress)
+    for variable, expected, last in zip(trainer.network.trainable_variables, average, trained[-1], strict=True):
+        np.testing.assert_allclose(variable.numpy(), expected, atol=1e-5)
+        assert not np.array_equal(variable.numpy(), last)
+    network, val = trainer.network, trainer.val_data
+    assert report.val_perplexity == pytest.approx(perplexity(network, val.captions, val.features, 4))
+
+
+def test_the_best_epoch_can_be_that_of_least_perplexity(make_trainer, tmp_path):
+    trainer = make_trainer(epochs=3, select_by="perplexity")
+    curve = trainer.train(tmp_path / "state.h5", silent)
+    left = perplexity(trainer.network, trainer.val_data.captions, trainer.val_data.features, 4)
+    assert left == pytest.approx(min(report.val_perplexity for report in curve))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [({"optimiser": "newton"}, "optimiser 'newton'"), ({"schedule": "up"}, "'up'"), ({"select_by": "luck"}, "'luck'")],
+)
+def test_an_option_that_is_not_there_is_one_sentence(make_trainer, option, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make_trainer(**option)
+
+
+def test_training_that_diverges_ends_with_the_costs(make_trainer, tmp_path):
+    with pytest.raises(TrainingError, match="diverges: the cost of epoch 2"):
+        make_trainer(batch_size=12, optimiser="sgd", schedule="constant", learning_rate=100.0, clip_norm=0.0).train(
+            tmp_path / "state.h5", silent
+        )
+
+
+def test_weights_that_are_no_numbers_are_not_saved(make_trainer, tmp_path, monkeypatch):
+    """A step may have a finite cost and leave infinite weights; the state before it stays."""
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", -1.0)
+    trainer, saved = make_trainer(batch_size=3), []
+
+    def progress(done, message):
+        if "words/s" in message:
+            saved.append((tmp_path / "state.h5").read_bytes() if (tmp_path / "state.h5").exists() else None)
+            if len(saved) == 3:
+                trainer.network.softmax.bias.assign(np.full(8, np.inf))
+
+    with pytest.raises(TrainingError, match="softmax/bias are no longer numbers"):
+        trainer.train(tmp_path / "state.h5", progress)
+    assert (tmp_path / "state.h5").read_bytes() == saved[-1]
+
+
+def test_features_may_stay_on_disk(make_trainer, tmp_path):
+    in_memory, stored = make_trainer(epochs=2), make_trainer(epochs=2)
+    ids = stored.train_data.captions.image_ids
+    write_features(tmp_path / "features.h5", ids, FEATURES, FeatureDescription("kind", "none", "0", "tiny"))
+    rows = FeatureRows(tmp_path / "features.h5", ids)
+    train, val = (TrainingData(data.captions, rows) for data in (stored.train_data, stored.val_data))
+    stored = Trainer(stored.network, VOCABULARY, train, val, stored.options)
+    for trainer, name in ((in_memory, "memory.h5"), (stored, "disk.h5")):
+        trainer.train(tmp_path / name, silent)
+    for one, other in zip(in_memory.network.get_weights(), stored.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

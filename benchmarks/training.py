@@ -1,0 +1,116 @@
+"""Training steps: words a second against Keras's own `fit` on padded captions and against bare matrix products."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.timing import compare, seconds
+from model.batches import training_batches
+from model.network import MRNN
+from model.training import Trainer, TrainingData, TrainingOptions
+from schemas.captions import Captions
+from schemas.vocabulary import PAD, SPECIAL_WORDS, Vocabulary
+
+WORDS, FEATURES, BATCH, MAX_LENGTH = 2550, 1280, 64, 29  # as on Flickr8k
+STEPS = {"mrnn": 25, "mrnn-shared": 15, "tf-mrnn": 6}
+
+
+def run() -> None:
+    """Compares the second of two epochs of each variant at its published sizes, on captions as long as Flickr8k's."""
+    gemm = _multiplications_a_second()
+    for variant, steps in STEPS.items():
+        random = np.random.default_rng(0)
+        train, val = _captions(random, steps * BATCH), _captions(random, 2)
+        network = MRNN(WORDS, FEATURES, variant=variant)
+        ours = _trained_words_a_second(network, train, val)
+        share = 3 * _multiplications_a_word(network) * ours / gemm
+        print(
+            f"training, {variant}: {share:.2f} of the {gemm / 1e9:.0f} G multiplications/s of a matrix product",
+            flush=True,
+        )
+        plain = _fitted_words_a_second(MRNN(WORDS, FEATURES, variant=variant), train)
+        compare(f"training, {variant}", ours, plain, "words/s", "by length", "fit, padded")
+
+
+def _captions(random: np.random.Generator, count: int) -> TrainingData:
+    """Five captions an image, of 10.8 +- 3.7 words."""
+    lengths = np.clip(random.normal(10.8, 3.7, count).round(), 3, MAX_LENGTH).astype(np.int64)
+    captions = Captions(
+        image_ids=[str(image) for image in range((count + 4) // 5)],
+        tokens=random.integers(3, WORDS, lengths.sum()).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        image_index=(np.arange(count) // 5).astype(np.int32),
+    )
+    return TrainingData(captions, random.standard_normal((len(captions.image_ids), FEATURES)).astype(np.float16))
+
+
+def _trained_words_a_second(network: MRNN, train: TrainingData, val: TrainingData) -> float:
+    options = TrainingOptions(
+        epochs=2,
+        batch_size=BATCH,
+        optimiser="adam",
+        learning_rate=1e-4,
+        schedule="constant",
+        warmup_steps=0,
+        decay_factor=1.0,
+        decay_keep=0,
+        decay_every=1,
+        weight_decay=0.0,
+        clip_norm=5.0,
+        label_smoothing=0.0,
+        average=0.0,
+        select_by="perplexity",
+        patience=2,
+        max_length=MAX_LENGTH,
+        beam_width=1,
+        seed=0,
+    )
+    vocabulary = Vocabulary([*SPECIAL_WORDS, *(f"w{word}" for word in range(WORDS - 3))])
+    with tempfile.TemporaryDirectory() as name:
+        curve = Trainer(network, vocabulary, train, val, options).train(
+            Path(name) / "state.h5", lambda done, said: None
+        )
+    return curve[-1].words_per_second
+
+
+def _fitted_words_a_second(network: MRNN, train: TrainingData) -> float:
+    batches = list(training_batches(train.captions, BATCH, MAX_LENGTH, seed=0, epoch=0))
+    steps = MAX_LENGTH + 1
+
+    def padded(rows: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]))) for part in rows])
+
+    inputs, targets = padded([batch.inputs for batch in batches]), padded([batch.targets for batch in batches])
+    features = np.concatenate([train.features[batch.image_index] for batch in batches]).astype(np.float32)
+    tokens = keras.Input((steps,), dtype="int32")
+    image = keras.Input((FEATURES,))
+    model = keras.Model([tokens, image], network(tokens, image))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=PAD)
+    model.compile(keras.optimizers.Adam(1e-4, global_clipnorm=5.0), loss)
+
+    def fit(count: int) -> None:
+        model.fit([inputs[:count], features[:count]], targets[:count], BATCH, epochs=1, verbose=0)
+
+    fit(BATCH)
+    return float((targets != PAD).sum()) / seconds(lambda: fit(len(inputs)))
+
+
+def _multiplications_a_word(network: MRNN) -> int:
+    """Of one word forwards; images, once a caption, are left out, and so is the look-up of embeddings."""
+    products = [variable for variable in network.trainable_variables if len(variable.shape) == 2]
+    counted = [
+        variable
+        for variable in products
+        if "image" not in variable.path and (network.choices.tied or not variable.path.endswith("embeddings"))
+    ]
+    return sum(int(np.prod(variable.shape)) for variable in counted)
+
+
+def _multiplications_a_second(size: int = 2048) -> float:
+    matrix = tf.random.normal((size, size))
+    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
+    multiply()
+    return size**3 / seconds(lambda: multiply().numpy(), repeats=5)
