@@ -76,13 +76,15 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One line of the training curve. cost: bits a word plus weight decay; perplexities: 2 ** (bits a word)."""
+    """One line of the training curve. cost: bits a word plus weight decay; perplexities: 2 ** (bits a word); score: the
+    higher, the better the epoch."""
 
     epoch: int
     cost: float
     train_perplexity: float
     val_perplexity: float
     val_cider: float
+    score: float
     distinct_captions: int
     learning_rate: float
     words_per_second: float
@@ -156,7 +158,7 @@ class Trainer:
             self._train_epoch(curve, sums, progress, save)
             with self._averaged_weights():
                 report = self._validate(curve, sums)
-                if self.score(report) > max(map(self.score, curve), default=-math.inf):
+                if report.score > max((past.score for past in curve), default=-math.inf):
                     best = self._weights()
             curve.append(report)
             sums = _Sums()
@@ -176,12 +178,8 @@ class Trainer:
     def _weights(self) -> list[np.ndarray]:
         return [variable.numpy() for variable in self.network.variables]
 
-    def score(self, report: EpochReport) -> float:
-        """What makes an epoch better than another."""
-        return report.val_cider if self.options.select_by == "cider" else -report.val_perplexity
-
     def _out_of_patience(self, curve: list[EpochReport]) -> bool:
-        scores = [self.score(report) for report in curve]
+        scores = [report.score for report in curve]
         return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self.options.patience
 
     def _train_epoch(
@@ -192,7 +190,7 @@ class Trainer:
         save: Callable[[], None],
     ) -> None:
         """The steps of an epoch that `sums` does not count yet."""
-        options, epoch, scores = self.options, len(curve), [self.score(report) for report in curve]
+        options, epoch, scores = self.options, len(curve), [report.score for report in curve]
         before, started = sums.seconds, time.monotonic()
         saved = started
         for batch in islice(self._batches(epoch), sums.steps, None):
@@ -238,6 +236,7 @@ class Trainer:
             train_perplexity=train_perplexity,
             val_perplexity=val_perplexity,
             val_cider=val_cider,
+            score=val_cider if options.select_by == "cider" else -val_perplexity,
             distinct_captions=distinct,
             learning_rate=float(self.optimiser.learning_rate),
             words_per_second=sums.words / sums.seconds,

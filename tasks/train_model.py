@@ -21,7 +21,7 @@ class ModelVariant(UsesFeatures):
 class TrainModel(ModelVariant):
     """Trains until the CIDEr of generated validation captions no longer rises; keeps the best epoch."""
 
-    version = 2  # the configuration names the variant
+    version = 3  # the configuration names the variant, the curve says what made an epoch the best
     content = ("model.keras", "config.json", "vocabulary.txt")
 
     variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
@@ -102,7 +102,7 @@ class TrainModel(ModelVariant):
         curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
         records = [asdict(epoch) for epoch in curve]
         write_checkpoint(workspace.directory, network.save, network.get_config(), vocabulary, records)
-        best = max(curve, key=trainer.score)
+        best = max(curve, key=lambda epoch: epoch.score)
         workspace.counts.update(
             parameters=network.count_params(),
             captions=len(train.captions),

@@ -153,7 +153,13 @@ def _read_problems(annotations: Path) -> tuple[str, ...]:
 def _read_epochs(model: Path) -> tuple[Epoch, ...]:
     try:
         return tuple(
-            Epoch(record["epoch"], record["train_perplexity"], record["val_perplexity"], record["val_cider"])
+            Epoch(
+                record["epoch"],
+                record["train_perplexity"],
+                record["val_perplexity"],
+                record["val_cider"],
+                record["score"],
+            )
             for record in read_curve(model)
         )
     except (KeyError, TypeError) as error:

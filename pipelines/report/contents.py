@@ -73,12 +73,13 @@ class StageEntry:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the training curves."""
+    """One point of the training curves; score: the higher, the better the epoch."""
 
     number: int
     train_perplexity: float
     val_perplexity: float
     val_cider: float
+    score: float
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,14 @@ def cider_plot(curve: Sequence[Epoch]) -> str:
         {"validation": (cider, _VAL)},
         name="cider",
         title="CIDEr-D of validation captions by epoch",
-        description=f"CIDEr-D: {_course(cider)}. Epoch {best.number} is the best, with {best.val_cider:.3f}.",
+        description=f"CIDEr-D: {_course(cider)}. Epoch {best.number} was kept, with {best.val_cider:.3f}.",
         ringed=(best.number, best.val_cider, f"kept: epoch {best.number}"),
     )
 
 
 def best_epoch(curve: Sequence[Epoch]) -> Epoch:
-    """The epoch whose weights were kept: the first with the highest validation CIDEr."""
-    return max(curve, key=lambda epoch: epoch.val_cider)
+    """The epoch whose weights were kept: the first with the highest score."""
+    return max(curve, key=lambda epoch: epoch.score)
 
 
 def _plot(

@@ -232,6 +232,7 @@ def test_the_best_epoch_can_be_that_of_least_perplexity(make_trainer, tmp_path):
     curve = trainer.train(tmp_path / "state.h5", silent)
     left = perplexity(trainer.network, trainer.val_data.captions, trainer.val_data.features, 4)
     assert left == pytest.approx(min(report.val_perplexity for report in curve))
+    assert [report.score for report in curve] == [-report.val_perplexity for report in curve]
 
 
 @pytest.mark.parametrize(

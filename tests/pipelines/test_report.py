@@ -118,8 +118,8 @@ def imitate(
 
     def write_model(directory: Path) -> None:
         curve = [
-            {"epoch": n, "train_perplexity": 60 / n, "val_perplexity": 70 / n, "val_cider": 0.2 + n / 10 - n * n / 80}
-            for n in range(1, 8)
+            {"epoch": n, "train_perplexity": 60 / n, "val_perplexity": 70 / n, "val_cider": score, "score": score}
+            for n, score in ((n, 0.2 + n / 10 - n * n / 80) for n in range(1, 8))
         ]
         config = {"embedding_size": 128, "recurrent_size": 256, "seed": 3}
         write_checkpoint(directory, lambda path: write_empty_zip(path), config, vocabulary, curve)
@@ -449,11 +449,17 @@ def test_report_without_curve_retrieval_and_note(contents: ReportContents) -> No
 
 
 def test_plot_follows_the_page(contents: ReportContents) -> None:
-    svg = cider_plot((Epoch(1, 10.0, 11.0, 0.1), Epoch(2, 8.0, 9.0, 0.4), Epoch(3, 7.0, 9.5, 0.3)))
-    assert "Epoch 2 is the best, with 0.400." in svg
+    svg = cider_plot((Epoch(1, 10.0, 11.0, 0.1, 0.1), Epoch(2, 8.0, 9.0, 0.4, 0.4), Epoch(3, 7.0, 9.5, 0.3, 0.3)))
+    assert "Epoch 2 was kept, with 0.400." in svg
     assert "currentColor" in svg
     assert "style=" not in svg
     assert "http" not in svg
+
+
+def test_the_kept_epoch_is_that_of_the_best_score() -> None:
+    """As where epochs are selected by perplexity."""
+    svg = cider_plot((Epoch(1, 10.0, 9.0, 0.4, -9.0), Epoch(2, 8.0, 8.0, 0.3, -8.0)))
+    assert "Epoch 2 was kept, with 0.300." in svg
 
 
 def test_scores_of_other_captions_are_refused(arguments: dict[str, Any]) -> None:
