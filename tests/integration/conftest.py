@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 
 CONFIGURATION = """
-[core]
-lock_pid_dir = {data_dir}/pids
-
 [pipeline]
 data_dir = {data_dir}
 
