@@ -18,6 +18,11 @@ UNLABELLED = "unlabelled"  # images whose captions are not public, such as those
 EVERY_SPLIT = (*SPLITS, UNLABELLED)
 
 
+def splits_of(splits: Iterable[str]) -> tuple[str, ...]:
+    """`SPLITS`, and `UNLABELLED` if it is among the images' `splits`."""
+    return EVERY_SPLIT if UNLABELLED in splits else SPLITS
+
+
 @dataclass(frozen=True)
 class AnnotatedImage:
     """One captioned image.

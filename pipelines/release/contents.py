@@ -13,7 +13,7 @@ from pipelines.release.croissant import croissant
 from pipelines.release.features import describe_layout, write_split
 from pipelines.release.formats import write_formats
 from pipelines.release.layout import CROISSANT, IMAGES, INDEX, KINDS, SUMS, released_files
-from schemas.annotations import SPLITS, AnnotatedImage, read_annotations
+from schemas.annotations import AnnotatedImage, read_annotations, splits_of
 from schemas.features import FeatureFile
 from schemas.files import atomic_path, digest_file, write_json, write_json_lines, write_text
 from schemas.hypotheses import read_hypotheses
@@ -54,7 +54,8 @@ def write_release(
     """
     images = list(read_annotations(sources["annotations"]))
     write_formats(directory / "formats", options.formats, corpus, sources, images, options.dtype)
-    _copy_files(directory, sources)
+    splits = splits_of(image.split for image in images)
+    _copy_files(directory, sources, splits)
     write_json_lines(
         directory / IMAGES,
         ({"image_id": image.image_id, "file": image.file, "split": image.split} for image in images),
@@ -69,7 +70,7 @@ def write_release(
     index = {
         "dataset": read_provenance(sources["refined"]).dataset,
         "key": read_provenance(sources["refined"]).key,
-        "images": {split: sum(image.split == split for image in images) for split in SPLITS},
+        "images": {split: sum(image.split == split for image in images) for split in splits},
         "captioned": len(reranked),
         "features": features,
     }
@@ -85,10 +86,10 @@ def write_release(
     return {"files": len(sums) + 1, "images": len(images)}
 
 
-def _copy_files(directory: Path, sources: dict[str, Path]) -> None:
+def _copy_files(directory: Path, sources: dict[str, Path], splits: Sequence[str]) -> None:
     copies = {
         **{f"model/{name}": sources["model"] / name for name in ("model.keras", "config.json", "vocabulary.txt")},
-        **{f"splits/{split}.txt": sources["annotations"] / f"{split}.txt" for split in SPLITS},
+        **{f"splits/{split}.txt": sources["annotations"] / f"{split}.txt" for split in splits},
         **{f"neighbours/{kind}_test.h5": sources[f"neighbours_{kind}"] / "neighbours.h5" for kind in KINDS},
         "captions/generated_test/hypotheses.jsonl": sources["hypotheses"] / "hypotheses.jsonl",
         **{
@@ -110,9 +111,10 @@ def _write_features(
 ) -> dict[str, Any]:
     """Writes a file a kind and split; returns where their numbers lie, by the file's name."""
     layouts = {}
-    for number, (kind, split) in enumerate((kind, split) for kind in KINDS for split in SPLITS):
+    splits = splits_of(image.split for image in images)
+    for number, (kind, split) in enumerate((kind, split) for kind in KINDS for split in splits):
         name = f"features/{kind}_{split}.h5"
-        progress(number / (len(KINDS) * len(SPLITS)), name)
+        progress(number / (len(KINDS) * len(splits)), name)
         with FeatureFile(sources[kind] / "features.h5") as source:
             write_split(directory / name, source, [image.image_id for image in images if image.split == split], dtype)
         layouts[name] = describe_layout(directory / name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.datasets.base import Corpus
 from pipelines.release.features import split_blocks
-from schemas.annotations import SPLITS, AnnotatedImage
+from schemas.annotations import AnnotatedImage, splits_of
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureFile
 from schemas.files import read_json_lines
@@ -29,6 +29,11 @@ class _Released:
     images: list[CaptionedImage]
     words: dict[str, list[str]]
     vocabulary: Vocabulary
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that there are images of."""
+        return splits_of(image.split for image in self.images)
 
     def of_split(self, split: str) -> list[CaptionedImage]:
         return [image for image in self.images if image.split == split]
@@ -85,7 +90,7 @@ def _published(image: AnnotatedImage, corpus: Corpus) -> CaptionedImage:
 
 def _each_feature_file(path_of: Callable[[str, str], Path], write: Callable[..., None], released: _Released) -> None:
     for kind, features in released.features.items():
-        for split in SPLITS:
+        for split in released.splits:
             ids = [image.image_id for image in released.of_split(split) if image.image_id in features]
             if ids:
                 write(path_of(kind, split), ids, split_blocks(features, ids, released.dtype))
@@ -93,7 +98,7 @@ def _each_feature_file(path_of: Callable[[str, str], Path], write: Callable[...,
 
 def _mrnn(folder: Path, released: _Released) -> None:
     _each_feature_file(lambda kind, split: folder / f"feat_{kind}_dct_{split}.npy", write_dictionary, released)
-    for split in SPLITS:
+    for split in released.splits:
         write_anno_list(folder / f"anno_list_{split}.npy", released.of_split(split), released.words.__getitem__)
 
 
@@ -106,7 +111,7 @@ def _npy(folder: Path, released: _Released) -> None:
 
 
 def _coco(folder: Path, released: _Released) -> None:
-    for split in SPLITS:
+    for split in released.splits:
         write_coco_captions(folder / f"captions_{split}.json", released.of_split(split))
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from pipelines.release.features import describe_layout
 from pipelines.release.layout import AGAIN, CROISSANT, IMAGES, INDEX, KINDS, SUMS, read_sums, released_files
-from schemas.annotations import SPLITS
+from schemas.annotations import EVERY_SPLIT, SPLITS
 from schemas.checkpoint import read_checkpoint
-from schemas.errors import MRNNError
+from schemas.errors import ArtifactError, MRNNError
 from schemas.features import FeatureFile
 from schemas.files import digest_file, read_json, read_json_lines
 from schemas.hypotheses import read_hypotheses
@@ -49,8 +49,12 @@ def verify_release(directory: Path) -> list[str]:
 
 def _open(directory: Path) -> _Release:
     records = list(read_json_lines(directory / IMAGES))
-    ids = {split: [record["image_id"] for record in records if record["split"] == split] for split in SPLITS}
-    return _Release(directory, read_json(directory / INDEX), ids)
+    index = read_json(directory / INDEX)
+    splits = [split for split in EVERY_SPLIT if split in index["images"]]
+    if len(splits) < len(index["images"]) or not {*SPLITS} <= {*splits}:
+        raise ArtifactError(f"{directory / INDEX} counts images of the splits {', '.join(index['images'])}; {AGAIN}.")
+    ids = {split: [record["image_id"] for record in records if record["split"] == split] for split in splits}
+    return _Release(directory, index, ids)
 
 
 def _check_digests(directory: Path) -> Iterator[str]:
@@ -71,10 +75,10 @@ def _check_images(release: _Release) -> Iterator[str]:
     every = [image_id for ids in release.ids.values() for image_id in ids]
     if len(set(every)) < len(every):
         yield f"{path} has an image twice; ask who made the release."
-    names: dict[str, list[str]] = {split: [] for split in SPLITS}
+    names: dict[str, list[str]] = {split: [] for split in release.ids}
     for record in read_json_lines(path):
         names[record["split"]].append(record["file"].rsplit("/", 1)[-1])
-    for split in SPLITS:
+    for split in release.ids:
         listed = (release.directory / "splits" / f"{split}.txt").read_text(encoding="utf-8").splitlines()
         if listed != names[split]:
             yield f"{release.directory / 'splits' / split}.txt does not list the {split} images of {path}."
@@ -84,11 +88,11 @@ def _check_images(release: _Release) -> Iterator[str]:
 
 
 def _check_features(release: _Release) -> Iterator[str]:
-    wanted = {f"features/{kind}_{split}.h5" for kind in KINDS for split in SPLITS}
+    wanted = {f"features/{kind}_{split}.h5" for kind in KINDS for split in release.ids}
     if set(release.index["features"]) != wanted:
         yield f"{release.directory / INDEX} does not describe the features {', '.join(sorted(wanted))} and no others."
         return
-    for split in SPLITS:
+    for split in release.ids:
         ids = {}
         for kind in KINDS:
             name = f"features/{kind}_{split}.h5"

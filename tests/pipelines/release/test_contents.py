@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -12,8 +13,11 @@ import numpy as np
 import pytest
 import yaml
 
+from pipelines.release.verify import verify_release
+from schemas.annotations import read_annotations, write_annotations
 from schemas.errors import ConfigurationError, InputError
 from schemas.features import FeatureDescription, write_features
+from schemas.files import read_json_lines, write_json_lines
 from schemas.interop import read_feature_file
 from schemas.interop_captions import read_anno_list, read_coco_captions, read_karpathy
 from tests.pipelines.release.toy import WITH_FEATURES, Toy
@@ -42,6 +46,23 @@ def test_features_of_every_split(toy: Toy, dtype: str, precision: float) -> None
                 expected = rows[[WITH_FEATURES.index(image_id) for image_id in ids]]
                 np.testing.assert_allclose(file["features"][()], expected, rtol=precision)
                 assert file.attrs["kind"] == "toy/fc"
+
+
+def test_images_without_public_captions_have_features_in_the_release_too(toy: Toy) -> None:
+    images = list(read_annotations(toy.sources["annotations"]))
+    hidden = [replace(image, split="unlabelled", captions=()) if image.image_id == "3" else image for image in images]
+    write_annotations(toy.sources["annotations"], hidden)
+    tokens = toy.sources["captions"] / "tokens.jsonl"
+    lines = list(read_json_lines(tokens))
+    write_json_lines(tokens, [{**each, "tokens": []} if each["image_id"] == "3" else each for each in lines])
+    release = toy.release(formats=ALL_FORMATS)
+    for kind in ("original", "refined"):
+        with h5py.File(release / "features" / f"{kind}_unlabelled.h5") as file:
+            assert list(file["image_ids"].asstr()) == ["3"]
+    assert (release / "splits" / "unlabelled.txt").read_text() == "3.jpg\n"
+    assert (release / "formats" / "mrnn" / "feat_original_dct_unlabelled.npy").exists()
+    # Image 3 is a neighbour that reranking could not have looked at; all else is as it should be.
+    assert [problem for problem in verify_release(release) if "neighbours" not in problem] == []
 
 
 def test_the_examples_of_the_card_run(toy: Toy) -> None:
