@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from model.network import MRNN, Image
+from model.ensemble import Ensemble
+from model.network import MRNN
 from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import BOS, PAD, UNK
 
@@ -22,7 +24,7 @@ class Decoded:
 
 
 class BeamSearch:
-    """Beam search over one network.
+    """Beam search over one network, or several as one.
 
     At each step every live hypothesis is continued by every word. Of all continuations the best `beam_width` count:
     those among them that end are finished hypotheses, and the best `beam_width` of the others live on. The score is
@@ -31,7 +33,13 @@ class BeamSearch:
     hypothesis, then to the smaller word id. Hypotheses that are alive after `max_length` words compete as they are.
     """
 
-    def __init__(self, network: MRNN, beam_width: int, max_length: int = 30, forbidden: Sequence[int] = (PAD, UNK)):
+    def __init__(
+        self,
+        network: MRNN | Ensemble,
+        beam_width: int,
+        max_length: int = 30,
+        forbidden: Sequence[int] = (PAD, UNK),
+    ):
         """`forbidden` words (ids) are never generated."""
         self.beam_width, self.max_length = beam_width, max_length
         vocabulary_size = network.sizes["vocabulary_size"]
@@ -40,8 +48,8 @@ class BeamSearch:
 
         @tf.function(reduce_retracing=True)
         def advance(
-            tokens: tf.Tensor, scores: tf.Tensor, state: list[tf.Tensor], image: Image
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+            tokens: tf.Tensor, scores: tf.Tensor, state: list[Any], image: Any
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, list[Any]]:
             """tokens, scores (B, W), states and images (B*W, ...) -> the 2W best continuations of each image."""
             logits, new_state = network.step(tf.reshape(tokens, [-1]), state, image)
             log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float32)) + penalty
@@ -57,7 +65,7 @@ class BeamSearch:
         """features (B, D) -> for each image at most `beam_width` hypotheses, best first."""
         images, width = len(features), self.beam_width
         projected = self._network.project_image(tf.constant(features, tf.float32))
-        image = {layer: tf.repeat(of_layer, width, axis=0) for layer, of_layer in projected.items()}
+        image = tf.nest.map_structure(lambda part: tf.repeat(part, width, axis=0), projected)
         state = self._network.initial_state(images * width, image)
         tokens = np.full((images, width), BOS, np.int32)
         scores = np.full((images, width), _IMPOSSIBLE, np.float32)
@@ -79,7 +87,7 @@ class BeamSearch:
                 [np.take_along_axis(history, parents[:, :, None], axis=1), tokens[:, :, None]], axis=2
             )
             survivors = (np.arange(images)[:, None] * width + parents).reshape(-1)
-            state = [tf.gather(part, survivors) for part in state]
+            state = tf.nest.map_structure(lambda part: tf.gather(part, survivors), state)  # noqa: B023  (at once)
             for found in finished:
                 found.sort(key=lambda hypothesis: -hypothesis.log_prob)
                 del found[width:]

@@ -25,6 +25,9 @@ class GenerateCaptions(OfSplit):
     beam_width = luigi.IntParameter(default=3, description="of `beam`: for the best single caption (TF-mRNN: 3)")
     wide_beam_width = luigi.IntParameter(default=10, description="of `wide`: for many (paper, Section 8: 10)")
     max_length = luigi.IntParameter(default=29, description="words of a hypothesis at most")
+    ensemble = luigi.ListParameter(
+        default=[], description="seeds of further models, trained alike, whose probabilities are averaged"
+    )
     batch_size = luigi.IntParameter(default=50, significant=False, description="images at a time")
 
     @property
@@ -33,9 +36,10 @@ class GenerateCaptions(OfSplit):
         return int({"greedy": 1, "beam": self.beam_width, "wide": self.wide_beam_width}[self.search])
 
     def requires(self) -> dict[str, Stage]:
-        """The trained model, the features and the list of images."""
+        """The trained models, the features and the list of images."""
         return {
             "model": self.upstream(TrainModel),
+            **{f"model of seed {seed}": self.upstream(TrainModel, seed=seed) for seed in self.ensemble},
             "features": self.features(),
             "annotations": self.upstream(PrepareAnnotations),
         }
@@ -43,6 +47,7 @@ class GenerateCaptions(OfSplit):
     def work(self, workspace: Workspace) -> None:
         """Writes `hypotheses.jsonl`."""
         from model.decoding import BeamSearch, decode_images
+        from model.ensemble import Ensemble
         from model.network import load_network
         from schemas.annotations import read_annotations
         from schemas.checkpoint import read_checkpoint
@@ -50,7 +55,12 @@ class GenerateCaptions(OfSplit):
         from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
 
         checkpoint = read_checkpoint(workspace.inputs["model"])
-        search = BeamSearch(load_network(checkpoint.network), self.width, self.max_length)
+        networks = [
+            load_network(read_checkpoint(path).network)
+            for name, path in workspace.inputs.items()
+            if name.startswith("model")
+        ]
+        search = BeamSearch(Ensemble(networks) if self.ensemble else networks[0], self.width, self.max_length)
         image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"], self.split)]
         with FeatureFile(workspace.inputs["features"] / "features.h5") as features:
             with_features = [image_id for image_id in image_ids if image_id in features]
