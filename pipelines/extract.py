@@ -52,10 +52,13 @@ def extract_features(
 
     Raises:
         ArtifactError: shards are missing although the runner ended well, or were made by different networks.
-        InputError: more than `max_reject_fraction` of the images cannot be read, or the weights cannot.
+        InputError: more than `max_reject_fraction` of the images cannot be read, or the weights cannot, or there are no
+            images.
         ConfigurationError: no such runner, backbone or layer.
         RunnerError: the runner cannot be reached or gives up; shards that are done are kept.
     """
+    if not images:
+        raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
     shards = plan_shards(images, shards_directory, shard_count, "features.h5")
     for shard in shards:
         if is_whole(shard) and _can_be_read_now(shard):

@@ -165,6 +165,11 @@ def test_a_worker_s_typed_error_arrives_as_it_was_raised(images, tmp_path):
     assert run(images, tmp_path).images == 17, "an error of an earlier run is not taken for one of this"
 
 
+def test_no_images_are_an_error(tmp_path):
+    with pytest.raises(InputError, match="no images"):
+        run([], tmp_path)
+
+
 def test_shards_of_different_networks_are_not_merged(images, tmp_path):
     run(images, tmp_path)
     first = shards_of(images, tmp_path)[0]
