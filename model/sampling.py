@@ -1,0 +1,111 @@
+"""Captions drawn from the network's distribution, word by word."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from model.decoding import Decoded
+from model.ensemble import Ensemble
+from model.network import MRNN
+from schemas.errors import ConfigurationError
+from schemas.feature_rows import FeatureRows
+from schemas.vocabulary import BOS, PAD, UNK
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """From which words the next is drawn, and how.
+
+    temperature: the log-probabilities are divided by it; top_k: only the so many likeliest words (0: all); top_p: only
+    the likeliest words that together have at least this probability (Holtzman et al. 2020; 1: all).
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
+            raise ConfigurationError(
+                f"{self} cannot be drawn from: temperature must be over 0, top_k 0 or more, top_p over 0 and at most 1."
+            )
+
+    def choose(self, log_probs: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        """Words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
+        order = np.argsort(-log_probs, axis=1, kind="stable")
+        shares = np.take_along_axis(log_probs, order, axis=1) / self.temperature
+        shares = np.exp(shares - shares[:, :1])
+        shares /= shares.sum(axis=1, keepdims=True)
+        if self.top_k:
+            shares[:, self.top_k :] = 0.0
+        # A word stays as long as those before it have not reached top_p.
+        shares[np.cumsum(shares, axis=1) - shares >= self.top_p * shares.sum(axis=1, keepdims=True)] = 0.0
+        reached = np.cumsum(shares, axis=1)
+        places = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+        return np.take_along_axis(order, places[:, None], axis=1)[:, 0]
+
+
+def sample_captions(
+    network: MRNN | Ensemble,
+    features: np.ndarray,
+    count: int,
+    sampling: Sampling,
+    seed: int,
+    first: int = 0,
+    max_length: int = 30,
+    forbidden: Sequence[int] = (PAD, UNK),
+) -> list[list[Decoded]]:
+    """features (B, D) -> for each image `count` captions in the order in which they were drawn.
+
+    `log_prob` is that of the network, whatever was drawn from. What an image gets depends on `seed` and on its number,
+    `first` + its row, and not on the images beside it.
+    """
+    images = len(features)
+    uniform = np.stack(
+        [np.random.default_rng([seed, first + row]).random((count, max_length)) for row in range(images)]
+    ).reshape(images * count, max_length)
+    projected = network.project_image(tf.constant(features, tf.float32))
+    image = tf.nest.map_structure(lambda part: tf.repeat(part, count, axis=0), projected)
+    state = network.initial_state(images * count, image)
+    words = np.full(images * count, BOS, np.int64)
+    history = np.zeros((images * count, max_length), np.int64)
+    lengths, scores = np.zeros(images * count, np.int64), np.zeros(images * count)
+    alive = np.ones(images * count, bool)
+    step = tf.function(network.step, reduce_retracing=True)
+    for position in range(max_length):
+        logits, state = step(tf.constant(words), state, image)
+        log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float64)).numpy()
+        allowed = log_probs.copy()
+        allowed[:, list(forbidden)] = -np.inf
+        words = sampling.choose(allowed, uniform[:, position])
+        scores += np.where(alive, log_probs[np.arange(len(words)), words], 0.0)
+        alive &= words != BOS
+        history[:, position] = words
+        lengths += alive
+        if not alive.any():
+            break
+    drawn = [
+        Decoded(tuple(row[:length].tolist()), float(score))
+        for row, length, score in zip(history, lengths, scores, strict=True)
+    ]
+    return [drawn[row * count : (row + 1) * count] for row in range(images)]
+
+
+def sample_images(
+    network: MRNN | Ensemble,
+    features: np.ndarray | FeatureRows,
+    count: int,
+    sampling: Sampling,
+    seed: int,
+    max_length: int,
+    batch_size: int,
+    progress: Callable[[float], None] = lambda done: None,
+) -> Iterator[list[Decoded]]:
+    """`count` captions of each image of `features` (N, D), in order, likeliest first; `batch_size` images at once."""
+    for start in range(0, len(features), batch_size):
+        rows = features[start : start + batch_size]
+        for drawn in sample_captions(network, rows, count, sampling, seed, start, max_length):
+            yield sorted(drawn, key=lambda caption: -caption.log_prob)
+        progress(min(1.0, (start + batch_size) / len(features)))
