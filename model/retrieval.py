@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.network import MRNN, Image
+from schemas.errors import ArtifactError
 from schemas.scores import Recall
 from schemas.vocabulary import BOS
 
@@ -39,6 +40,9 @@ def log_likelihoods(
     The recurrent layer runs once for each distinct prefix of the sentences: for all images together, so that only the
     multimodal layer and the softmax are left to each, or for each image in the variants where it sees the image.
     sentences: word ids; features: (images, D).
+
+    Raises:
+        ArtifactError: the network gives probabilities that are no numbers; they would pass for perfect recall.
     """
     prefixes = _prefixes(sentences)
     order = np.argsort(prefixes.owner, kind="stable")
@@ -72,6 +76,8 @@ def log_likelihoods(
         )
         result[:, index] = np.bincount(sentence, log_probs, minlength=len(sentences))
         progress((index + 1) / len(features))
+    if not np.isfinite(result).all():
+        raise ArtifactError("The model's probabilities are no numbers; train it again, with a lower learning_rate.")
     return result
 
 

@@ -1,5 +1,6 @@
 """Evaluation of one caption an image: from hypotheses to results JSON to the score sheet."""
 
+import math
 from pathlib import Path
 
 from model.metrics import score_captions
@@ -11,6 +12,7 @@ from model.variety import text_statistics
 from pipelines.training_data import read_training_data
 from schemas.annotations import read_annotations
 from schemas.checkpoint import read_checkpoint
+from schemas.errors import ArtifactError
 from schemas.hypotheses import read_hypotheses
 from schemas.provenance import Provenance, read_provenance
 from schemas.results import read_results, write_results
@@ -36,6 +38,9 @@ def evaluate_captions(
     Writes `results.json`, then `scores.json` and `per_image.jsonl`; returns the scores.
     """
     data = read_training_data(captions, features, split)
+    of_split = perplexity(load_network(read_checkpoint(model).network), data.captions, data.features, MAX_LENGTH)
+    if not math.isfinite(of_split):
+        raise ArtifactError(f"The perplexity of {split} under {model} is no number; train it again.")
     first = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(hypotheses)}
     write_results(directory / "results.json", first)
     results = read_results(directory / "results.json")
@@ -58,7 +63,7 @@ def evaluate_captions(
         intervals=scores.intervals(),
         left_out=scores.left_out,
         warnings=list(scores.warnings),
-        perplexity=perplexity(load_network(read_checkpoint(model).network), data.captions, data.features, MAX_LENGTH),
+        perplexity=of_split,
         statistics=_statistics(results, annotations),
     )
     write_caption_scores(directory, sheet, list(results), scores.per_image)

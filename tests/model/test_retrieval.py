@@ -6,6 +6,7 @@ import pytest
 from model import retrieval
 from model.retrieval import image_recall, log_likelihoods, normalise, sentence_recall
 from model.variants import VARIANTS
+from schemas.errors import ArtifactError
 from schemas.scores import Recall
 from schemas.vocabulary import BOS
 
@@ -35,6 +36,13 @@ def test_the_order_of_sentences_does_not_matter(make_network):
     order = np.random.default_rng(1).permutation(len(sentences))
     shuffled = log_likelihoods(network, [sentences[index] for index in order], FEATURES)
     np.testing.assert_allclose(shuffled, log_likelihoods(network, sentences, FEATURES)[order], atol=1e-5)
+
+
+def test_probabilities_that_are_no_numbers_are_an_error(make_network):
+    network = make_network()
+    network.softmax.bias.assign(np.full(network.softmax.bias.shape, np.nan))
+    with pytest.raises(ArtifactError, match="no numbers"):
+        log_likelihoods(network, [np.array([3, 4], np.int32)], FEATURES)
 
 
 def test_progress_runs_to_one(make_network):
