@@ -4,9 +4,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from model.backbones.base import CAFFE_PREPROCESSING, Backbone, caffe_preprocess, compile_forward, precision
+from model.backbones.base import Backbone, load_caffe_network
 from model.backbones.spec import BackboneSpec
-from model.backbones.weights import build_with_weights, digest_weights
 from schemas.errors import ConfigurationError
 
 NETWORKS = ("alexnet",)
@@ -20,21 +19,10 @@ def load(spec: BackboneSpec) -> Backbone:
 
     Weights come from a file of Keras weights for `build_alexnet` or from a seed; there are none to download.
     """
-    if spec.rest not in LAYERS:
-        raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {USAGE}.")
-    if spec.weights == "imagenet":
+    if spec.rest in LAYERS and spec.weights == "imagenet":
         raise ConfigurationError("Keras publishes no weights of alexnet; set weights to a file or to random:SEED.")
     size = spec.input_size or INPUT_SIZE
-    with precision(spec):
-        full = build_with_weights(spec, lambda _: build_alexnet(size))
-        model = keras.Model(full.input, layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
-    return Backbone(
-        features=compile_forward(spec, lambda images: model(caffe_preprocess(images), training=False)),
-        input_size=size,
-        dimension=int(model.output.shape[-1]),
-        preprocessing=CAFFE_PREPROCESSING,
-        weights_digest=digest_weights(full),
-    )
+    return load_caffe_network(spec, LAYERS, USAGE, size, lambda _: build_alexnet(size))
 
 
 def build_alexnet(size: int = INPUT_SIZE) -> keras.Model:

@@ -1,6 +1,6 @@
 """An image network ready to use, whatever it was made from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.backbones.spec import PRECISIONS, BackboneSpec
+from model.backbones.weights import build_with_weights, digest_weights
 from schemas.errors import ConfigurationError
 
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)  # of the ImageNet training pixels, 0..255
@@ -53,3 +54,27 @@ def precision(spec: BackboneSpec) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def load_caffe_network(
+    spec: BackboneSpec, layers: Sequence[str], usage: str, size: int, build: Callable[[str | None], keras.Model]
+) -> Backbone:
+    """A network trained in Caffe up to the layer `spec.rest`; maps become vectors by height, width, channel.
+
+    `build` makes all of it, see `build_with_weights`.
+
+    Raises:
+        ConfigurationError: the layer is not one of `layers`; tells the `usage`.
+    """
+    if spec.rest not in layers:
+        raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {usage}.")
+    with precision(spec):
+        full = build_with_weights(spec, build)
+        model = keras.Model(full.input, keras.layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
+    return Backbone(
+        features=compile_forward(spec, lambda images: model(caffe_preprocess(images), training=False)),
+        input_size=size,
+        dimension=int(model.output.shape[-1]),
+        preprocessing=CAFFE_PREPROCESSING,
+        weights_digest=digest_weights(full),
+    )
