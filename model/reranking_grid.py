@@ -1,7 +1,6 @@
 """How well consensus reranking would have chosen, for many settings at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,23 +8,15 @@ from model.bootstrap import Statistics
 from model.consensus import consensus_scores, rerank_order
 
 
-@dataclass(frozen=True)
-class Setting:
-    """k nearest images, and the sum over the m largest similarities."""
-
-    k: int
-    m: int
-
-
-def choices(similarities: Sequence[np.ndarray], captions_of: Sequence[np.ndarray], setting: Setting) -> np.ndarray:
-    """Which hypothesis is chosen for each image: int64 (N,).
+def choices(similarities: Sequence[np.ndarray], captions_of: Sequence[np.ndarray], k: int, m: int) -> np.ndarray:
+    """Which hypothesis is chosen for each image by the m largest similarities with its k nearest images: int64 (N,).
 
     similarities: of each image (H, R), its references in the order of their images; captions_of: of each image (K,),
     how many of them belong to each of its nearest images.
     """
     return np.array(
         [
-            rerank_order(consensus_scores(similarity[:, : captions[: setting.k].sum()], setting.m))[0]
+            rerank_order(consensus_scores(similarity[:, : captions[:k].sum()], m))[0]
             for similarity, captions in zip(similarities, captions_of, strict=True)
         ]
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -73,9 +74,8 @@ def sample_captions(
     history = np.zeros((images * count, max_length), np.int64)
     lengths, scores = np.zeros(images * count, np.int64), np.zeros(images * count)
     alive = np.ones(images * count, bool)
-    step = tf.function(network.step, reduce_retracing=True)
     for position in range(max_length):
-        logits, state = step(tf.constant(words), state, image)
+        logits, state = _step(network, tf.constant(words), state, image)
         log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float64)).numpy()
         allowed = log_probs.copy()
         allowed[:, list(forbidden)] = -np.inf
@@ -91,6 +91,12 @@ def sample_captions(
         for row, length, score in zip(history, lengths, scores, strict=True)
     ]
     return [drawn[row * count : (row + 1) * count] for row in range(images)]
+
+
+@tf.function(reduce_retracing=True)
+def _step(network: MRNN | Ensemble, words: tf.Tensor, state: list[Any], image: Any) -> tuple[tf.Tensor, list[Any]]:
+    """One word of each caption; of the module, so that it is traced once a network and not for every batch."""
+    return network.step(words, state, image)
 
 
 def sample_images(

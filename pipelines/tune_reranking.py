@@ -8,7 +8,7 @@ import numpy as np
 
 from model.metrics import score_captions
 from model.ngrams import Words
-from model.reranking_grid import Setting, choices, score_of
+from model.reranking_grid import choices, score_of
 from model.tokenisation import join_words
 from pipelines.rerank import Comparison, NearestImages
 from schemas.errors import ConfigurationError
@@ -50,17 +50,17 @@ def tune_reranking(
         )
         for rank in range(ranks)
     ]
+    comparisons = {each: Comparison(each, hypotheses, training_captions) for each in similarities}
     grid: list[dict[str, Any]] = []
     for number, (kind, similarity) in enumerate((kind, each) for kind in neighbours for each in similarities):
         progress(number / (len(neighbours) * len(similarities)), f"{similarity}, {kind} features")
-        comparison = Comparison(similarity, hypotheses, training_captions)
         found = NearestImages(neighbours[kind])
         nearest = {image_id: found.of(image_id, max(ks)) for image_id in hypotheses}
-        compared = [comparison.with_references(image_id, own) for image_id, own in nearest.items()]
+        compared = [comparisons[similarity].with_references(image_id, own) for image_id, own in nearest.items()]
         captions = [np.array([len(training_captions[each]) for each in own]) for own in nearest.values()]
         for k in ks:
             for m in ms:
-                chosen = choices(compared, captions, Setting(k, m))
+                chosen = choices(compared, captions, k, m)
                 values = {each: score_of(chosen, [score.statistics[each] for score in scores]) for each in METRICS}
                 grid.append({"features": kind, "similarity": similarity, "k": k, "m": m, **values})
     grid.sort(key=lambda setting: -setting["CIDEr-D"])
