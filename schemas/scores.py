@@ -11,35 +11,43 @@ METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR
 
 
 @dataclass(frozen=True)
-class CaptionScores:
-    """Scores of one caption an image.
+class _Scores:
+    """What every score sheet of one caption an image says.
 
-    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, k and m,
-    or None; image_input: `own`, or `shuffled` for the image-blind control; metrics: METRICS -> value;
-    intervals: metric -> its 95 % bootstrap interval over images; left_out: metric -> why it is missing; warnings: what
-    a reader of the values must know; perplexity: 2 ** (bits a word) of the split's references under the model, end sign
-    counted; statistics: as of `model.variety`.
+    metrics: METRICS -> value; intervals: metric -> its 95 % bootstrap interval over images; left_out: metric -> why it
+    is missing; warnings: what a reader of the values must know; statistics: as of `model.variety`.
     """
 
-    split: str
     n: int
-    captions: str
-    beam_width: int
-    reranking: dict[str, str | int] | None
-    image_input: str
     tokeniser: str
     document_frequencies: str
     metrics: dict[str, float]
     intervals: dict[str, list[float]]
     left_out: dict[str, str]
     warnings: list[str]
-    perplexity: float
     statistics: dict[str, float]
 
 
 @dataclass(frozen=True)
-class FileScores:
-    """Scores of a file of captions, as `CaptionScores` where names are the same.
+class CaptionScores(_Scores):
+    """Scores of captions that the pipeline generated.
+
+    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, k and m,
+    or None; image_input: `own`, or `shuffled` for the image-blind control; perplexity: 2 ** (bits a word) of the
+    split's references under the model, end sign counted.
+    """
+
+    split: str
+    captions: str
+    beam_width: int
+    reranking: dict[str, str | int] | None
+    image_input: str
+    perplexity: float
+
+
+@dataclass(frozen=True)
+class FileScores(_Scores):
+    """Scores of a file of captions.
 
     not_captioned: images of the references without a caption; differences: metric -> value, low, high and p of
     `model.bootstrap.Difference`, against the captions of `baseline`.
@@ -47,15 +55,7 @@ class FileScores:
 
     results: str
     references: str
-    n: int
     not_captioned: int
-    tokeniser: str
-    document_frequencies: str
-    metrics: dict[str, float]
-    intervals: dict[str, list[float]]
-    left_out: dict[str, str]
-    warnings: list[str]
-    statistics: dict[str, float]
     baseline: str | None
     differences: dict[str, dict[str, float]]
 
