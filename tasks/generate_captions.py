@@ -30,7 +30,15 @@ class GenerateCaptions(OfSplit):
     top_k = luigi.IntParameter(default=0, description="of `sample`: only the so many likeliest words; 0: all")
     top_p = luigi.FloatParameter(default=1.0, description="of `sample`: only the likeliest words of this probability")
     seed = luigi.IntParameter(default=0, description="of `sample`")
+    min_length = luigi.IntParameter(default=0, description="words of a hypothesis at least")
     max_length = luigi.IntParameter(default=29, description="words of a hypothesis at most")
+    forbidden = luigi.ListParameter(default=["<pad>", "<unk>"], description="words of the vocabulary never to be said")
+    no_repeat_ngram = luigi.IntParameter(default=0, description="no so many words in a row come twice; 0: they may")
+    length_penalty = luigi.FloatParameter(
+        default=0.0, description="of `beam` and `wide`: alpha of ln P / ((5 + length) / 6)^alpha; the paper: 0"
+    )
+    groups = luigi.IntParameter(default=1, description="of `wide`: diverse beam search in so many groups; 1: plain")
+    diversity = luigi.FloatParameter(default=0.5, description="of `wide` in groups: nats that a word said before costs")
     ensemble = luigi.ListParameter(
         default=[], description="seeds of further models, trained alike, whose probabilities are averaged"
     )
@@ -53,7 +61,8 @@ class GenerateCaptions(OfSplit):
 
     def work(self, workspace: Workspace) -> None:
         """Writes `hypotheses.jsonl`."""
-        from model.decoding import BeamSearch, decode_images
+        from model.constraints import Constraints, ids_of
+        from model.decoding import BeamOptions, BeamSearch, decode_images
         from model.ensemble import Ensemble
         from model.network import load_network
         from model.sampling import Sampling, sample_images
@@ -77,13 +86,21 @@ class GenerateCaptions(OfSplit):
         def progress(done: float) -> None:
             workspace.progress(done, f"{len(rows)} images, {self.search}, {self.width} captions each")
 
+        forbidden = ids_of(self.forbidden, checkpoint.vocabulary)
+        constraints = Constraints(self.min_length, forbidden, self.no_repeat_ngram)
         if self.search == "sample":
             sampling = Sampling(self.temperature, self.top_k, self.top_p)
             found = sample_images(
-                network, rows, self.width, sampling, self.seed, self.max_length, self.batch_size, progress
+                network, rows, self.width, sampling, self.seed, self.max_length, self.batch_size, progress, constraints
             )
         else:
-            found = decode_images(BeamSearch(network, self.width, self.max_length), rows, self.batch_size, progress)
+            options = BeamOptions(
+                0.0 if self.search == "greedy" else self.length_penalty,
+                self.groups if self.search == "wide" else 1,
+                self.diversity,
+            )
+            search = BeamSearch(network, self.width, self.max_length, constraints, options)
+            found = decode_images(search, rows, self.batch_size, progress)
         decode = checkpoint.vocabulary.decode
         images = (
             ImageHypotheses(
