@@ -6,6 +6,7 @@ import sys
 
 NAMES = (
     "annotations",
+    "decoding",
     "download",
     "extraction",
     "features",
@@ -14,6 +15,7 @@ NAMES = (
     "neighbours",
     "reranking",
     "retrieval",
+    "tokenisation",
     "training",
     "workers",
 )

@@ -26,7 +26,7 @@ def run() -> None:
         train, val = _captions(random, steps * BATCH), _captions(random, 2)
         network = MRNN(WORDS, FEATURES, variant=variant)
         ours = _trained_words_a_second(network, train, val)
-        share = 3 * _multiplications_a_word(network) * ours / gemm
+        share = 3 * multiplications_a_word(network) * ours / gemm
         print(
             f"training, {variant}: {share:.2f} of the {gemm / 1e9:.0f} G multiplications/s of a matrix product",
             flush=True,
@@ -98,7 +98,7 @@ def _fitted_words_a_second(network: MRNN, train: TrainingData) -> float:
     return float((targets != PAD).sum()) / seconds(lambda: fit(len(inputs)))
 
 
-def _multiplications_a_word(network: MRNN) -> int:
+def multiplications_a_word(network: MRNN) -> int:
     """Of one word forwards; images, once a caption, are left out, and so is the look-up of embeddings."""
     products = [variable for variable in network.trainable_variables if len(variable.shape) == 2]
     counted = [
