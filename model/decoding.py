@@ -110,7 +110,7 @@ class BeamSearch:
         words, length, score, cost = (
             part.numpy().reshape(*shape, *part.shape[2:]) for part in self._search(tf.constant(features, tf.float32))
         )
-        found = []
+        found: list[dict[tuple[int, ...], float]] = []
         for row, column in np.ndindex(shape):
             if column == 0:
                 found.append({})

@@ -20,8 +20,12 @@ FEATURES = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
 
 
 def assert_same(decoded, expected):
-    assert [hypothesis.tokens for hypothesis in decoded] == [caption for caption, _ in expected]
-    np.testing.assert_allclose([each.log_prob for each in decoded], [score for _, score in expected], atol=1e-4)
+    """The same captions in order, where rounding may decide between those of one ln P, the last of which may be cut."""
+    scores = np.array([score for _, score in expected])
+    np.testing.assert_allclose([each.log_prob for each in decoded], scores, atol=1e-4)
+    for hypothesis, score in zip(decoded, scores, strict=True):
+        equals = [other for other, its in expected if abs(its - score) < 1e-5]
+        assert hypothesis.tokens in equals or abs(score - scores[-1]) < 1e-5
 
 
 @pytest.mark.parametrize(
