@@ -32,9 +32,9 @@ class _Scores:
 class CaptionScores(_Scores):
     """Scores of captions that the pipeline generated.
 
-    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, k and m,
-    or None; image_input: `own`, or `shuffled` for the image-blind control; perplexity: 2 ** (bits a word) of the
-    split's references under the model, end sign counted.
+    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, its metric, k
+    and m, and `tuned on` which split, or None; image_input: `own`, or `shuffled` for the image-blind control;
+    perplexity: 2 ** (bits a word) of the split's references under the model, end sign counted.
     """
 
     split: str

@@ -40,9 +40,10 @@ class Stage(luigi.Task):
         return {}
 
     def upstream(self, stage: "type[Stage]", **parameters: Any) -> "Stage":
-        """The stage to require: with the parameters that both inherit from a common class, but `private`, and those given.
+        """The stage to require: with the parameters that both inherit from a common class, and those given.
 
-        Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes.
+        Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes,
+        and none that are `private`.
         """
         own = dict(self.get_params())
         shared = {
