@@ -25,7 +25,7 @@ class Reranking(ByFeatures):
     against = luigi.ChoiceParameter(
         default="neighbours",
         choices=["neighbours", "self", "tuned"],
-        description="whose captions hypotheses are compared with: nearest training images', or one another (no images). "
+        description="whose captions hypotheses are compared with: nearest training images', or one another's. "
         "`tuned`: similarity, features, k and m are what TuneReranking finds best on the validation split",
     )
 
