@@ -62,19 +62,25 @@ class FileScores(_Scores):
 
 @dataclass(frozen=True)
 class Recall:
-    """R@1, R@5 and R@10 in percent, and the median rank of the first right answer."""
+    """R@1, R@5 and R@10 in percent, and median and mean rank of the first right answer."""
 
     r1: float
     r5: float
     r10: float
     median_rank: float
+    mean_rank: float
 
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """sentence: image query, sentences ranked by P(w|I)/P(w); image: sentence query, images ranked by P(w|I)."""
+    """sentence: image query, sentences ranked by P(w|I)/P(w); image: sentence query, images ranked by P(w|I).
+
+    protocol: `all` images of the split at once, its first thousand (`1k`), or the mean over five thousands (`5fold`);
+    images and sentences count those of all parts.
+    """
 
     split: str
+    protocol: str
     images: int
     sentences: int
     normalisation_images: int
