@@ -7,7 +7,7 @@ from pathlib import Path
 from schemas.errors import ArtifactError
 from schemas.files import read_json, write_json, write_json_lines
 
-METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR")
+METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.scores import read_caption_scores, read_retrieval_scores
 
-COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "perplexity")
+COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE", "perplexity")
 
 
 def summarise(scores: dict[str, Path], retrieval: Path, note: str | None) -> dict[str, Any]:

@@ -59,11 +59,11 @@ def test_every_setting_scores_what_reranking_by_it_scores(tmp_path):
         neighbours = NEIGHBOURS[setting.features, setting.metric] if setting.by_neighbours else None
         rerank(IMAGES, Reranker(IMAGES, neighbours, TRAINING, setting), tmp_path, lambda done: None)
         chosen = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(tmp_path)}
-        scores = score_captions(chosen, REFERENCES, with_meteor=False)
+        scores = score_captions(chosen, REFERENCES, with_java=False)
         for metric in ("CIDEr-D", "BLEU-4"):
             assert record[metric] == pytest.approx(scores.corpus[metric], rel=1e-6)
     first = {image.image_id: join_words(image.captions[0].tokens) for image in IMAGES}
-    assert grid["unchanged"]["CIDEr-D"] == score_captions(first, REFERENCES, with_meteor=False).corpus["CIDEr-D"]
+    assert grid["unchanged"]["CIDEr-D"] == score_captions(first, REFERENCES, with_java=False).corpus["CIDEr-D"]
 
 
 def test_in_a_small_corpus_all_neighbours_are_the_most_that_can_be_asked_for(tmp_path):
