@@ -44,7 +44,7 @@ def nearest_by_index(
         table, queries = table.copy(), queries.copy()
         faiss.normalize_L2(table)
         faiss.normalize_L2(queries)
-    index = faiss.index_factory(table.shape[1], f"IVF{lists},Flat", faiss.METRIC_L2)
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(table.shape[1]), table.shape[1], lists)
     index.train(table)
     index.add(table)
     index.nprobe = min(probes, lists)

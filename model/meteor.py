@@ -9,7 +9,7 @@ from pycocoevalcap.meteor.meteor import Meteor
 from model.java import ScorerMissing, require_java
 
 ATTEMPTS = 2
-START_SECONDS = 60.0  # of patience for the start of Java, to which every image adds
+START_SECONDS = 180.0  # of patience for the start of Java, to which every image adds
 SECONDS_AN_IMAGE = 1.0
 
 

@@ -35,7 +35,8 @@ def spice(
     missing = [name for name in MODELS if not (home / "lib" / name).is_file()]
     if missing:
         raise ScorerMissing(
-            f"SPICE's models are not there ({home / 'lib' / missing[0]}); they are in Stanford CoreNLP 3.6.0."
+            f"SPICE's models are not there (lib/{missing[0]} beside pycocoevalcap's spice-1.0.jar); they are in "
+            "Stanford CoreNLP 3.6.0."
         )
     captions = sum(1 + len(texts) for texts in references.values())
     seconds = START_SECONDS + SECONDS_A_CAPTION * captions if patience is None else patience

@@ -87,7 +87,7 @@ def _ranks_of_part(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of sentences by image and of images by sentence, among `images` and their captions."""
     owners = data.captions.image_index
-    captions = np.flatnonzero(np.isin(owners, images))
+    captions = np.flatnonzero(np.isin(owners, images)).tolist()
     shape = (len(images) + len(sampled), len(captions))
     likelihoods = log_likelihoods(
         network,
