@@ -1,6 +1,5 @@
 """Captions drawn from the network's distribution, word by word."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ from model.decoding import Decoded
 from model.ensemble import Ensemble
 from model.network import MRNN
 from schemas.errors import ConfigurationError
-from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import BOS
 
 
@@ -117,22 +115,3 @@ def _step(
     logits, state = network.step(words, state, image)
     log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float64))
     return log_probs, constraints.mask(log_probs, history, length), state
-
-
-def sample_images(
-    network: MRNN | Ensemble,
-    features: np.ndarray | FeatureRows,
-    count: int,
-    sampling: Sampling,
-    seed: int,
-    max_length: int,
-    batch_size: int,
-    progress: Callable[[float], None] = lambda done: None,
-    constraints: Constraints = USUAL,
-) -> Iterator[list[Decoded]]:
-    """`count` captions of each image of `features` (N, D), in order, likeliest first; `batch_size` images at once."""
-    for start in range(0, len(features), batch_size):
-        rows = features[start : start + batch_size]
-        for drawn in sample_captions(network, rows, count, sampling, seed, start, max_length, constraints):
-            yield sorted(drawn, key=lambda caption: -caption.log_prob)
-        progress(min(1.0, (start + batch_size) / len(features)))

@@ -15,6 +15,7 @@ from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError
 from schemas.hypotheses import read_hypotheses
 from schemas.provenance import Provenance, read_provenance
+from schemas.reranking import NO_FEATURES
 from schemas.results import read_results, write_results
 from schemas.scores import CaptionScores, write_caption_scores
 
@@ -76,15 +77,11 @@ def _upstream(artifact: Path, provenance: Provenance, name: str) -> Provenance:
 
 
 def _reranking(made_by: Provenance) -> dict[str, str | int]:
-    parameters = made_by.parameters
-    if parameters["against"] == "self":
-        return {"similarity": parameters["similarity"], "features": "none (self-consensus)"}
-    return {
-        "similarity": parameters["similarity"],
-        "features": parameters["feature_kind"],
-        "k": parameters["k"],
-        "m": parameters["m_cider" if parameters["similarity"] == "cider" else "m_bleu"],
-    }
+    names = ["similarity", "features"]
+    if made_by.counts["features"] != NO_FEATURES:
+        names += ["metric", "k", "m"]
+    tuned = {"tuned on": "val"} if made_by.parameters["against"] == "tuned" else {}
+    return {**{name: made_by.counts[name] for name in names}, **tuned}
 
 
 def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:

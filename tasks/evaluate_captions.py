@@ -14,7 +14,7 @@ from tasks.workspace import Workspace
 class EvaluateCaptions(Reranking):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
-    version = 3  # the words of coco-caption's Java tokeniser; intervals, warnings and more statistics
+    version = 4  # SPICE, and which metric found the neighbours
 
     captions = luigi.ChoiceParameter(
         default="beam", choices=["greedy", "beam", "wide", "reranked"], description="which captions are scored"

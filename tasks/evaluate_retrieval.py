@@ -10,10 +10,16 @@ from tasks.workspace import Workspace
 
 
 class EvaluateRetrieval(OfSplit):
-    """R@1, R@5, R@10 and median rank over all images and references of the split."""
+    """R@1, R@5, R@10, median and mean rank over images and references of the split."""
 
-    version = 2  # equal scores share their mean rank
+    version = 3  # protocols and the mean rank
+    content = ("scores.json",)
 
+    protocol = luigi.ChoiceParameter(
+        default="all",
+        choices=["all", "1k", "5fold"],
+        description="all images of the split at once, its first thousand, or the mean over five thousands",
+    )
     normalisation_images = luigi.IntParameter(
         default=100, description="training images sampled for P(w) in the image-to-sentence score"
     )
@@ -37,8 +43,10 @@ class EvaluateRetrieval(OfSplit):
             features=workspace.inputs["features"],
             captions=workspace.inputs["captions"],
             split=self.split,
+            protocol=self.protocol,
             normalisation_images=self.normalisation_images,
             seed=self.seed,
+            scratch=workspace.scratch,
             progress=workspace.progress,
         )
         write_retrieval_scores(workspace.directory, scores)

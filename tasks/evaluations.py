@@ -32,6 +32,7 @@ class Evaluated(UsesFeatures):
             "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
             "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),
             "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", against="self"),
+            "m-RNN, reranked (tuned)": row(captions="reranked", against="tuned"),
         }
         if self.compare_blind:
             rows["image-blind control, beam"] = row(captions="beam", image_input="shuffled")

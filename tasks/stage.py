@@ -24,6 +24,7 @@ class Stage(luigi.Task):
 
     version: ClassVar[int] = 1
     content: ClassVar[tuple[str, ...]] = ("*",)  # patterns of the files that the content digest covers
+    private: ClassVar[tuple[str, ...]] = ()  # parameters that are not passed on, although inherited from a common class
 
     dataset = luigi.Parameter(
         config_path={"section": "pipeline", "name": "dataset"}, description="name of the corpus, see pipelines/datasets"
@@ -41,10 +42,15 @@ class Stage(luigi.Task):
     def upstream(self, stage: "type[Stage]", **parameters: Any) -> "Stage":
         """The stage to require: with the parameters that both inherit from a common class, and those given.
 
-        Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes.
+        Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes,
+        and none that are `private`.
         """
         own = dict(self.get_params())
-        shared = {name: getattr(self, name) for name, parameter in stage.get_params() if own.get(name) is parameter}
+        shared = {
+            name: getattr(self, name)
+            for name, parameter in stage.get_params()
+            if own.get(name) is parameter and name not in self.private
+        }
         return stage(**{**shared, **parameters})
 
     def work(self, workspace: Workspace) -> None:

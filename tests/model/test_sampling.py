@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.constraints import Constraints
+from model.constraints import USUAL, Constraints
 from model.decoding import BeamSearch
-from model.sampling import Sampling, sample_captions, sample_images
+from model.sampling import Sampling, sample_captions
+from model.searches import Draws
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD, UNK
 from tests.model.naive_decoding import may_follow
@@ -90,10 +91,10 @@ def test_what_is_drawn_depends_on_the_seed_and_the_image_alone(make_network):
     assert [each.tokens for each in alone] == [each.tokens for each in everything[2]]
 
 
-def test_batches_do_not_matter_and_the_likeliest_comes_first(make_network):
-    network, done = make_network(), []
-    found = list(sample_images(network, FEATURES, 4, Sampling(), 7, 6, 2, done.append))
-    assert done == pytest.approx([2 / 3, 1.0])
+def test_as_a_search_batches_do_not_matter_and_the_likeliest_comes_first(make_network):
+    network = make_network()
+    decode = Draws(4, Sampling(), seed=7, max_length=6, constraints=USUAL)(network)
+    found = [*decode(FEATURES[:2], 0), *decode(FEATURES[2:], 2)]
     for images, drawn in zip(sample_captions(network, FEATURES, 4, Sampling(), 7, max_length=6), found, strict=True):
         assert sorted(each.tokens for each in drawn) == sorted(each.tokens for each in images)
         assert [each.log_prob for each in drawn] == sorted((each.log_prob for each in drawn), reverse=True)
