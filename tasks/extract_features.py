@@ -5,12 +5,15 @@ from typing import Any
 
 import luigi
 
+from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.source_digest import digest_source
 from tasks.dataset_root import dataset_root
 from tasks.download_dataset import DownloadDataset
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.workspace import Workspace
+
+TUNED = "fine-tuned"  # in the place of weights: those that FineTuneBackbone makes
 
 
 class ExtractFeatures(Stage):
@@ -64,8 +67,13 @@ class ExtractFeatures(Stage):
     )
 
     def requires(self) -> dict[str, Stage]:
-        """The image files and their list."""
-        return {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
+        """The image files and their list, and the tuned network if it is to be that."""
+        required = {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
+        if self.weights == TUNED:
+            from tasks.fine_tune_backbone import FineTuneBackbone  # which starts from features that are extracted here
+
+            required["network"] = self.upstream(FineTuneBackbone)
+        return required
 
     def parameters(self, significant: bool) -> dict[str, Any]:
         """As of every stage, but of a network on this disk what it holds is significant, not where it lies."""
@@ -94,8 +102,10 @@ class ExtractFeatures(Stage):
             for image in read_annotations(workspace.inputs["annotations"])
         ]
         engine = Engine(self.runner, tuple(self.runner_options), tuple(self.resource_hints.items()))
+        network = workspace.inputs.get("network")
+        weights = str((network / BACKBONE_WEIGHTS).resolve()) if network else self.weights
         options = ExtractionOptions(
-            BackboneSpec(self.backbone, self.weights, self.input_size, self.precision, self.xla),
+            BackboneSpec(self.backbone, weights, self.input_size, self.precision, self.xla),
             self.crop,
             self.dtype,
             self.dataset,
@@ -103,7 +113,8 @@ class ExtractFeatures(Stage):
             self.decode_threads or engine.cores_per_process(),
             self.inference_threads or engine.cores_per_process(),
         )
-        shards_at = f"{self.shards_at.rstrip('/')}/{self.key}" if self.shards_at else str(workspace.scratch.resolve())
+        key = workspace.directory.name  # this process does not know what the command line set for other stages
+        shards_at = f"{self.shards_at.rstrip('/')}/{key}" if self.shards_at else str(workspace.scratch.resolve())
         counts = extract_features(
             images,
             workspace.directory,
