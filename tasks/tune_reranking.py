@@ -2,16 +2,16 @@
 
 import luigi
 
-from tasks.feature_source import UsesFeatures
 from tasks.find_neighbours import FindNeighbours
 from tasks.generate_captions import GenerateCaptions
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
+from tasks.trained_model import UsesModel
 from tasks.workspace import Workspace
 
 
-class TuneReranking(UsesFeatures):
+class TuneReranking(UsesModel):
     """Scores a grid of settings on the validation split; `grid.json` has all, best first."""
 
     similarities = luigi.ListParameter(default=["cider", "bleu"], description="of two sentences")
