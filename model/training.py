@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from model.batches import Batch, training_batches
-from model.decoding import BeamSearch, decode_images
+from model.decoding import BeamSearch
 from model.feature_statistics import mean_and_deviation
-from model.metrics import cider
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
 from model.training_state import load_state, save_state
+from model.validation import generated_cider
 from schemas.captions import Captions
 from schemas.errors import ConfigurationError, TrainingError
 from schemas.feature_rows import FeatureRows
@@ -229,7 +229,7 @@ class Trainer:
                 f"Training diverges: the cost of epoch {len(curve) + 1} is {cost:.1f}, that of the first was "
                 f"{curve[0].cost:.1f}; lower learning_rate or clip_norm and train again."
             )
-        val_cider, distinct = self._generate()
+        val_cider, distinct = generated_cider(self._search, self.vocabulary, val.captions, val.features)
         return EpochReport(
             epoch=len(curve) + 1,
             cost=cost,
@@ -292,16 +292,3 @@ class Trainer:
             return cost, tf.reduce_sum(losses)
 
         return step
-
-    def _generate(self) -> tuple[float, int]:
-        """CIDEr-D of generated validation captions in the vocabulary's own words, and how many captions differ."""
-        captions, vocabulary = self.val_data.captions, self.vocabulary
-        decoded = decode_images(self._search, self.val_data.features, batch_size=100)
-        hypotheses = {
-            image: " ".join(vocabulary.decode(found[0].tokens))
-            for image, found in zip(captions.image_ids, decoded, strict=True)
-        }
-        references: dict[str, list[str]] = {image: [] for image in captions.image_ids}
-        for index, owner in enumerate(captions.image_index):
-            references[captions.image_ids[owner]].append(" ".join(vocabulary.decode(captions[index])))
-        return cider(hypotheses, references), len(set(hypotheses.values()))

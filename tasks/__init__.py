@@ -11,6 +11,7 @@ from tasks.evaluate_file import EvaluateFile
 from tasks.evaluate_retrieval import EvaluateRetrieval
 from tasks.extract_features import ExtractFeatures
 from tasks.find_neighbours import FindNeighbours
+from tasks.fine_tune_backbone import FineTuneBackbone
 from tasks.full_pipeline import FullPipeline
 from tasks.generate_captions import GenerateCaptions
 from tasks.import_features import ImportFeatures
@@ -35,6 +36,7 @@ __all__ = [
     "EvaluateRetrieval",
     "ExtractFeatures",
     "FindNeighbours",
+    "FineTuneBackbone",
     "FullPipeline",
     "GenerateCaptions",
     "ImportFeatures",

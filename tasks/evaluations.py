@@ -4,11 +4,11 @@ import luigi
 
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.evaluate_retrieval import EvaluateRetrieval
-from tasks.feature_source import UsesFeatures
 from tasks.stage import Stage
+from tasks.trained_model import UsesModel
 
 
-class Evaluated(UsesFeatures):
+class Evaluated(UsesModel):
     """A task that looks at all scores on the test split."""
 
     compare_blind = luigi.BoolParameter(

@@ -5,6 +5,7 @@ from typing import Any
 
 import luigi
 
+from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.source_digest import digest_source
 from tasks.dataset_root import dataset_root
 from tasks.download_dataset import DownloadDataset
@@ -12,6 +13,8 @@ from tasks.on_beam import OnBeam
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.workspace import Workspace
+
+TUNED = "fine-tuned"  # in the place of weights: those that FineTuneBackbone makes
 
 
 class ExtractFeatures(OnBeam):
@@ -53,8 +56,13 @@ class ExtractFeatures(OnBeam):
     )
 
     def requires(self) -> dict[str, Stage]:
-        """The image files and their list."""
-        return {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
+        """The image files and their list, and the tuned network if it is to be that."""
+        required = {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
+        if self.weights == TUNED:
+            from tasks.fine_tune_backbone import FineTuneBackbone  # which starts from features that are extracted here
+
+            required["network"] = self.upstream(FineTuneBackbone)
+        return required
 
     def parameters(self, significant: bool) -> dict[str, Any]:
         """As of every stage, but of a network on this disk what it holds is significant, not where it lies."""
@@ -82,8 +90,10 @@ class ExtractFeatures(OnBeam):
             for image in read_annotations(workspace.inputs["annotations"])
         ]
         engine = self.engine()
+        network = workspace.inputs.get("network")
+        weights = str((network / BACKBONE_WEIGHTS).resolve()) if network else self.weights
         options = ExtractionOptions(
-            BackboneSpec(self.backbone, self.weights, self.input_size, self.precision, self.xla),
+            BackboneSpec(self.backbone, weights, self.input_size, self.precision, self.xla),
             self.crop,
             self.dtype,
             self.dataset,
@@ -91,7 +101,8 @@ class ExtractFeatures(OnBeam):
             self.decode_threads or engine.cores_per_process(),
             self.inference_threads or engine.cores_per_process(),
         )
-        shards_at = f"{self.shards_at.rstrip('/')}/{self.key}" if self.shards_at else str(workspace.scratch.resolve())
+        key = workspace.directory.name  # this process does not know what the command line set for other stages
+        shards_at = f"{self.shards_at.rstrip('/')}/{key}" if self.shards_at else str(workspace.scratch.resolve())
         counts = extract_features(
             images,
             workspace.directory,

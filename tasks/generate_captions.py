@@ -5,11 +5,11 @@ import luigi
 from tasks.on_beam import OnBeam
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
-from tasks.train_model import ModelVariant, TrainModel
+from tasks.trained_model import UsesModel
 from tasks.workspace import Workspace
 
 
-class OfSplit(ModelVariant):
+class OfSplit(UsesModel):
     """A stage that looks at the images of one split."""
 
     split = luigi.ChoiceParameter(
@@ -56,8 +56,8 @@ class GenerateCaptions(OnBeam, OfSplit):
     def requires(self) -> dict[str, Stage]:
         """The trained models, the features and the list of images."""
         return {
-            "model": self.upstream(TrainModel),
-            **{f"model of seed {seed}": self.upstream(TrainModel, seed=seed) for seed in self.ensemble},
+            "model": self.model(),
+            **{f"model of seed {seed}": self.model(seed=seed) for seed in self.ensemble},
             "features": self.features(),
             "annotations": self.upstream(PrepareAnnotations),
         }

@@ -7,11 +7,11 @@ from tasks.generate_captions import GenerateCaptions
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import ModelVariant
+from tasks.trained_model import UsesModel
 from tasks.workspace import Workspace
 
 
-class TuneReranking(ModelVariant):
+class TuneReranking(UsesModel):
     """Scores a grid of settings on the validation split; `grid.json` has all, best first."""
 
     version = 2  # metrics of neighbours and self-consensus are in the grid

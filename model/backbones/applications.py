@@ -5,7 +5,7 @@ import sys
 import keras
 import tensorflow as tf
 
-from model.backbones.base import Backbone, compile_forward, precision
+from model.backbones.base import Backbone, KerasNetwork, compile_forward, precision
 from model.backbones.spec import BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
 from schemas.errors import ConfigurationError
@@ -28,12 +28,12 @@ def load(spec: BackboneSpec) -> Backbone:
             lambda weights: build(include_top=False, pooling="avg", weights=weights, input_shape=(size, size, 3)),
         )
     module = sys.modules[build.__module__]
+    network = KerasNetwork(model, lambda images: module.preprocess_input(tf.cast(images, tf.float32)), model)
     return Backbone(
-        features=compile_forward(
-            spec, lambda images: model(module.preprocess_input(tf.cast(images, tf.float32)), training=False)
-        ),
+        features=compile_forward(spec, network.forward),
         input_size=size,
         dimension=int(model.output_shape[-1]),
         preprocessing=f"RGB, 0..255, then preprocess_input of Keras's {build.__module__.rpartition('.')[2]}",
         weights_digest=digest_weights(model),
+        network=network,
     )

@@ -17,10 +17,28 @@ CAFFE_PREPROCESSING = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
 
 
 @dataclass(frozen=True)
+class KerasNetwork:
+    """What is behind a backbone that can be trained.
+
+    encoder: preprocessed images (B, S, S, 3) -> features (B, dimension); preprocess: RGB 0..255 -> preprocessed images;
+    whole: the network that has the layers of `encoder` and that files of weights are of.
+    """
+
+    encoder: keras.Model
+    preprocess: Callable[[tf.Tensor], tf.Tensor]
+    whole: keras.Model
+
+    def forward(self, images: tf.Tensor) -> tf.Tensor:
+        """RGB 0..255 (B, S, S, 3) -> features (B, dimension), by the statistics that the network was trained with."""
+        return self.encoder(self.preprocess(images), training=False)
+
+
+@dataclass(frozen=True)
 class Backbone:
     """A network ready to use: `features(uint8 RGB (B, S, S, 3)) -> float32 (B, dimension)`, S being `input_size`.
 
-    preprocessing: what becomes of the pixels, in words; weights_digest: SHA-256 of the weights.
+    preprocessing: what becomes of the pixels, in words; weights_digest: SHA-256 of the weights; network: None where the
+    layers cannot be told apart.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
@@ -28,6 +46,7 @@ class Backbone:
     dimension: int
     preprocessing: str
     weights_digest: str
+    network: KerasNetwork | None = None
 
 
 def compile_forward(
@@ -71,10 +90,12 @@ def load_caffe_network(
     with precision(spec):
         full = build_with_weights(spec, build)
         model = keras.Model(full.input, keras.layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
+    network = KerasNetwork(model, caffe_preprocess, full)
     return Backbone(
-        features=compile_forward(spec, lambda images: model(caffe_preprocess(images), training=False)),
+        features=compile_forward(spec, network.forward),
         input_size=size,
         dimension=int(model.output.shape[-1]),
         preprocessing=CAFFE_PREPROCESSING,
         weights_digest=digest_weights(full),
+        network=network,
     )
