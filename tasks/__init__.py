@@ -4,6 +4,8 @@
 process of its own.
 """
 
+import sys
+
 from tasks.build_report import BuildReport
 from tasks.download_dataset import DownloadDataset
 from tasks.evaluate_captions import EvaluateCaptions
@@ -15,6 +17,7 @@ from tasks.full_pipeline import FullPipeline
 from tasks.generate_captions import GenerateCaptions
 from tasks.import_features import ImportFeatures
 from tasks.invalidate import Invalidate
+from tasks.logs import say_stopped
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.publish_features import PublishFeatures
 from tasks.refine_features import RefineFeatures
@@ -51,3 +54,6 @@ __all__ = [
     "ValidateDataset",
     "VerifyRelease",
 ]
+
+# Importing this module is the only thing that Luigi does here before it runs.
+sys.excepthook = say_stopped
