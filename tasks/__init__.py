@@ -7,6 +7,8 @@ process of its own.
 import sys
 
 from tasks.build_report import BuildReport
+from tasks.collect_garbage import CollectGarbage
+from tasks.compare_runs import CompareRuns
 from tasks.download_dataset import DownloadDataset
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.evaluate_file import EvaluateFile
@@ -32,6 +34,8 @@ from tasks.verify_release import VerifyRelease
 
 __all__ = [
     "BuildReport",
+    "CollectGarbage",
+    "CompareRuns",
     "DownloadDataset",
     "EvaluateCaptions",
     "EvaluateFile",
