@@ -7,6 +7,7 @@ process of its own.
 import sys
 
 from tasks.build_report import BuildReport
+from tasks.caption_images import CaptionImages
 from tasks.collect_garbage import CollectGarbage
 from tasks.compare_runs import CompareRuns
 from tasks.download_dataset import DownloadDataset
@@ -34,6 +35,7 @@ from tasks.verify_release import VerifyRelease
 
 __all__ = [
     "BuildReport",
+    "CaptionImages",
     "CollectGarbage",
     "CompareRuns",
     "DownloadDataset",
