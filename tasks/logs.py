@@ -25,7 +25,7 @@ class Messages(luigi.Config):
     )
 
 
-class Console(logging.StreamHandler):  # type: ignore[type-arg]
+class Console(logging.StreamHandler):
     """Standard error, above a progress bar if there is one.
 
     Shows a stage's lines, Luigi's warnings and everybody's errors; all of INFO and above if `Messages.verbose`.

@@ -52,7 +52,9 @@ def captioner_of_artifacts(model: Path, features: Path, captions: Path | None) -
     made = read_provenance(features)
     _check_extracted(made.stage, model)
     # Where a network lies on this disk is a matter of operation: what it holds is significant.
-    places = {name: made.operational[name] for name in ("backbone", "weights") if name in made.operational}
+    places: dict[str, Any] = {
+        name: made.operational[name] for name in ("backbone", "weights") if name in made.operational
+    }
     return Captioner(
         model, features / "features.h5", {**made.parameters, **places}, captions / "tokens.jsonl" if captions else None
     )
