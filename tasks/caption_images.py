@@ -61,7 +61,7 @@ class CaptionImages(Command, ModelVariant):
         return values
 
     @cached_property
-    def directory(self) -> Path:  # type: ignore[override]
+    def directory(self) -> Path:
         """`out`, or the folder that is named by pictures and model."""
         return Path(self.out).expanduser() if self.out else super().directory
 

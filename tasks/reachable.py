@@ -21,7 +21,7 @@ def reachable() -> set[str]:
     """Places below any data directory, `<dataset>/<stage>/<key>`, whether something is there or not."""
     import tasks
 
-    found = set()
+    found: set[str] = set()
     for stage in (getattr(tasks, name) for name in tasks.__all__):
         if not issubclass(stage, Stage) or issubclass(stage, Command):
             continue

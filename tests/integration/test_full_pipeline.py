@@ -240,7 +240,7 @@ def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeli
         run = pipeline.luigi("CaptionImages", "--images", str(tmp_path / "*.png"), "--out", str(tmp_path), *options)
         assert run.returncode == 0, run.stdout
         return [
-            [each["caption"] for each in json.loads(line)["captions"]]
+            json.loads(line)["captions"][0]["caption"]
             for line in (tmp_path / "captions.jsonl").read_text().splitlines()
         ]
 
@@ -251,11 +251,11 @@ def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeli
             if parameters.items() <= read_provenance(path.parent).parameters.items()
         )
         captions = {image.image_id: image.captions for image in read_hypotheses(found)}
-        return [[" ".join(each.tokens) for each in captions[image.image_id]] for image in test]
+        return [" ".join(captions[image_id][0].tokens) for image_id in sorted(image.image_id for image in test)]
 
-    refined = {"similarity": "cider", "against": "neighbours", "feature_kind": "refined"}
+    refined = {"split": "test", "similarity": "cider", "against": "neighbours", "feature_kind": "refined"}
     assert captioned() == in_the_pipeline("RerankCaptions", **refined)
-    own = {"search": "beam", "image_input": "own"}
+    own = {"split": "test", "search": "beam", "image_input": "own"}
     assert captioned("--rerank", "false") == in_the_pipeline("GenerateCaptions", **own)
     release = pipeline.artifact("PublishFeatures")
     assert captioned("--model", str(release)) == in_the_pipeline("GenerateCaptions", **own)
