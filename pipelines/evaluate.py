@@ -1,6 +1,7 @@
 """Evaluation of one caption an image: from hypotheses to results JSON to the score sheet."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from model.metrics import score_captions
@@ -33,13 +34,20 @@ def evaluate_captions(
     split: str,
     source: str,
     image_input: str,
+    progress: Callable[[float, str], None],
 ) -> CaptionScores:
     """Scores the first hypothesis of each image; the paths are those of the artifacts.
 
     Writes `results.json`, then `scores.json` and `per_image.jsonl`; returns the scores.
     """
     data = read_training_data(captions, features, split)
-    of_split = perplexity(load_network(read_checkpoint(model).network), data.captions, data.features, MAX_LENGTH)
+    of_split = perplexity(
+        load_network(read_checkpoint(model).network),
+        data.captions,
+        data.features,
+        MAX_LENGTH,
+        progress=lambda done: progress(0.5 * done, f"perplexity of {len(data.captions)} captions"),
+    )
     if not math.isfinite(of_split):
         raise ArtifactError(f"The perplexity of {split} under {model} is no number; train it again.")
     first = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(hypotheses)}
@@ -48,7 +56,9 @@ def evaluate_captions(
     references = {
         image.image_id: image.captions for image in read_annotations(annotations, split) if image.image_id in results
     }
+    progress(0.5, f"scores of {len(results)} captions")
     scores = score_captions(results, references)
+    progress(0.8, "intervals and statistics")
     made_by = read_provenance(hypotheses)
     generated_by = made_by if source != "reranked" else _upstream(hypotheses, made_by, "hypotheses")
     sheet = CaptionScores(

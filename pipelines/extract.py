@@ -10,11 +10,12 @@ import numpy as np
 
 from model.backbones.spec import BackboneSpec
 from pipelines.engine import Engine, complete_shards
-from pipelines.feature_shards import ShardCounts, ShardResult, encode_shard, merge_shards, read_rejects_of
+from pipelines.feature_shards import ShardResult, encode_shard, merge_shards, read_rejects_of
 from pipelines.read_images import ImageSource, read_ahead, read_image
+from pipelines.shard_counts import ShardCounts
 from pipelines.shards import Shard, forget_shard, is_whole, plan_shards, write_shard
 from schemas.errors import InputError
-from schemas.features import FeatureDescription, Reject, write_rejects
+from schemas.features import Reject, write_rejects
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,18 @@ def extract_features(
 def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     """Writes the features of one shard. Every image ends up either among the features or among the rejects."""
     # Only a worker computes: TensorFlow is loaded there, and in no driver.
-    from model.backbones import load_backbone
-    from model.devices import prepare_process
+    from pipelines.image_network import ImageNetwork
 
-    prepare_process(options.inference_threads)
-    backbone = load_backbone(options.backbone)
+    network = ImageNetwork(options.backbone, options.crop, options.dtype, options.inference_threads)
     counts = ShardCounts(images=len(shard.items))
     image_ids: list[str] = []
     rejects: list[Reject] = []
-    blocks = [np.empty((0, backbone.dimension), options.dtype)]
+    blocks = [np.empty((0, network.dimension), options.dtype)]
     pixels: list[np.ndarray] = []  # of each image in the batch its crops
 
     def run_batch() -> None:
         started = time.monotonic()
-        of_crops = backbone.features(np.concatenate(pixels))
-        blocks.append(of_crops.reshape(len(pixels), -1, backbone.dimension).mean(axis=1).astype(options.dtype))
+        blocks.append(network.features(pixels))
         counts.inference_seconds += time.monotonic() - started
         counts.batches += 1
         counts.batch_places += options.batch_size
@@ -101,7 +99,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
 
     waiting = time.monotonic()
     for image, outcome in read_ahead(
-        shard.items, backbone.input_size, options.crop, options.decode_threads, 2 * options.batch_size, counts
+        shard.items, network.input_size, options.crop, options.decode_threads, 2 * options.batch_size, counts
     ):
         counts.wait_seconds += time.monotonic() - waiting
         if isinstance(outcome, Reject):
@@ -115,12 +113,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     if pixels:
         run_batch()
     counts.rejected = len(rejects)
-    description = FeatureDescription(
-        kind=options.backbone.kind,
-        preprocessing=f"{options.crop} crop to {backbone.input_size}, {backbone.preprocessing}",
-        weights_digest=backbone.weights_digest,
-        dataset=options.dataset,
-    )
+    description = network.description(options.dataset)
     write_shard(shard, encode_shard(ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts)))
 
 

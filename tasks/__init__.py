@@ -4,7 +4,12 @@
 process of its own.
 """
 
+import sys
+
 from tasks.build_report import BuildReport
+from tasks.caption_images import CaptionImages
+from tasks.collect_garbage import CollectGarbage
+from tasks.compare_runs import CompareRuns
 from tasks.download_dataset import DownloadDataset
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.evaluate_file import EvaluateFile
@@ -16,6 +21,7 @@ from tasks.full_pipeline import FullPipeline
 from tasks.generate_captions import GenerateCaptions
 from tasks.import_features import ImportFeatures
 from tasks.invalidate import Invalidate
+from tasks.logs import say_stopped
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.publish_features import PublishFeatures
 from tasks.refine_features import RefineFeatures
@@ -30,6 +36,9 @@ from tasks.verify_release import VerifyRelease
 
 __all__ = [
     "BuildReport",
+    "CaptionImages",
+    "CollectGarbage",
+    "CompareRuns",
     "DownloadDataset",
     "EvaluateCaptions",
     "EvaluateFile",
@@ -53,3 +62,6 @@ __all__ = [
     "ValidateDataset",
     "VerifyRelease",
 ]
+
+# Importing this module is the only thing that Luigi does here before it runs.
+sys.excepthook = say_stopped

@@ -19,6 +19,8 @@ RANDOM_WEIGHTS_NOTE = (
 class BuildReport(Evaluated):
     """Collects scores, curves, galleries and provenance; needs no network to be read."""
 
+    page = "report.html"
+
     def requires(self) -> dict[str, Stage]:
         """All that is shown."""
         test = {"split": "test"}

@@ -48,5 +48,6 @@ class EvaluateCaptions(Reranking):
             split=self.split,
             source=self.captions,
             image_input=self.image_input,
+            progress=workspace.progress,
         )
         workspace.counts.update(images=scores.n, **{name: round(value, 4) for name, value in scores.metrics.items()})

@@ -31,14 +31,14 @@ from schemas.provenance import (
     read_provenance,
     write_provenance,
 )
+from tasks.logs import Messages
+from tasks.progress import ProgressDisplay
 from tasks.workspace import SCRATCH
 
 if TYPE_CHECKING:
     from tasks.stage import Stage
 
 log = logging.getLogger("tasks")
-SECONDS_BETWEEN_STATUS = 1.0  # messages to Luigi's scheduler
-SECONDS_BETWEEN_LINES = 30.0  # progress lines where there is no terminal
 _PACKAGES = ("m-rnn", "apache-beam", "tensorflow", "keras", "h5py", "luigi", "nltk", "numpy", "pillow")
 
 
@@ -55,16 +55,34 @@ def execute(task: "Stage") -> None:
     luigi_process = multiprocessing.parent_process()
     if luigi_process is not None:  # one of several workers: it must not outlive Luigi's own process
         threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
-    with _locked(task):
-        if task.complete():
-            log.info("%s was made by another process", task)
-        else:
-            _make(task)
+    try:
+        with _locked(task):
+            if task.complete():
+                log.info("%s was made by another process", task)
+            else:
+                _make(task)
+    except KeyboardInterrupt:
+        if luigi_process is None:
+            raise
+        os._exit(1)  # Luigi's own process says what is to be said
 
 
 def _exit_after(process: BaseProcess) -> None:
     process.join()
     os._exit(1)  # closes the pipe to the stage's process, which ends it too
+
+
+def is_being_made(directory: Path) -> bool:
+    """Whether another process holds the artifact's lock."""
+    lock = artifact_lock(directory)
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def artifact_lock(directory: Path) -> filelock.FileLock:
@@ -92,7 +110,7 @@ def _make(task: "Stage") -> None:
     log.info("%s: started", task)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
     task.directory.mkdir(exist_ok=True)
-    outcome = _run_process(task)
+    outcome = run_process(task)
     seconds = time.monotonic() - clock
     files = list_files(task.directory, task.content)
     write_provenance(
@@ -120,15 +138,29 @@ def _make(task: "Stage") -> None:
     for leftover in task.directory.rglob(".*.tmp"):  # of an interrupted run
         leftover.unlink()
     log.info("%s: done in %.1f s", task, seconds)
+    _tell_where(task)
+
+
+def _tell_where(task: "Stage") -> None:
+    """On Luigi's status page: where the artifact is, and a link to what of it a browser shows."""
+    if task.set_status_message:
+        task.set_progress_percentage(100)
+        task.set_status_message(f"in {task.directory.resolve()}")
+    if task.page and task.set_tracking_url:
+        task.set_tracking_url((task.directory / task.page).resolve().as_uri())
 
 
 def _upstream(task: "Stage") -> Upstream:
     return Upstream(task.stage, task.key, read_provenance(task.directory).digest)
 
 
-def _run_process(task: "Stage") -> dict[str, Any]:
-    """Runs `tasks.stage_process` for the task; returns its last report."""
-    log_path = task.directory.parent / f"{task.key}.log"
+def run_process(task: "Stage") -> dict[str, Any]:
+    """Has the task work in `task.directory`, in a process of its own; returns its last report.
+
+    Raises:
+        StageFailed: it says why it could not, or ends without a word.
+    """
+    verbose = Messages().verbose
     read_end, write_end = os.pipe()
     job = {
         "module": task.task_module,
@@ -137,19 +169,23 @@ def _run_process(task: "Stage") -> dict[str, Any]:
         "directory": str(task.directory),
         "inputs": {name: str(required.directory) for name, required in task.requires().items()},
         "reports": write_end,
+        "verbose": verbose,
     }
-    with open(log_path, "ab") as log_file:
+    quiet = {} if verbose else {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    with open(task.log_path, "ab") as log_file:
         process = subprocess.Popen(
             [sys.executable, "-m", "tasks.stage_process"],
             stdin=subprocess.PIPE,
-            stdout=log_file,
+            stdout=subprocess.PIPE if verbose else log_file,
             stderr=subprocess.STDOUT,
             pass_fds=[write_end],
             start_new_session=True,  # so that all its children can be ended with it
             # A stage takes the GPU memory that it needs, not all: several may run at once.
-            env={"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},
+            env={**quiet, "TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},
         )
     os.close(write_end)
+    if process.stdout:
+        threading.Thread(target=_copy_output, args=[process.stdout, task.log_path], daemon=True).start()
     last: dict[str, Any] = {}
     try:
         assert process.stdin is not None
@@ -166,31 +202,27 @@ def _run_process(task: "Stage") -> dict[str, Any]:
     if "error" in last:
         raise StageFailed(f"{task}: {last['error']}")
     if "counts" not in last:
-        raise StageFailed(f"{task}: its process ended with exit status {process.returncode}; see {log_path}.")
+        raise StageFailed(f"{task}: its process ended with exit status {process.returncode}; see {task.log_path}.")
     return last
 
 
+def _copy_output(output: IO[bytes], log_path: Path) -> None:
+    """To the terminal and to the log, line by line."""
+    with open(log_path, "ab") as log_file:
+        for line in output:
+            log_file.write(line)
+            log_file.flush()
+            tqdm.write(line.decode("utf-8", "replace"), file=sys.stderr, end="")
+
+
 def _follow(task: "Stage", reports: IO[str]) -> dict[str, Any]:
-    """Passes progress on to Luigi's page and to the terminal until the process has said its last; returns that."""
+    """Shows how far the process is until it has said its last; returns that."""
     report: dict[str, Any] = {}
-    told = shown = time.monotonic()
-    bar_format = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=1.0, desc=task.stage, bar_format=bar_format, disable=None, leave=False) as bar:
+    with ProgressDisplay(task) as display:
         for line in reports:
             report = json.loads(line)
-            if "fraction" not in report:
-                continue
-            fraction, message = report["fraction"], report["message"]
-            bar.n = fraction
-            bar.set_postfix_str(message)
-            now = time.monotonic()
-            if now - told >= SECONDS_BETWEEN_STATUS and task.set_status_message:
-                task.set_progress_percentage(round(100 * fraction))
-                task.set_status_message(message)
-                told = now
-            if bar.disable and now - shown >= SECONDS_BETWEEN_LINES:
-                log.info("%s: %3.0f %%, %s", task, 100 * fraction, message)
-                shown = now
+            if "fraction" in report:
+                display.report(report["fraction"], report["message"])
     return report
 
 

@@ -25,6 +25,7 @@ class Stage(luigi.Task):
     version: ClassVar[int] = 1
     content: ClassVar[tuple[str, ...]] = ("*",)  # patterns of the files that the content digest covers
     private: ClassVar[tuple[str, ...]] = ()  # parameters that are not passed on, although inherited from a common class
+    page: ClassVar[str] = ""  # the file of the artifact that Luigi's status page links to
 
     dataset = luigi.Parameter(
         config_path={"section": "pipeline", "name": "dataset"}, description="name of the corpus, see pipelines/datasets"
@@ -72,6 +73,11 @@ class Stage(luigi.Task):
     def directory(self) -> Path:
         """Where the artifact lies: `<data_dir>/<dataset>/<stage>/<key>`."""
         return Path(self.data_dir) / self.dataset / self.stage / self.key
+
+    @property
+    def log_path(self) -> Path:
+        """Where what the stage's process prints goes."""
+        return self.directory.with_name(f"{self.key}.log")
 
     def parameters(self, significant: bool) -> dict[str, Any]:
         """The significant, or the other, parameters and their values."""

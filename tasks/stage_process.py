@@ -8,12 +8,14 @@ import importlib
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def main() -> int:
     """Does the job; returns the exit status."""
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    level = logging.INFO if job["verbose"] else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with open(job["reports"], "w", encoding="utf-8", buffering=1) as reports:
         importlib.import_module(job["module"])  # registers the stage
         stage: Stage = luigi.task_register.Register.get_task_cls(job["family"]).from_str_params(job["parameters"])
@@ -49,13 +52,14 @@ def main() -> int:
     return 0
 
 
-def _reporter(reports: Any) -> Any:
-    last = 0.0
+def _reporter(reports: Any) -> Callable[[float, str], None]:
+    last, activity = 0.0, ""
 
     def progress(fraction: float, message: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_REPORTS:
-            last = time.monotonic()
+        nonlocal last, activity
+        words = re.sub(r"[0-9]", "", message)  # numbers go on, words say that something else is done
+        if words != activity or time.monotonic() - last >= SECONDS_BETWEEN_REPORTS:
+            last, activity = time.monotonic(), words
             _report(reports, {"fraction": fraction, "message": message})
 
     return progress

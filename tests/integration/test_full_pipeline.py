@@ -254,3 +254,34 @@ print([name for name in ("tensorflow", "apache_beam", "keras") if name in sys.mo
         check=True,
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeline, tmp_path):
+    test = list(read_annotations(pipeline.artifact("PrepareAnnotations"), "test"))[:4]
+    root = pipeline.artifact("DownloadDataset") / "files"
+    for image in test:
+        shutil.copy(root / image.file, tmp_path / f"{image.image_id}.png")
+
+    def captioned(*options):
+        run = pipeline.luigi("CaptionImages", "--images", str(tmp_path / "*.png"), "--out", str(tmp_path), *options)
+        assert run.returncode == 0, run.stdout
+        return [
+            json.loads(line)["captions"][0]["caption"]
+            for line in (tmp_path / "captions.jsonl").read_text().splitlines()
+        ]
+
+    def in_the_pipeline(stage, **parameters):
+        (found,) = (
+            path.parent
+            for path in pipeline.data_dir.glob(f"shapes/{stage}/*/provenance.json")
+            if parameters.items() <= read_provenance(path.parent).parameters.items()
+        )
+        captions = {image.image_id: image.captions for image in read_hypotheses(found)}
+        return [" ".join(captions[image_id][0].tokens) for image_id in sorted(image.image_id for image in test)]
+
+    refined = {"split": "test", "similarity": "cider", "against": "neighbours", "feature_kind": "refined"}
+    assert captioned() == in_the_pipeline("RerankCaptions", **refined)
+    own = {"split": "test", "search": "beam", "image_input": "own"}
+    assert captioned("--rerank", "false") == in_the_pipeline("GenerateCaptions", **own)
+    release = pipeline.artifact("PublishFeatures")
+    assert captioned("--model", str(release)) == in_the_pipeline("GenerateCaptions", **own)

@@ -1,5 +1,6 @@
 """Small stages for tests of the machinery; imported by the stage's process too."""
 
+import logging
 import os
 import time
 
@@ -56,3 +57,13 @@ class Faulty(Stage):
             raise AssertionError("nobody foresaw this")
         if self.way == "exit":
             os._exit(9)
+
+
+class Talkative(Stage):
+    """Logs and prints, as libraries do."""
+
+    text = luigi.Parameter()
+
+    def work(self, workspace: Workspace) -> None:
+        logging.getLogger("somebody").info("said by somebody")
+        write_text(workspace.directory / "text.txt", self.text)
