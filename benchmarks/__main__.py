@@ -15,6 +15,7 @@ NAMES = (
     "reranking",
     "retrieval",
     "training",
+    "training_start",
     "workers",
 )
 
