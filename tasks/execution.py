@@ -52,14 +52,34 @@ def execute(task: "Stage") -> None:
     Raises:
         StageFailed: the stage's process ended without it.
     """
-    luigi_process = multiprocessing.parent_process()
-    if luigi_process is not None:  # one of several workers: it must not outlive Luigi's own process
-        threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
+    _end_with_luigi()
     with _locked(task):
         if task.complete():
             log.info("%s was made by another process", task)
         else:
             _make(task)
+
+
+def assist(task: "Stage", name: str) -> None:
+    """Works on the artifact of `task` beside the host that makes it, then waits until that is done.
+
+    Raises:
+        StageFailed: one of the two came to no end.
+    """
+    _end_with_luigi()
+    log.info("%s: started as %s", task, name)
+    task.directory.mkdir(parents=True, exist_ok=True)
+    _run_process(task, task.directory.with_name(f"{task.key}.{name}.log"))
+    with _locked(task):
+        if not task.complete():
+            raise StageFailed(f"{task}: the host that leads did not make it; see its log and start all hosts again.")
+
+
+def _end_with_luigi() -> None:
+    """One of several workers of Luigi must not outlive Luigi's own process."""
+    luigi_process = multiprocessing.parent_process()
+    if luigi_process is not None:
+        threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
 
 
 def _exit_after(process: BaseProcess) -> None:
@@ -92,7 +112,7 @@ def _make(task: "Stage") -> None:
     log.info("%s: started", task)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
     task.directory.mkdir(exist_ok=True)
-    outcome = _run_process(task)
+    outcome = _run_process(task, task.directory.with_name(f"{task.key}.log"))
     seconds = time.monotonic() - clock
     files = list_files(task.directory, task.content)
     write_provenance(
@@ -126,9 +146,8 @@ def _upstream(task: "Stage") -> Upstream:
     return Upstream(task.stage, task.key, read_provenance(task.directory).digest)
 
 
-def _run_process(task: "Stage") -> dict[str, Any]:
+def _run_process(task: "Stage", log_path: Path) -> dict[str, Any]:
     """Runs `tasks.stage_process` for the task; returns its last report."""
-    log_path = task.directory.parent / f"{task.key}.log"
     read_end, write_end = os.pipe()
     job = {
         "module": task.task_module,
