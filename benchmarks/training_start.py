@@ -28,7 +28,7 @@ class _Started(Exception):
 
 
 def run() -> None:
-    """Starts a process that trains `mrnn` until its first step, twice: the second time the file is in the page cache."""
+    """Starts a process that trains `mrnn` until its first step, twice; the new files are in the page cache."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if shutil.disk_usage(folder).free < NEEDED_BYTES:
