@@ -78,5 +78,6 @@ class Replicas:
         if not self.on_several_hosts:
             return list(measure())
         given = self.deal(lambda replica, _: tf.constant([0.0] * count if replica else measure(), tf.float64))
-        (everywhere,) = self.run(tf.function(lambda numbers: self.sum([numbers])), (given,))
+        # A sum needs tensors that have a device, which those have that are computed within the step.
+        (everywhere,) = self.run(tf.function(lambda numbers: self.sum([tf.identity(numbers)])), (given,))
         return [float(number) for number in everywhere]
