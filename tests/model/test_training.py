@@ -343,13 +343,14 @@ def test_a_damaged_state_is_an_artifact_error(make_trainer, tmp_path):
 
 @pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_learns_what_float32_learns_and_is_kept_as_float32(make_trainer, tmp_path, name):
-    options = {"epochs": 4, "batch_size": 3, "average": 0.5}
+    options = {"epochs": 8, "batch_size": 3, "average": 0.5}
     with precision(name):
         half = make_trainer(**options)
     whole = make_trainer(**options)
-    curves = half.train(tmp_path / "half.h5", silent), whole.train(tmp_path / "whole.h5", silent)
-    for one, other in zip(*curves, strict=True):
-        assert one.cost == pytest.approx(other.cost, rel=0.05)
+    of_half, of_whole = half.train(tmp_path / "half.h5", silent), whole.train(tmp_path / "whole.h5", silent)
+    # In float16 the first steps find the scale of the loss and change no weight: it learns a little later.
+    assert of_half[-1].cost == pytest.approx(of_whole[-1].cost, rel=0.2)
+    assert of_half[-1].cost < 0.5 * of_half[0].cost
     half.network.save(tmp_path / "model.keras")
     loaded = load_network(tmp_path / "model.keras")
     assert {loaded.compute_dtype, *(variable.dtype for variable in half.network.trainable_variables)} == {"float32"}
