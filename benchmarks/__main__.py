@@ -17,6 +17,7 @@ NAMES = (
     "retrieval",
     "tokenisation",
     "training",
+    "training_start",
     "workers",
 )
 

@@ -13,10 +13,12 @@ import tensorflow as tf
 
 from model.batches import Batch, training_batches
 from model.decoding import BeamSearch
+from model.distribution import Replicas
 from model.feature_statistics import mean_and_deviation
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
+from model.training_events import write_events
 from model.training_state import load_state, save_state
 from model.validation import generated_cider
 from schemas.captions import Captions
@@ -43,7 +45,7 @@ class TrainingOptions:
     gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the vocabulary; average:
     see `make_optimiser`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
     `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
-    caption, longer ones are cut; beam_width: of the search for validation captions.
+    caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA.
     """
 
     epochs: int
@@ -64,6 +66,7 @@ class TrainingOptions:
     max_length: int
     beam_width: int
     seed: int
+    xla: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,12 @@ class _Sums:
 
 
 class Trainer:
-    """Trains one network. `train` can be stopped at any moment and called again on the same state file."""
+    """Trains one network. `train` can be stopped at any moment and called again on the same state file.
+
+    On several devices it is made and called in the scope of the strategy that the network was made in, see
+    `model/distribution.py`; on several hosts only the one that leads validates and writes. A network that computes in
+    float16 has its loss scaled.
+    """
 
     def __init__(
         self, network: MRNN, vocabulary: Vocabulary, train: TrainingData, val: TrainingData, options: TrainingOptions
@@ -117,6 +125,7 @@ class Trainer:
             raise ConfigurationError(f"Epochs are not selected by {options.select_by!r}; choose cider or perplexity.")
         self.network, self.vocabulary, self.options = network, vocabulary, options
         self.train_data, self.val_data = train, val
+        self.replicas = Replicas()
         self.steps_per_epoch = math.ceil(len(train.captions) / options.batch_size)
         self.learning_rate = LearningRate(
             options.schedule,
@@ -127,7 +136,10 @@ class Trainer:
             options.decay_keep,
             options.decay_every,
         )
-        self.optimiser = make_optimiser(options.optimiser, options.clip_norm, options.weight_decay, options.average)
+        half = network.compute_dtype == "float16"
+        self.optimiser = make_optimiser(
+            options.optimiser, options.clip_norm, options.weight_decay, options.average, scale_loss=half
+        )
         self.optimiser.build(network.trainable_variables)
         network.scaling.adapt(*mean_and_deviation(train.features))
         self._search = BeamSearch(network, options.beam_width, options.max_length)
@@ -138,7 +150,7 @@ class Trainer:
 
         After each epoch, and every ten minutes in between, everything that the next step depends on goes to
         `state_path` (weights, optimiser, dropout generators, position in the epoch, curve, best weights): a run that is
-        killed goes on from there and ends with the same bytes.
+        killed goes on from there and ends with the same bytes. `tensorboard` beside it has the curve of each epoch.
 
         Raises:
             TrainingError: the cost is no longer a number, or grows beyond all measure; the last good state is kept.
@@ -148,11 +160,13 @@ class Trainer:
         if state_path.exists():
             record, best = load_state(state_path, self._variables)
             curve, sums = [EpochReport(**epoch) for epoch in record["curve"]], _Sums(**record["sums"])
+        self.replicas.tell_generators_apart(self.network.variables)
 
         def save() -> None:
             self._refuse_broken_weights(len(curve), sums.steps)
             record = {"curve": [asdict(past) for past in curve], "sums": asdict(sums)}
-            save_state(state_path, self._variables, best, record)
+            if self.replicas.led_here:
+                save_state(state_path, self._variables, best, record)
 
         while len(curve) < self.options.epochs and not self._out_of_patience(curve):
             self._train_epoch(curve, sums, progress, save)
@@ -162,6 +176,8 @@ class Trainer:
                     best = self._weights()
             curve.append(report)
             sums = _Sums()
+            if self.replicas.led_here:
+                write_events(state_path.with_name("tensorboard"), asdict(report))
             save()
             progress(
                 len(curve) / self.options.epochs,
@@ -197,7 +213,7 @@ class Trainer:
             self.optimiser.learning_rate.assign(
                 self.learning_rate.at(epoch * self.steps_per_epoch + sums.steps, scores)
             )
-            cost, nats = (float(value) for value in self._step(*self._tensors(batch)))
+            cost, nats = (float(value) for value in self._step(*self._tensors(batch), tf.constant(float(batch.words))))
             sums.steps += 1
             sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + batch.words
             sums.seconds = before + time.monotonic() - started
@@ -218,7 +234,9 @@ class Trainer:
     def _validate(self, curve: list[EpochReport], sums: _Sums) -> EpochReport:
         started, options, val = time.monotonic(), self.options, self.val_data
         cost, train_perplexity = sums.costs / sums.steps, of_nats(sums.nats / sums.words)
-        val_perplexity = perplexity(self.network, val.captions, val.features, options.max_length)
+        (val_perplexity,) = self.replicas.as_led(
+            lambda: [perplexity(self.network, val.captions, val.features, options.max_length)], 1
+        )
         if not math.isfinite(train_perplexity + val_perplexity):
             raise TrainingError(
                 f"After epoch {len(curve) + 1} the perplexity is {train_perplexity} in training and {val_perplexity} "
@@ -229,7 +247,9 @@ class Trainer:
                 f"Training diverges: the cost of epoch {len(curve) + 1} is {cost:.1f}, that of the first was "
                 f"{curve[0].cost:.1f}; lower learning_rate or clip_norm and train again."
             )
-        val_cider, distinct = generated_cider(self._search, self.vocabulary, val.captions, val.features)
+        val_cider, distinct = self.replicas.as_led(
+            lambda: generated_cider(self._search, self.vocabulary, val.captions, val.features), 2
+        )
         return EpochReport(
             epoch=len(curve) + 1,
             cost=cost,
@@ -237,8 +257,8 @@ class Trainer:
             val_perplexity=val_perplexity,
             val_cider=val_cider,
             score=val_cider if options.select_by == "cider" else -val_perplexity,
-            distinct_captions=distinct,
-            learning_rate=float(self.optimiser.learning_rate),
+            distinct_captions=int(distinct),
+            learning_rate=float(self.optimiser.learning_rate.numpy()),
             words_per_second=sums.words / sums.seconds,
             seconds=sums.seconds + time.monotonic() - started,
         )
@@ -268,27 +288,50 @@ class Trainer:
         return training_batches(self.train_data.captions, options.batch_size, options.max_length, options.seed, epoch)
 
     def _tensors(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        features = self.train_data.features[batch.image_index].astype(np.float32)
-        return tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(features)
+        """Inputs, targets and features of the batch, dealt out to the replicas."""
+
+        def of_replica(replica: int, replicas: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            part = batch.part(replica, replicas)
+            features = self.train_data.features[part.image_index].astype(np.float32)
+            return tf.constant(part.inputs), tf.constant(part.targets), tf.constant(features)
+
+        dealt: tuple[tf.Tensor, tf.Tensor, tf.Tensor] = self.replicas.deal(of_replica)
+        return dealt
 
     def _compile_step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        network, optimiser, smoothing = self.network, self.optimiser, self.options.label_smoothing
+        network, optimiser, replicas = self.network, self.optimiser, self.replicas
+        smoothing = self.options.label_smoothing
         weight_decay = 0.0 if self.options.optimiser == "adamw" else self.options.weight_decay
 
-        @tf.function(reduce_retracing=True)
-        def step(inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """One step on the paper's cost; returns it and the summed -ln P of the batch's words."""
+        @tf.function(reduce_retracing=True, jit_compile=self.options.xla or None)
+        def part_of_step(
+            inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, words: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+            """What a replica's captions add to the paper's cost, to -ln P of the batch's words and to the gradient."""
             with tf.GradientTape() as tape:
                 losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
-                cost = tf.reduce_mean(losses) / NATS_PER_BIT
+                nats = tf.reduce_sum(losses)
+                cost = nats / words / NATS_PER_BIT
                 if smoothing:
                     of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
-                    cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_mean(of_any_word) / NATS_PER_BIT
+                    cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_sum(of_any_word) / words / NATS_PER_BIT
                 if weight_decay:
                     squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
-                    cost = cost + weight_decay * squares
-            gradients = tape.gradient(cost, network.trainable_variables)
-            optimiser.apply([tf.convert_to_tensor(gradient) for gradient in gradients], network.trainable_variables)
-            return cost, tf.reduce_sum(losses)
+                    cost = cost + weight_decay * squares / replicas.count
+                scaled = optimiser.scale_loss(cost)
+            gradients = tape.gradient(scaled, network.trainable_variables)
+            return cost, nats, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        def step_of_replica(*part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            cost, nats, gradients = part_of_step(*part)
+            cost, nats, *gradients = replicas.sum([cost, nats, *gradients])
+            optimiser.apply(gradients, network.trainable_variables)
+            return cost, nats
+
+        @tf.function(reduce_retracing=True)
+        def step(*batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """One step; returns its cost and the summed -ln P of the batch's words."""
+            cost, nats = replicas.run(step_of_replica, batch)
+            return cost, nats
 
         return step

@@ -52,9 +52,7 @@ def execute(task: "Stage") -> None:
     Raises:
         StageFailed: the stage's process ended without it.
     """
-    luigi_process = multiprocessing.parent_process()
-    if luigi_process is not None:  # one of several workers: it must not outlive Luigi's own process
-        threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
+    _end_with_luigi()
     try:
         with _locked(task):
             if task.complete():
@@ -62,9 +60,31 @@ def execute(task: "Stage") -> None:
             else:
                 _make(task)
     except KeyboardInterrupt:
-        if luigi_process is None:
+        if multiprocessing.parent_process() is None:
             raise
         os._exit(1)  # Luigi's own process says what is to be said
+
+
+def assist(task: "Stage", name: str) -> None:
+    """Works on the artifact of `task` beside the host that makes it, then waits until that is done.
+
+    Raises:
+        StageFailed: one of the two came to no end.
+    """
+    _end_with_luigi()
+    log.info("%s: started as %s", task, name)
+    task.directory.mkdir(parents=True, exist_ok=True)
+    run_process(task, task.directory.with_name(f"{task.key}.{name}.log"))
+    with _locked(task):
+        if not task.complete():
+            raise StageFailed(f"{task}: the host that leads did not make it; see its log and start all hosts again.")
+
+
+def _end_with_luigi() -> None:
+    """One of several workers of Luigi must not outlive Luigi's own process."""
+    luigi_process = multiprocessing.parent_process()
+    if luigi_process is not None:
+        threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
 
 
 def _exit_after(process: BaseProcess) -> None:
@@ -110,7 +130,7 @@ def _make(task: "Stage") -> None:
     log.info("%s: started", task)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
     task.directory.mkdir(exist_ok=True)
-    outcome = run_process(task)
+    outcome = run_process(task, task.log_path)
     seconds = time.monotonic() - clock
     files = list_files(task.directory, task.content)
     write_provenance(
@@ -154,8 +174,10 @@ def _upstream(task: "Stage") -> Upstream:
     return Upstream(task.stage, task.key, read_provenance(task.directory).digest)
 
 
-def run_process(task: "Stage") -> dict[str, Any]:
+def run_process(task: "Stage", log_path: Path) -> dict[str, Any]:
     """Has the task work in `task.directory`, in a process of its own; returns its last report.
+
+    What it and its libraries say goes to `log_path`.
 
     Raises:
         StageFailed: it says why it could not, or ends without a word.
@@ -172,7 +194,7 @@ def run_process(task: "Stage") -> dict[str, Any]:
         "verbose": verbose,
     }
     quiet = {} if verbose else {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    with open(task.log_path, "ab") as log_file:
+    with open(log_path, "ab") as log_file:
         process = subprocess.Popen(
             [sys.executable, "-m", "tasks.stage_process"],
             stdin=subprocess.PIPE,
@@ -185,7 +207,7 @@ def run_process(task: "Stage") -> dict[str, Any]:
         )
     os.close(write_end)
     if process.stdout:
-        threading.Thread(target=_copy_output, args=[process.stdout, task.log_path], daemon=True).start()
+        threading.Thread(target=_copy_output, args=[process.stdout, log_path], daemon=True).start()
     last: dict[str, Any] = {}
     try:
         assert process.stdin is not None
@@ -202,7 +224,7 @@ def run_process(task: "Stage") -> dict[str, Any]:
     if "error" in last:
         raise StageFailed(f"{task}: {last['error']}")
     if "counts" not in last:
-        raise StageFailed(f"{task}: its process ended with exit status {process.returncode}; see {task.log_path}.")
+        raise StageFailed(f"{task}: its process ended with exit status {process.returncode}; see {log_path}.")
     return last
 
 

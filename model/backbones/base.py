@@ -1,15 +1,15 @@
 """An image network ready to use, whatever it was made from."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from model.backbones.spec import PRECISIONS, BackboneSpec
+from model.backbones.spec import BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
+from model.precision import precision
 from schemas.errors import ConfigurationError
 
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)  # of the ImageNet training pixels, 0..255
@@ -62,19 +62,6 @@ def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32)[..., ::-1] - tf.constant(CAFFE_MEAN_BGR)
 
 
-@contextmanager
-def precision(spec: BackboneSpec) -> Iterator[None]:
-    """Keras layers made in the block compute in the spec's precision."""
-    if spec.precision not in PRECISIONS:
-        raise ConfigurationError(f"There is no precision {spec.precision!r}; set it to {', '.join(PRECISIONS)}.")
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(spec.precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def load_caffe_network(
     spec: BackboneSpec, layers: Sequence[str], usage: str, size: int, build: Callable[[str | None], keras.Model]
 ) -> Backbone:
@@ -87,7 +74,7 @@ def load_caffe_network(
     """
     if spec.rest not in layers:
         raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {usage}.")
-    with precision(spec):
+    with precision(spec.precision):
         full = build_with_weights(spec, build)
         model = keras.Model(full.input, keras.layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
     network = KerasNetwork(model, caffe_preprocess, full)

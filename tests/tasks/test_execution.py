@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from schemas.provenance import read_provenance
-from tasks.execution import StageFailed, execute
+from tasks.execution import StageFailed, assist, execute
 from tasks.logs import STOPPED
 from tests.tasks.toys import Double, Faulty, Source, Talkative
 
@@ -194,3 +194,23 @@ def test_a_stage_says_more_when_asked_to(data_dir):
     assert "said by somebody" in verbose
     assert "luigi" in verbose.lower() and "Worker" in verbose
     assert "said by somebody" in talkative.log_path.read_text()
+
+
+def test_who_assists_works_too_and_waits_for_the_artifact(data_dir):
+    source = toy(Source, data_dir, pace=2.0)
+    with ThreadPoolExecutor() as threads:
+        leading = threads.submit(execute, source)
+        while not (data_dir / "toys" / "Source" / "runs.txt").exists():
+            time.sleep(0.05)
+        assist(toy(Source, data_dir), "worker-1")
+        assert source.complete()
+        leading.result()
+    assert runs(data_dir) == ["a", "a"]
+    assert source.directory.with_name(f"{source.key}.worker-1.log").exists()
+
+
+def test_who_assists_where_nobody_leads_says_so(data_dir):
+    source = toy(Source, data_dir)
+    with pytest.raises(StageFailed, match="the host that leads did not make it"):
+        assist(source, "worker-1")
+    assert not source.complete()
