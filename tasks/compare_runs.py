@@ -24,8 +24,8 @@ class CompareRuns(Command):
         Raises:
             InputError: nothing was scored in this data directory.
         """
-        from pipelines.comparison.runs import find_runs
-        from pipelines.comparison.tables import format_runs, write_runs_csv, write_runs_page
+        from pipelines.runs.runs import find_runs
+        from pipelines.runs.tables import format_runs, write_runs_csv, write_runs_page
 
         runs, problems = find_runs(Path(self.data_dir))
         for problem in problems:

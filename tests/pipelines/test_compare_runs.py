@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipelines.comparison.runs import differences, find_runs
-from pipelines.comparison.tables import format_runs, write_runs_csv, write_runs_page
+from pipelines.runs.runs import differences, find_runs
+from pipelines.runs.tables import format_runs, write_runs_csv, write_runs_page
 from schemas.files import write_json, write_text
 from schemas.scores import CaptionScores
 from tests.pipelines.artifacts import make_artifact

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pipelines.comparison.plots import metric_plot
-from pipelines.comparison.runs import Run, differences, metrics_of
+from pipelines.runs.plots import metric_plot
+from pipelines.runs.runs import Run, differences, metrics_of
 from pipelines.csv_tables import write_csv
 from pipelines.pages.render import render_page
 from pipelines.printable import printable

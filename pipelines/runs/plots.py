@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from pipelines.comparison.runs import Run
+from pipelines.runs.runs import Run
 from pipelines.report.svg import INK, inline_svg
 
 _COLOUR = "#2f7fd0"  # at least 3:1 against a white and against a nearly black page
