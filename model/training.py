@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -117,7 +118,6 @@ class Trainer:
             raise ConfigurationError(f"Epochs are not selected by {options.select_by!r}; choose cider or perplexity.")
         self.network, self.vocabulary, self.options = network, vocabulary, options
         self.train_data, self.val_data = train, val
-        self.steps_per_epoch = math.ceil(len(train.captions) / options.batch_size)
         self.learning_rate = LearningRate(
             options.schedule,
             options.learning_rate,
@@ -172,6 +172,11 @@ class Trainer:
         return curve
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return math.ceil(len(self.train_data.captions) / self.options.batch_size)
+
+    @property
     def _variables(self) -> list:
         return [*self.network.variables, *self.optimiser.variables]
 
@@ -197,11 +202,11 @@ class Trainer:
             self.optimiser.learning_rate.assign(
                 self.learning_rate.at(epoch * self.steps_per_epoch + sums.steps, scores)
             )
-            cost, nats = (float(value) for value in self._step(*self._tensors(batch)))
+            cost, nats, words = self._learn(batch)
             sums.steps += 1
-            sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + batch.words
+            sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + words
             sums.seconds = before + time.monotonic() - started
-            if not math.isfinite(cost):
+            if not math.isfinite(cost + nats):
                 raise TrainingError(
                     f"The cost is {cost} in step {sums.steps} of epoch {epoch + 1}; lower learning_rate or "
                     "clip_norm and train again."
@@ -215,6 +220,11 @@ class Trainer:
                 save()
                 saved = time.monotonic()
 
+    def _learn(self, batch: Any) -> tuple[float, float, int]:
+        """One step: its cost, -ln P of the words that it was made on, and how many these are."""
+        cost, nats = self._step(*self._tensors(batch))
+        return float(cost), float(nats), batch.words
+
     def _validate(self, curve: list[EpochReport], sums: _Sums) -> EpochReport:
         started, options, val = time.monotonic(), self.options, self.val_data
         cost, train_perplexity = sums.costs / sums.steps, of_nats(sums.nats / sums.words)
@@ -224,7 +234,7 @@ class Trainer:
                 f"After epoch {len(curve) + 1} the perplexity is {train_perplexity} in training and {val_perplexity} "
                 "in validation; lower learning_rate or clip_norm and train again."
             )
-        if curve and cost > DIVERGED * curve[0].cost:
+        if curve and cost - curve[0].cost > (DIVERGED - 1.0) * abs(curve[0].cost):
             raise TrainingError(
                 f"Training diverges: the cost of epoch {len(curve) + 1} is {cost:.1f}, that of the first was "
                 f"{curve[0].cost:.1f}; lower learning_rate or clip_norm and train again."
@@ -263,7 +273,8 @@ class Trainer:
         for variable, value in zip(weights, trained, strict=False):
             variable.assign(value)
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
+    def _batches(self, epoch: int) -> Iterator[Any]:
+        """What `_learn` gets in the steps of an epoch."""
         options = self.options
         return training_batches(self.train_data.captions, options.batch_size, options.max_length, options.seed, epoch)
 
@@ -272,26 +283,31 @@ class Trainer:
         return tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(features)
 
     def _compile_step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        network, optimiser, smoothing = self.network, self.optimiser, self.options.label_smoothing
-        weight_decay = 0.0 if self.options.optimiser == "adamw" else self.options.weight_decay
+        network, optimiser = self.network, self.optimiser
 
         @tf.function(reduce_retracing=True)
-        def step(inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """One step on the paper's cost; returns it and the summed -ln P of the batch's words."""
+        def step(*tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """One step on the cost; returns it and the summed -ln P of the batch's words."""
             with tf.GradientTape() as tape:
-                losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
-                cost = tf.reduce_mean(losses) / NATS_PER_BIT
-                if smoothing:
-                    of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
-                    cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_mean(of_any_word) / NATS_PER_BIT
-                if weight_decay:
-                    squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
-                    cost = cost + weight_decay * squares
+                cost, nats = self._cost(*tensors)
             gradients = tape.gradient(cost, network.trainable_variables)
             optimiser.apply([tf.convert_to_tensor(gradient) for gradient in gradients], network.trainable_variables)
-            return cost, tf.reduce_sum(losses)
+            return cost, nats
 
         return step
+
+    def _cost(self, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The paper's cost of a batch, which is minimised, and the summed -ln P of its words."""
+        network, options = self.network, self.options
+        losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
+        cost, smoothing = tf.reduce_mean(losses) / NATS_PER_BIT, options.label_smoothing
+        if smoothing:
+            of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+            cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_mean(of_any_word) / NATS_PER_BIT
+        if options.weight_decay and options.optimiser != "adamw":
+            squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
+            cost = cost + options.weight_decay * squares
+        return cost, tf.reduce_sum(losses)
 
     def _generate(self) -> tuple[float, int]:
         """CIDEr-D of generated validation captions in the vocabulary's own words, and how many captions differ."""
