@@ -8,7 +8,6 @@ from tasks.prepare_annotations import PrepareAnnotations
 from tasks.rerank_captions import RerankCaptions
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
 RANDOM_WEIGHTS_NOTE = (
@@ -28,7 +27,7 @@ class BuildReport(Evaluated):
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
             "features": self.features(),
-            "model": self.upstream(TrainModel),
+            "model": self.model(),
             "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbours refined": self.upstream(FindNeighbours, feature_kind="refined", **test),

@@ -7,7 +7,6 @@ from tasks.prepare_annotations import PrepareAnnotations
 from tasks.rerank_captions import RerankCaptions, Reranking
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
 
@@ -32,7 +31,7 @@ class EvaluateCaptions(Reranking):
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
             "features": self.features(),
-            "model": self.upstream(TrainModel),
+            "model": self.model(),
         }
 
     def work(self, workspace: Workspace) -> None:

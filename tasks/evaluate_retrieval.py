@@ -5,7 +5,6 @@ import luigi
 from tasks.generate_captions import OfSplit
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
 
@@ -22,7 +21,7 @@ class EvaluateRetrieval(OfSplit):
     def requires(self) -> dict[str, Stage]:
         """Model, features and captions."""
         return {
-            "model": self.upstream(TrainModel),
+            "model": self.model(),
             "features": self.features(),
             "captions": self.upstream(TokenizeCaptions),
         }

@@ -4,11 +4,11 @@ import luigi
 
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.evaluate_retrieval import EvaluateRetrieval
-from tasks.feature_source import UsesFeatures
+from tasks.model_source import UsesModel
 from tasks.stage import Stage
 
 
-class Evaluated(UsesFeatures):
+class Evaluated(UsesModel):
     """A task that looks at all scores on the test split."""
 
     compare_blind = luigi.BoolParameter(

@@ -2,13 +2,14 @@
 
 import luigi
 
+from tasks.model_source import UsesModel
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
-from tasks.train_model import ModelVariant, TrainModel
+from tasks.train_model import ModelVariant
 from tasks.workspace import Workspace
 
 
-class OfSplit(ModelVariant):
+class OfSplit(UsesModel, ModelVariant):
     """A stage that looks at the images of one split."""
 
     split = luigi.ChoiceParameter(
@@ -18,6 +19,8 @@ class OfSplit(ModelVariant):
 
 class GenerateCaptions(OfSplit):
     """Beam search, greedy search or sampling, over every image of the split that has features."""
+
+    version = 2  # other samples: words are no longer sorted before one is drawn
 
     search = luigi.ChoiceParameter(
         default="beam",
@@ -45,8 +48,8 @@ class GenerateCaptions(OfSplit):
     def requires(self) -> dict[str, Stage]:
         """The trained models, the features and the list of images."""
         return {
-            "model": self.upstream(TrainModel),
-            **{f"model of seed {seed}": self.upstream(TrainModel, seed=seed) for seed in self.ensemble},
+            "model": self.model(),
+            **{f"model of seed {seed}": self.model(seed=seed) for seed in self.ensemble},
             "features": self.features(),
             "annotations": self.upstream(PrepareAnnotations),
         }
