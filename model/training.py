@@ -19,6 +19,7 @@ from model.metrics import cider
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
+from model.scheduled_sampling import replace_words, share_at
 from model.training_state import load_state, save_state
 from schemas.captions import Captions
 from schemas.errors import ConfigurationError, TrainingError
@@ -44,7 +45,8 @@ class TrainingOptions:
     gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the vocabulary; average:
     see `make_optimiser`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
     `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
-    caption, longer ones are cut; beam_width: of the search for validation captions.
+    caption, longer ones are cut; beam_width: of the search for validation captions; scheduled_sampling: share of the
+    words before that are the network's own in the last epoch, see `model/scheduled_sampling.py`.
     """
 
     epochs: int
@@ -65,6 +67,7 @@ class TrainingOptions:
     max_length: int
     beam_width: int
     seed: int
+    scheduled_sampling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,13 @@ class Trainer:
 
     def _learn(self, batch: Any) -> tuple[float, float, int]:
         """One step: its cost, -ln P of the words that it was made on, and how many these are."""
-        cost, nats = self._step(*self._tensors(batch))
+        inputs, targets, features = self._tensors(batch)
+        options, step = self.options, int(self.optimiser.iterations)
+        share = share_at(options.scheduled_sampling, step // self.steps_per_epoch, options.epochs)
+        if share:
+            of_step = tf.constant((options.seed, step), tf.int32)
+            inputs = replace_words(self.network, inputs, targets, features, tf.constant(share, tf.float32), of_step)
+        cost, nats = self._step(inputs, targets, features)
         return float(cost), float(nats), batch.words
 
     def _validate(self, curve: list[EpochReport], sums: _Sums) -> EpochReport:
