@@ -28,7 +28,7 @@ class TuneOnCider(ModelVariant):
     clip_norm = luigi.FloatParameter(default=5.0, description="largest global norm of the gradient; 0: none")
     patience = luigi.IntParameter(default=3, description="epochs without a better one before the end")
     max_length = luigi.IntParameter(default=20, description="words at which samples and validation captions are cut")
-    beam_width = luigi.IntParameter(default=3, description="of the search for validation captions")
+    beam_width = luigi.IntParameter(default=1, description="of the search for validation captions; 1: greedy")
     seed = luigi.OptionalIntParameter(
         default=None, description="of the trained model, and so of the samples; default: TrainModel's"
     )
