@@ -34,17 +34,30 @@ class Sampling:
 
     def choose(self, log_probs: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         """Words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
+        if not self.top_k and self.top_p == 1:
+            return _places(_shares(log_probs / self.temperature), uniform)
+        # Only where some words are left out they must be sorted, which takes longer than all else.
         order = np.argsort(-log_probs, axis=1, kind="stable")
-        shares = np.take_along_axis(log_probs, order, axis=1) / self.temperature
-        shares = np.exp(shares - shares[:, :1])
+        shares = _shares(np.take_along_axis(log_probs, order, axis=1) / self.temperature)
         shares /= shares.sum(axis=1, keepdims=True)
         if self.top_k:
             shares[:, self.top_k :] = 0.0
         # A word stays as long as those before it have not reached top_p.
         shares[np.cumsum(shares, axis=1) - shares >= self.top_p * shares.sum(axis=1, keepdims=True)] = 0.0
-        reached = np.cumsum(shares, axis=1)
-        places = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
-        return np.take_along_axis(order, places[:, None], axis=1)[:, 0]
+        return np.take_along_axis(order, _places(shares, uniform)[:, None], axis=1)[:, 0]
+
+
+def _shares(log_probs: np.ndarray) -> np.ndarray:
+    """Probabilities (N, V), up to a factor in each row."""
+    shares: np.ndarray = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
+    return shares
+
+
+def _places(shares: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Where the cumulative shares of each row first exceed a part, in 0..1, of the whole: int64 (N,)."""
+    reached = np.cumsum(shares, axis=1)
+    places: np.ndarray = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+    return places
 
 
 def sample_captions(

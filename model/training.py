@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from model.feature_statistics import mean_and_deviation
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
+from model.scheduled_sampling import replace_words, share_at
 from model.training_events import write_events
 from model.training_state import load_state, save_state
 from model.validation import generated_cider
@@ -45,7 +47,9 @@ class TrainingOptions:
     gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the vocabulary; average:
     see `make_optimiser`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
     `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
-    caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA.
+    caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA;
+    scheduled_sampling: share of the words before that are the network's own in the last epoch, see
+    `model/scheduled_sampling.py`.
     """
 
     epochs: int
@@ -67,6 +71,7 @@ class TrainingOptions:
     beam_width: int
     seed: int
     xla: bool = False
+    scheduled_sampling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,6 @@ class Trainer:
         self.network, self.vocabulary, self.options = network, vocabulary, options
         self.train_data, self.val_data = train, val
         self.replicas = Replicas()
-        self.steps_per_epoch = math.ceil(len(train.captions) / options.batch_size)
         self.learning_rate = LearningRate(
             options.schedule,
             options.learning_rate,
@@ -188,6 +192,11 @@ class Trainer:
         return curve
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return math.ceil(len(self.train_data.captions) / self.options.batch_size)
+
+    @property
     def _variables(self) -> list:
         return [*self.network.variables, *self.optimiser.variables]
 
@@ -213,11 +222,11 @@ class Trainer:
             self.optimiser.learning_rate.assign(
                 self.learning_rate.at(epoch * self.steps_per_epoch + sums.steps, scores)
             )
-            cost, nats = (float(value) for value in self._step(*self._tensors(batch), tf.constant(float(batch.words))))
+            cost, nats, words = self._learn(batch)
             sums.steps += 1
-            sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + batch.words
+            sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + words
             sums.seconds = before + time.monotonic() - started
-            if not math.isfinite(cost):
+            if not math.isfinite(cost + nats):
                 raise TrainingError(
                     f"The cost is {cost} in step {sums.steps} of epoch {epoch + 1}; lower learning_rate or "
                     "clip_norm and train again."
@@ -231,6 +240,18 @@ class Trainer:
                 save()
                 saved = time.monotonic()
 
+    def _learn(self, batch: Any) -> tuple[float, float, int]:
+        """One step: its cost, -ln P of the words that it was made on, and how many these are."""
+        options, number = self.options, int(self.optimiser.iterations)
+        own_share = share_at(options.scheduled_sampling, number // self.steps_per_epoch, options.epochs)
+        cost, nats = self._step(
+            *self._tensors(batch),
+            tf.constant(float(batch.words)),
+            tf.constant(own_share),
+            tf.constant((options.seed, number), tf.int32),
+        )
+        return float(cost), float(nats), batch.words
+
     def _validate(self, curve: list[EpochReport], sums: _Sums) -> EpochReport:
         started, options, val = time.monotonic(), self.options, self.val_data
         cost, train_perplexity = sums.costs / sums.steps, of_nats(sums.nats / sums.words)
@@ -242,7 +263,7 @@ class Trainer:
                 f"After epoch {len(curve) + 1} the perplexity is {train_perplexity} in training and {val_perplexity} "
                 "in validation; lower learning_rate or clip_norm and train again."
             )
-        if curve and cost > DIVERGED * curve[0].cost:
+        if curve and cost - curve[0].cost > (DIVERGED - 1.0) * abs(curve[0].cost):
             raise TrainingError(
                 f"Training diverges: the cost of epoch {len(curve) + 1} is {cost:.1f}, that of the first was "
                 f"{curve[0].cost:.1f}; lower learning_rate or clip_norm and train again."
@@ -283,7 +304,8 @@ class Trainer:
         for variable, value in zip(weights, trained, strict=False):
             variable.assign(value)
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
+    def _batches(self, epoch: int) -> Iterator[Any]:
+        """What `_learn` gets in the steps of an epoch."""
         options = self.options
         return training_batches(self.train_data.captions, options.batch_size, options.max_length, options.seed, epoch)
 
@@ -299,33 +321,21 @@ class Trainer:
         return dealt
 
     def _compile_step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        network, optimiser, replicas = self.network, self.optimiser, self.replicas
-        smoothing = self.options.label_smoothing
-        weight_decay = 0.0 if self.options.optimiser == "adamw" else self.options.weight_decay
+        optimiser, replicas = self.optimiser, self.replicas
+        weights = self.network.trainable_variables
 
         @tf.function(reduce_retracing=True, jit_compile=self.options.xla or None)
-        def part_of_step(
-            inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, words: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-            """What a replica's captions add to the paper's cost, to -ln P of the batch's words and to the gradient."""
+        def part_of_step(*batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+            """What a replica's captions add to the cost, to -ln P of the batch's words and to the gradient."""
             with tf.GradientTape() as tape:
-                losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
-                nats = tf.reduce_sum(losses)
-                cost = nats / words / NATS_PER_BIT
-                if smoothing:
-                    of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
-                    cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_sum(of_any_word) / words / NATS_PER_BIT
-                if weight_decay:
-                    squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
-                    cost = cost + weight_decay * squares / replicas.count
+                cost, nats = self._cost(*batch)
                 scaled = optimiser.scale_loss(cost)
-            gradients = tape.gradient(scaled, network.trainable_variables)
-            return cost, nats, [tf.convert_to_tensor(gradient) for gradient in gradients]
+            return cost, nats, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(scaled, weights)]
 
         def step_of_replica(*part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             cost, nats, gradients = part_of_step(*part)
             cost, nats, *gradients = replicas.sum([cost, nats, *gradients])
-            optimiser.apply(gradients, network.trainable_variables)
+            optimiser.apply(gradients, weights)
             return cost, nats
 
         @tf.function(reduce_retracing=True)
@@ -335,3 +345,30 @@ class Trainer:
             return cost, nats
 
         return step
+
+    def _cost(
+        self,
+        inputs: tf.Tensor,
+        targets: tf.Tensor,
+        features: tf.Tensor,
+        words: tf.Tensor,
+        own_share: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a replica's captions add to the paper's cost, which is minimised, and to -ln P of the batch's words.
+
+        words: how many the whole batch has; own_share, seed: see `replace_words`.
+        """
+        network, options = self.network, self.options
+        if options.scheduled_sampling:
+            inputs = replace_words(network, inputs, targets, features, own_share, seed)
+        losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
+        nats, smoothing = tf.reduce_sum(losses), options.label_smoothing
+        cost = nats / words / NATS_PER_BIT
+        if smoothing:
+            of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+            cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_sum(of_any_word) / words / NATS_PER_BIT
+        if options.weight_decay and options.optimiser != "adamw":
+            squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
+            cost = cost + options.weight_decay * squares / self.replicas.count
+        return cost, nats

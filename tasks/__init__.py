@@ -30,6 +30,7 @@ from tasks.rerank_file import RerankFile
 from tasks.show_pipeline import ShowPipeline
 from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
+from tasks.tune_on_cider import TuneOnCider
 from tasks.tune_reranking import TuneReranking
 from tasks.validate_dataset import ValidateDataset
 from tasks.verify_release import VerifyRelease
@@ -58,6 +59,7 @@ __all__ = [
     "ShowPipeline",
     "TokenizeCaptions",
     "TrainModel",
+    "TuneOnCider",
     "TuneReranking",
     "ValidateDataset",
     "VerifyRelease",

@@ -4,8 +4,8 @@ import luigi
 
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.evaluate_retrieval import EvaluateRetrieval
+from tasks.model_source import UsesModel
 from tasks.stage import Stage
-from tasks.trained_model import UsesModel
 
 
 class Evaluated(UsesModel):

@@ -2,10 +2,10 @@
 
 import luigi
 
+from tasks.model_source import UsesModel
 from tasks.on_beam import OnBeam
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
-from tasks.trained_model import UsesModel
 from tasks.workspace import Workspace
 
 
@@ -20,6 +20,7 @@ class OfSplit(UsesModel):
 class GenerateCaptions(OnBeam, OfSplit):
     """Beam search, greedy search or sampling, over every image of the split that has features."""
 
+    version = 2  # other samples: words are no longer sorted before one is drawn
     content = ("hypotheses.jsonl",)
 
     search = luigi.ChoiceParameter(

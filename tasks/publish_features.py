@@ -7,12 +7,12 @@ import luigi
 from schemas.provenance import is_complete
 from tasks.find_neighbours import FindNeighbours
 from tasks.generate_captions import GenerateCaptions
+from tasks.model_source import UsesModel
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.refine_features import RefineFeatures
 from tasks.rerank_captions import RerankCaptions
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.trained_model import UsesModel
 from tasks.workspace import Workspace
 
 log = logging.getLogger("tasks")

@@ -1,7 +1,7 @@
 """RefineFeatures: the image features as the trained m-RNN sees them."""
 
+from tasks.model_source import UsesModel
 from tasks.stage import Stage
-from tasks.trained_model import UsesModel
 from tasks.workspace import Workspace
 
 

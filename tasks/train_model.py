@@ -53,6 +53,9 @@ class TrainModel(ModelVariant):
     weight_decay = luigi.FloatParameter(default=0.0, description="lambda of the paper's cost; of adamw, its own")
     clip_norm = luigi.FloatParameter(default=5.0, description="largest global norm of the gradient; 0: none")
     label_smoothing = luigi.FloatParameter(default=0.0, description="share of the target spread over all words")
+    scheduled_sampling = luigi.FloatParameter(
+        default=0.0, description="share of the words before that are the network's own in the last epoch"
+    )
     average = luigi.FloatParameter(
         default=0.0, description="share of the moving average of the weights that stays at each step; 0: no average"
     )

@@ -1,4 +1,4 @@
-"""Which model captions are made with, and of which image features: trained on a fixed image network, or with it."""
+"""Which stage trains a model on captions, and on which image features: of a fixed image network, or with it."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from tasks.stage import Stage
 from tasks.train_model import ModelVariant, TrainModel
 
 
-class UsesModel(ModelVariant):
-    """A stage that reads a trained model and the image features that go with it."""
+class UsesTrainedModel(ModelVariant):
+    """A stage that reads a model that was trained on captions, and the image features that go with it."""
 
     finetune_backbone = luigi.BoolParameter(
         config_path={"section": "pipeline", "name": "finetune_backbone"},
@@ -27,7 +27,7 @@ class UsesModel(ModelVariant):
         """Whether the image network was trained too; for the control, which sees no images, it never is."""
         return bool(self.finetune_backbone) and self.image_input == "own"
 
-    def model(self, **parameters: Any) -> Stage:
+    def trained_model(self, **parameters: Any) -> Stage:
         """TrainModel with these parameters, or FineTuneBackbone.
 
         Raises:
@@ -41,5 +41,5 @@ class UsesModel(ModelVariant):
         return self.upstream(FineTuneBackbone if self.is_tuned else TrainModel, **parameters)
 
     def features(self) -> Stage:
-        """The features that `model` takes: of the tuned network, or as of every stage."""
+        """The features that `trained_model` takes: of the tuned network, or as of every stage."""
         return self.upstream(ExtractFeatures, weights=TUNED) if self.is_tuned else super().features()

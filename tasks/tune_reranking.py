@@ -4,10 +4,10 @@ import luigi
 
 from tasks.find_neighbours import FindNeighbours
 from tasks.generate_captions import GenerateCaptions
+from tasks.model_source import UsesModel
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.trained_model import UsesModel
 from tasks.workspace import Workspace
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from pipelines.runs.runs import Run
 from pipelines.report.svg import INK, inline_svg
+from pipelines.runs.runs import Run
 
 _COLOUR = "#2f7fd0"  # at least 3:1 against a white and against a nearly black page
 _ROW = 0.24  # height of a run, inches

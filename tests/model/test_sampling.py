@@ -42,10 +42,13 @@ def test_words_are_drawn_by_their_shares(sampling, expected):
     np.testing.assert_allclose(draw(sampling), expected, atol=0.012)
 
 
-def test_numbers_at_the_ends_choose_the_likeliest_and_the_last_allowed():
+def test_numbers_at_the_ends_choose_the_first_and_the_last_allowed():
     log_probs = np.log(SHARES)[None]
+    log_probs = np.concatenate([[[-np.inf]], log_probs, [[-np.inf]]], axis=1)  # words that are forbidden
     assert Sampling().choose(log_probs, np.array([0.0])).tolist() == [1]
-    assert Sampling().choose(log_probs, np.array([np.nextafter(1.0, 0.0)])).tolist() == [0]
+    assert Sampling().choose(log_probs, np.array([np.nextafter(1.0, 0.0)])).tolist() == [4]
+    log_probs = log_probs[:, 1:-1]
+    assert Sampling(top_k=2).choose(log_probs, np.array([0.0])).tolist() == [1]
     assert Sampling(top_k=2).choose(log_probs, np.array([np.nextafter(1.0, 0.0)])).tolist() == [3]
 
 

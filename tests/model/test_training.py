@@ -118,6 +118,7 @@ def stop_before_step(number):
         (600.0, {"dropout": 0.5}),
         (-1.0, {"dropout": 0.5}),
         (-1.0, {"variant": "tf-mrnn-lstm", "dropout": 0.5, "average": 0.5}),
+        (-1.0, {"scheduled_sampling": 0.8}),
         (-1.0, {"optimiser": "sgd", "schedule": "plateau", "warmup_steps": 5, "select_by": "perplexity"}),
     ],
 )
@@ -156,6 +157,15 @@ def test_within_an_epoch_it_goes_on_with_the_next_step(make_trainer, tmp_path, m
     told = []
     make_trainer(batch_size=3).train(tmp_path / "state.h5", lambda done, message: told.append(done))
     assert told[0] == pytest.approx(7 / 12)  # three epochs of four steps, six of them saved
+
+
+def test_with_scheduled_sampling_the_words_before_become_the_network_s_own(make_trainer, tmp_path):
+    options = {"batch_size": 12, "learning_rate": 0.0}
+    usual = make_trainer(**options).train(tmp_path / "usual.h5", silent)
+    sampled = make_trainer(**options, scheduled_sampling=1.0).train(tmp_path / "sampled.h5", silent)
+    assert sampled[0].cost == usual[0].cost  # the share begins at 0
+    assert sampled[1].cost != usual[1].cost != sampled[2].cost
+    assert [report.val_perplexity for report in sampled] == [report.val_perplexity for report in usual]
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw", "rmsprop"])
