@@ -25,6 +25,7 @@ from tasks.tokenize_captions import TokenizeCaptions
 from tasks.train_model import TrainModel
 from tasks.tune_reranking import TuneReranking
 from tasks.validate_dataset import ValidateDataset
+from tasks.verify_artifacts import VerifyArtifacts
 from tasks.verify_release import VerifyRelease
 
 __all__ = [
@@ -49,5 +50,6 @@ __all__ = [
     "TrainModel",
     "TuneReranking",
     "ValidateDataset",
+    "VerifyArtifacts",
     "VerifyRelease",
 ]

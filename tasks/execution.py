@@ -28,9 +28,10 @@ from schemas.provenance import (
     Upstream,
     digest_files,
     list_files,
-    read_provenance,
+    read_sound,
     write_provenance,
 )
+from tasks.faults import describe_exit, explain
 from tasks.workspace import SCRATCH
 
 if TYPE_CHECKING:
@@ -50,16 +51,22 @@ def execute(task: "Stage") -> None:
     """Makes the artifact of `task`, unless another process makes it first.
 
     Raises:
-        StageFailed: the stage's process ended without it.
+        StageFailed: the stage's process ended without it, or what it reads is damaged, or the disk is of no use.
     """
     luigi_process = multiprocessing.parent_process()
     if luigi_process is not None:  # one of several workers: it must not outlive Luigi's own process
         threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
-    with _locked(task):
-        if task.complete():
-            log.info("%s was made by another process", task)
-        else:
-            _make(task)
+    try:
+        with _locked(task):
+            if task.complete():
+                log.info("%s was made by another process", task)
+            else:
+                _make(task)
+    except (MRNNError, OSError, MemoryError) as error:
+        sentence = explain(error, task)
+        if sentence is None or isinstance(error, StageFailed):
+            raise
+        raise StageFailed(f"{task}: {sentence}") from error
 
 
 def _exit_after(process: BaseProcess) -> None:
@@ -91,7 +98,10 @@ def _locked(task: "Stage") -> Iterator[None]:
 def _make(task: "Stage") -> None:
     log.info("%s: started", task)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
+    upstream = {name: _upstream(required) for name, required in task.requires().items()}
     task.directory.mkdir(exist_ok=True)
+    for leftover in task.directory.rglob(".*.tmp*"):  # of an interrupted run
+        leftover.unlink()
     outcome = _run_process(task)
     seconds = time.monotonic() - clock
     files = list_files(task.directory, task.content)
@@ -103,7 +113,7 @@ def _make(task: "Stage") -> None:
             version=task.version,
             dataset=task.dataset,
             parameters=task.parameters(significant=True),
-            upstream={name: _upstream(required) for name, required in task.requires().items()},
+            upstream=upstream,
             digest=digest_files(files),
             files=files,
             software={"python": platform.python_version(), **_versions()},
@@ -114,16 +124,20 @@ def _make(task: "Stage") -> None:
             peak_memory_bytes=outcome["peak_memory_bytes"],
             counts=outcome["counts"],
             operational=task.parameters(significant=False),
+            beside=list_files(task.directory, task.beside),
         ),
     )
-    shutil.rmtree(task.directory / SCRATCH, ignore_errors=True)
-    for leftover in task.directory.rglob(".*.tmp"):  # of an interrupted run
-        leftover.unlink()
+    remove_scratch(task.directory)
     log.info("%s: done in %.1f s", task, seconds)
 
 
 def _upstream(task: "Stage") -> Upstream:
-    return Upstream(task.stage, task.key, read_provenance(task.directory).digest)
+    return Upstream(task.stage, task.key, read_sound(task.directory).digest)
+
+
+def remove_scratch(directory: Path) -> None:
+    """Removes what only a resumed run would need, of an artifact that is complete."""
+    shutil.rmtree(directory / SCRATCH, ignore_errors=True)
 
 
 def _run_process(task: "Stage") -> dict[str, Any]:
@@ -166,7 +180,7 @@ def _run_process(task: "Stage") -> dict[str, Any]:
     if "error" in last:
         raise StageFailed(f"{task}: {last['error']}")
     if "counts" not in last:
-        raise StageFailed(f"{task}: its process ended with exit status {process.returncode}; see {log_path}.")
+        raise StageFailed(f"{task}: {describe_exit(process.returncode, task)}; see {log_path}.")
     return last
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import luigi.task_register
 
-from schemas.errors import MRNNError
+from tasks.faults import explain
 from tasks.stage import Stage
 from tasks.workspace import Workspace
 
@@ -38,12 +38,12 @@ def main() -> int:
         workspace = Workspace(Path(job["directory"]), inputs, _reporter(reports))
         try:
             stage.work(workspace)
-        except MRNNError as error:
+        except Exception as error:
+            sentence = explain(error, stage)
+            if sentence is None:
+                raise
             traceback.print_exc()
-            _report(reports, {"error": str(error)})
-            return 1
-        except MemoryError:
-            _report(reports, {"error": "memory ran out; lower the batch size or give it more memory."})
+            _report(reports, {"error": sentence})
             return 1
         _report(reports, {"counts": workspace.counts, "peak_memory_bytes": _peak_memory(), "gpus": _gpus()})
     return 0
