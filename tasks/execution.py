@@ -57,11 +57,11 @@ def execute(task: "Stage") -> None:
     if luigi_process is not None:  # one of several workers: it must not outlive Luigi's own process
         threading.Thread(target=_exit_after, args=[luigi_process], daemon=True).start()
     try:
-        with _locked(task):
+        with _locked(task) as lock:
             if task.complete():
                 log.info("%s was made by another process", task)
             else:
-                _make(task)
+                _make(task, lock)
     except (MRNNError, OSError, MemoryError) as error:
         sentence = explain(error, task)
         if sentence is None or isinstance(error, StageFailed):
@@ -80,7 +80,7 @@ def artifact_lock(directory: Path) -> filelock.FileLock:
 
 
 @contextmanager
-def _locked(task: "Stage") -> Iterator[None]:
+def _locked(task: "Stage") -> Iterator[filelock.FileLock]:
     """Holds the lock of the task's key, on this machine and on a shared disk; a dead holder's lock is free."""
     task.directory.parent.mkdir(parents=True, exist_ok=True)
     lock = artifact_lock(task.directory)
@@ -90,19 +90,19 @@ def _locked(task: "Stage") -> Iterator[None]:
         log.info("%s is being made by another process; waiting for it", task)
         lock.acquire()
     try:
-        yield
+        yield lock
     finally:
         lock.release()
 
 
-def _make(task: "Stage") -> None:
+def _make(task: "Stage", lock: filelock.FileLock) -> None:
     log.info("%s: started", task)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
     upstream = {name: _upstream(required) for name, required in task.requires().items()}
     task.directory.mkdir(exist_ok=True)
     for leftover in task.directory.rglob(".*.tmp*"):  # of an interrupted run
         leftover.unlink()
-    outcome = _run_process(task)
+    outcome = _run_process(task, lock)
     seconds = time.monotonic() - clock
     files = list_files(task.directory, task.content)
     write_provenance(
@@ -140,8 +140,10 @@ def remove_scratch(directory: Path) -> None:
     shutil.rmtree(directory / SCRATCH, ignore_errors=True)
 
 
-def _run_process(task: "Stage") -> dict[str, Any]:
+def _run_process(task: "Stage", lock: filelock.FileLock) -> dict[str, Any]:
     """Runs `tasks.stage_process` for the task; returns its last report."""
+    held = lock._context.lock_file_fd  # an inherited lock is free only when both processes are gone
+    assert held is not None
     log_path = task.directory.parent / f"{task.key}.log"
     read_end, write_end = os.pipe()
     job = {
@@ -158,7 +160,7 @@ def _run_process(task: "Stage") -> dict[str, Any]:
             stdin=subprocess.PIPE,
             stdout=log_file,
             stderr=subprocess.STDOUT,
-            pass_fds=[write_end],
+            pass_fds=[write_end, held],
             start_new_session=True,  # so that all its children can be ended with it
             # A stage takes the GPU memory that it needs, not all: several may run at once.
             env={"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},

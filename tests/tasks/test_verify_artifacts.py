@@ -10,7 +10,7 @@ from schemas.files import read_json, write_json
 from schemas.provenance import read_provenance
 from tasks import VerifyArtifacts
 from tasks.execution import StageFailed, execute
-from tests.tasks.toys import Double, Source
+from tests.tasks.toys import Double
 
 
 def of(stage, data_dir, **parameters):

@@ -1,0 +1,15 @@
+"""A stage that writes half of its artifact and then takes an hour."""
+
+import time
+
+from schemas.files import write_text
+from tasks.stage import Stage
+from tasks.workspace import Workspace
+
+
+class Slow(Stage):
+    """Is there to be ended."""
+
+    def work(self, workspace: Workspace) -> None:
+        write_text(workspace.directory / "half.txt", "half")
+        time.sleep(3600)
