@@ -37,7 +37,7 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], li
             record: dict[str, Any] = json.loads(said)
             if file.attrs.get("digest") != _digest(said, stored, best):
                 raise ValueError("its digest is another")
-    except (ArtifactError, OSError, ValueError) as error:
+    except (ArtifactError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:  # as h5py likes
         raise ArtifactError(f"{path} is damaged; remove it to train from the start.") from error
     if [value.shape for value in stored] != [tuple(variable.shape) for variable in variables]:
         raise ArtifactError(f"{path} belongs to another network; remove it to train from the start.")

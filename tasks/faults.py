@@ -1,6 +1,8 @@
 """What a stage says when the machine fails it: one sentence that names what ran out and the remedy."""
 
 import errno
+import os
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -27,8 +29,10 @@ def explain(error: BaseException, stage: Any) -> str | None:
             return str(each)
         if _is_of_memory(each):
             return f"memory ran out; {more_memory(stage)}."
-        if isinstance(each, OSError) and (number := _errno(each)) in _DISK:
-            return f"{each}; {_DISK[number]} and run again: what is done is kept."
+        number = _errno(each) if isinstance(each, OSError) else None
+        if number in _DISK:
+            of = f" ({name})" if (name := _file(each)) else ""
+            return f"{os.strerror(number)}{of}; {_DISK[number]} and run again: what is done is kept."
     return None
 
 
@@ -67,3 +71,8 @@ def _errno(error: OSError) -> int | None:
     if error.errno is not None:
         return error.errno
     return next((number for number in _DISK if f"errno = {number}," in str(error)), None)
+
+
+def _file(error: OSError) -> str | None:
+    in_text = re.search(r"filename = '(.*?)'", str(error))
+    return error.filename or (in_text and in_text[1])

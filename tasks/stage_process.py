@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,10 @@ def main() -> int:
             sentence = explain(error, stage)
             if sentence is None:
                 raise
-            traceback.print_exc()
             _report(reports, {"error": sentence})
-            return 1
+            with suppress(OSError):  # the log may be on the full disk too
+                traceback.print_exc()
+            os._exit(1)  # HDF5 crashes when it tidies up files that it could not write
         _report(reports, {"counts": workspace.counts, "peak_memory_bytes": _peak_memory(), "gpus": _gpus()})
     return 0
 

@@ -35,9 +35,9 @@ def test_what_is_as_it_was_made_is_fine(made, data_dir, capsys):
 
 
 def test_what_is_damaged_is_named_and_not_used(made, data_dir, capsys):
-    double, source = made
+    _, source = made
     (source.directory / "text.txt").write_text("b")
-    with pytest.raises(ArtifactError, match="1 of 2 artifacts in .* are damaged"):
+    with pytest.raises(ArtifactError, match=r"1 of 2 artifacts in .* are damaged"):
         verify(data_dir)
     assert f"{source.directory} is not as it was made: text.txt has 1 bytes as it should" in capsys.readouterr().out
     other = of(Double, data_dir, batch_size=8)
