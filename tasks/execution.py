@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib import metadata
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from schemas.provenance import (
     read_sound,
     write_provenance,
 )
+from schemas.software import COMPUTING, versions
 from tasks.faults import describe_exit, explain
 from tasks.workspace import SCRATCH
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tasks")
 SECONDS_BETWEEN_STATUS = 1.0  # messages to Luigi's scheduler
 SECONDS_BETWEEN_LINES = 30.0  # progress lines where there is no terminal
-_PACKAGES = ("m-rnn", "apache-beam", "tensorflow", "keras", "h5py", "luigi", "nltk", "numpy", "pillow")
 
 
 class StageFailed(MRNNError):
@@ -116,7 +115,7 @@ def _make(task: "Stage", lock: filelock.FileLock) -> None:
             upstream=upstream,
             digest=digest_files(files),
             files=files,
-            software={"python": platform.python_version(), **_versions()},
+            software={"python": platform.python_version(), **versions((*COMPUTING, "luigi", "nltk"))},
             git=_git(),
             host={"machine": platform.machine(), "cpus": os.cpu_count(), "gpus": outcome["gpus"]},
             started=started.isoformat(timespec="seconds"),
@@ -214,16 +213,6 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _git() -> dict[str, Any] | None:

@@ -1,5 +1,8 @@
 """Stages that want more of the machine than it has."""
 
+import os
+import signal
+
 import luigi
 
 from schemas.files import write_text
@@ -11,7 +14,7 @@ from tasks.workspace import Workspace
 class Greedy(Stage):
     """Writes `size` bytes, or takes as many of memory."""
 
-    form = luigi.ChoiceParameter(choices=["text", "hdf5", "memory", "threads"])
+    form = luigi.ChoiceParameter(choices=["text", "hdf5", "memory", "killed"])
     size = luigi.IntParameter(default=1 << 23, significant=False)
     batch_size = luigi.IntParameter(default=64, significant=False)
 
@@ -23,5 +26,7 @@ class Greedy(Stage):
         elif self.form == "hdf5":
             with create_hdf5(workspace.directory / "big.h5") as file:
                 file.create_dataset("big", data=np.ones(self.size, np.uint8), chunks=(1 << 16,), fletcher32=True)
+        elif self.form == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
         else:
             write_text(workspace.directory / "sum.txt", str(np.ones(self.size, np.uint8).sum()))

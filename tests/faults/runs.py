@@ -6,9 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -52,9 +54,20 @@ m_bleu = 20
 [EvaluateRetrieval]
 normalisation_images = 4
 
+[core]
+local_scheduler = false
+
 [scheduler]
 worker_disconnect_delay = 3
+prune_on_get_work = true
 """
+
+
+def configured(directory: Path) -> tuple[Path, Path]:
+    """A configuration file, and the data directory that it names."""
+    directory.mkdir(parents=True)
+    (directory / "test.cfg").write_text(CONFIGURATION.format(data_dir=directory / "var"))
+    return directory / "test.cfg", directory / "var"
 
 
 class Run:
@@ -158,3 +171,11 @@ def seconds_of_stages(data_dir: Path) -> dict[str, float]:
     """How long each stage took, in the order in which they were started."""
     made = [read_provenance(mark.parent) for mark in data_dir.glob(f"*/*/*/{FILE_NAME}")]
     return {each.stage: each.seconds for each in sorted(made, key=lambda each: each.started)}
+
+
+def wait_until(condition: Callable[[], Any], seconds: float) -> None:
+    """Looks again and again."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)

@@ -12,18 +12,11 @@ import pytest
 
 from schemas.provenance import read_provenance
 from tasks.execution import artifact_lock
-from tests.faults.runs import CONFIGURATION, Observed, Run, digests, seconds_of_stages, started
+from tests.faults.runs import Observed, Run, configured, digests, seconds_of_stages, started, wait_until
 
 LEAN = ("tests.faults.lean", "LeanPipeline")
 TRAINED = ("tasks", "TrainModel")  # with all that it needs: the stages that go on where they stopped
 SECONDS_TO_END = 5.0
-
-
-def configured(directory: Path) -> tuple[Path, Path]:
-    """A configuration file, and the data directory that it names."""
-    directory.mkdir(parents=True)
-    (directory / "test.cfg").write_text(CONFIGURATION.format(data_dir=directory / "var"))
-    return directory / "test.cfg", directory / "var"
 
 
 def undisturbed(module: str, task: str, directory: Path) -> Path:
@@ -141,10 +134,3 @@ def test_the_lock_is_held_until_the_stage_s_process_is_gone_too(tmp_path):
     stage.resume()
     with artifact_lock(directory).acquire(timeout=SECONDS_TO_END):
         assert not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE
-
-
-def wait_until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
