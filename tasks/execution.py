@@ -22,6 +22,7 @@ import filelock
 from tqdm import tqdm
 
 from schemas.errors import MRNNError
+from schemas.files import write_json
 from schemas.provenance import (
     Provenance,
     Upstream,
@@ -32,7 +33,7 @@ from schemas.provenance import (
 )
 from schemas.software import COMPUTING, versions
 from tasks.faults import describe_exit, explain
-from tasks.workspace import SCRATCH
+from tasks.workspace import NOTE, SCRATCH
 
 if TYPE_CHECKING:
     from tasks.stage import Stage
@@ -101,6 +102,7 @@ def _make(task: "Stage", lock: filelock.FileLock) -> None:
     task.directory.mkdir(exist_ok=True)
     for leftover in task.directory.rglob(".*.tmp*"):  # of an interrupted run
         leftover.unlink()
+    write_json(task.directory / SCRATCH / NOTE, {"upstream": [each.key for each in upstream.values()]})
     outcome = _run_process(task, lock)
     seconds = time.monotonic() - clock
     files = list_files(task.directory, task.content)

@@ -105,9 +105,9 @@ def test_two_workers_on_a_central_scheduler_make_everything_once(tmp_path):
 def test_a_killed_worker_s_stage_goes_to_the_other_worker(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
     with luigid(configuration) as options:
-        first = Run("tests.faults.slow", "Slow", configuration, "--dataset", "toys", *options)
+        first = Run("tests.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
         assert any(started(line) for line in first.lines())
-        second = Run("tests.faults.slow", "Slow", configuration, "--dataset", "toys", *options)
+        second = Run("tests.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
         wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 120)
         first.kill(all_at_once=False)
         assert any(started(line) for line in second.lines())

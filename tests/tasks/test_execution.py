@@ -12,6 +12,7 @@ import pytest
 
 from schemas.provenance import read_provenance
 from tasks.execution import StageFailed, execute
+from tasks.graph import downstream
 from tests.tasks.toys import Double, Faulty, Source
 
 
@@ -145,3 +146,21 @@ def test_progress_reaches_luigi_s_page(data_dir, monkeypatch):
     source.set_progress_percentage, source.set_status_message = told.append, told.append
     execute(source)
     assert told == [50, "half way"]
+
+
+def test_what_another_configuration_has_begun_is_found_downstream_too(data_dir, run):
+    source = toy(Source, data_dir)
+    execute(source)
+    begun = toy(Faulty, data_dir, way="bug", source=True)
+    with pytest.raises(StageFailed):
+        execute(begun)
+    assert downstream({source.key}, data_dir / "toys") == [begun.directory, source.directory]
+    assert downstream({"0123456789"}, data_dir / "toys") == []
+
+
+def test_scratch_that_a_killed_run_left_in_a_complete_artifact_goes(data_dir, run):
+    source = toy(Source, data_dir)
+    execute(source)
+    (source.directory / "scratch").mkdir()
+    assert run(toy(Double, data_dir))
+    assert not (source.directory / "scratch").exists()
