@@ -1,5 +1,7 @@
 """Does a long run stay as it began? Memory, files and pace of extraction, tokenisation and one training epoch.
 
+Seconds are those of the processor, so that what else the machine does does not bend the line.
+
 `python -m benchmarks.long_run --images 200000 --captions 1000000`; it is not among those that run by default.
 """
 
@@ -32,7 +34,7 @@ WORDS = [f"word{number}" for number in range(5000)]
 
 
 class Course:
-    """How far a run was, and how large the process, at each moment of it."""
+    """How far a run was, its seconds of the processor, and how large the process was, at each moment of it."""
 
     def __init__(self) -> None:
         self.fraction, self.looks = 0.0, []
@@ -43,11 +45,11 @@ class Course:
 
     def follow(self, call: Callable[[], object]) -> None:
         """Calls and looks."""
-        done, process, started = threading.Event(), psutil.Process(), time.monotonic()
+        done, process, started = threading.Event(), psutil.Process(), time.process_time()
 
         def look() -> None:
             while not done.wait(SECONDS_BETWEEN_LOOKS):
-                self.looks.append((self.fraction, time.monotonic() - started, process.memory_info().rss))
+                self.looks.append((self.fraction, time.process_time() - started, process.memory_info().rss))
 
         thread = threading.Thread(target=look)
         thread.start()
@@ -100,10 +102,10 @@ def tokenisation(captions: int, directory: Path) -> None:
             AnnotatedImage(str(number), f"{number}.png", "train", 32, 32, tuple(next(text) for _ in range(5)))
             for number in range(count // 5)
         ]
-        before, started = psutil.Process().memory_info().rss, time.monotonic()
+        before, started = psutil.Process().memory_info().rss, time.process_time()
         course = Course()
         course.follow(lambda images=images: tokenise(images, "treebank", 3, directory))  # type: ignore[misc]
-        seconds = time.monotonic() - started
+        seconds = time.process_time() - started
         most = max(memory for *_, memory in course.looks)
         print(
             f"tokenisation of {count:,} captions: {seconds:.1f} s, {1e6 * seconds / count:.0f} us and "

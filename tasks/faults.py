@@ -29,8 +29,7 @@ def explain(error: BaseException, stage: Any) -> str | None:
             return str(each)
         if _is_of_memory(each):
             return f"memory ran out; {more_memory(stage)}."
-        number = _errno(each) if isinstance(each, OSError) else None
-        if number in _DISK:
+        if isinstance(each, OSError) and (number := _errno(each)) in _DISK:
             of = f" ({name})" if (name := _file(each)) else ""
             return f"{os.strerror(number)}{of}; {_DISK[number]} and run again: what is done is kept."
     return None
@@ -66,13 +65,12 @@ def _is_of_memory(error: BaseException) -> bool:
     return getattr(error, "errno", None) == errno.ENOMEM or any(text in str(error) for text in _OF_MEMORY)
 
 
-def _errno(error: OSError) -> int | None:
-    """Its number; HDF5 says it in the text only."""
-    if error.errno is not None:
-        return error.errno
-    return next((number for number in _DISK if f"errno = {number}," in str(error)), None)
+def _errno(error: OSError) -> int:
+    """Its number, which HDF5 may say in the text only; 0 if it has none."""
+    return error.errno or next((number for number in _DISK if f"errno = {number}," in str(error)), 0)
 
 
 def _file(error: OSError) -> str | None:
+    """The file that it is about, if it says so."""
     in_text = re.search(r"filename = '(.*?)'", str(error))
     return error.filename or (in_text and in_text[1])

@@ -21,7 +21,7 @@ from tests.faults.work import Image, copy_model, write_slowly
 pytestmark = pytest.mark.faults
 DASK = str(Path(sys.executable).with_name("dask"))
 SHARDS = 12
-BOUND = 180.0  # seconds until all is said, whatever happens
+BOUND = 600.0  # seconds until all is said, whatever happens, on a busy machine too
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Cluster:
 
     directory: Path
     port: int
+    worker_ttl: str = "5m"  # Dask's default; how long a worker may be silent
     processes: list[subprocess.Popen] = field(default_factory=list)
 
     @property
@@ -56,8 +57,7 @@ class Cluster:
                 env={
                     **os.environ,
                     "PYTHONPATH": f"{path}:{ROOT}",
-                    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "5s",
-                    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
+                    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": self.worker_ttl,
                 },
                 stdout=log,
                 stderr=log,
@@ -67,13 +67,13 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """A scheduler; workers are the test's to start."""
+def cluster(tmp_path, request):
+    """A scheduler, told how long a worker may be silent; workers are the test's to start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / "cluster").mkdir()
-    made = Cluster(tmp_path / "cluster", port)
+    made = Cluster(tmp_path / "cluster", port, getattr(request, "param", "5m"))
     made.scheduler()
     yield made
     for process in made.processes:
@@ -127,6 +127,7 @@ def test_workers_that_do_not_see_the_driver_s_folder_are_an_error(cluster, tmp_p
         complete(shards, write_slowly, cluster)
 
 
+@pytest.mark.parametrize("cluster", ["30s"], indirect=True)
 def test_a_worker_that_hangs_is_done_without(cluster, shards):
     hanging, _ = cluster.worker("hanging"), cluster.worker("going")
     when_a_shard_is_done(shards, "kill", "-STOP", str(hanging.pid))
