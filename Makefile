@@ -27,7 +27,7 @@ test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, wh
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
 	else echo "There is no Go here to build Prism with: the test of the portable runner is left out."; fi
 
-test-faults: $(VENV)/.installed-dev  ## the fault suite in full: kills, full disks, clusters (an hour on two cores)
+test-faults: $(VENV)/.installed-dev  ## the fault suite in full: kills, full disks, clusters
 	@$(BIN)/pytest -m 'faults or not faults' tests/faults $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## style, format and types, checked and not changed

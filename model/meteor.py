@@ -65,4 +65,5 @@ def _try(
     silent = thread.is_alive()
     scorer.meteor_p.kill()  # a thread that still waits for an answer gets none now, and ends
     scorer.meteor_p.wait()
+    scorer.lock = threading.Lock()  # a scorer that died leaves its own locked, and then waits for it when it is deleted
     return found[0] if not silent else f"did not answer within {seconds:.0f} s"

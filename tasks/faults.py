@@ -14,8 +14,8 @@ _DISK = {
     errno.EDQUOT: "make room in that quota",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EROFS: "make it writable or set another data_dir",
-    errno.EACCES: "give this user the right to write there, or set another data_dir",
-    errno.EPERM: "give this user the right to write there, or set another data_dir",
+    errno.EACCES: "give this user the right to use it, or set another data_dir",
+    errno.EPERM: "give this user the right to use it, or set another data_dir",
     errno.EIO: "check that disk",
 }
 _OF_MEMORY = ("Cannot allocate memory", "bad_alloc", "Unable to allocate", "OOM when allocating")
