@@ -14,7 +14,7 @@ from pipelines.feature_shards import ShardResult, encode_shard, merge_shards, re
 from pipelines.read_images import ImageSource, read_ahead, read_image
 from pipelines.shard_counts import ShardCounts
 from pipelines.shards import Shard, forget_shard, is_whole, plan_shards, write_shard
-from schemas.errors import InputError
+from schemas.errors import ArtifactError, InputError
 from schemas.features import Reject, write_rejects
 
 
@@ -52,7 +52,8 @@ def extract_features(
     loaded where the work is done, never here.
 
     Raises:
-        ArtifactError: shards are missing although the runner ended well, or were made by different networks.
+        ArtifactError: shards are missing although the runner ended well, or were made by different networks, or by a
+            worker that does not see the images.
         InputError: more than `max_reject_fraction` of the images cannot be read, or the weights cannot, or there are no
             images.
         ConfigurationError: no such runner, backbone or layer.
@@ -61,10 +62,16 @@ def extract_features(
     if not images:
         raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
     shards = plan_shards(images, shards_directory, shard_count, "features.h5")
+    for stages in (("read", "decode"), ("read",)):  # a second time for what one worker did not see and another may
+        for shard in shards:
+            if is_whole(shard) and _can_be_read_now(shard, stages):
+                forget_shard(shard)
+        complete_shards(shards, partial(extract_shard, options=options), engine, progress)
     for shard in shards:
-        if is_whole(shard) and _can_be_read_now(shard):
-            forget_shard(shard)
-    complete_shards(shards, partial(extract_shard, options=options), engine, progress)
+        if image := _can_be_read_now(shard, ("read",)):
+            raise ArtifactError(
+                f"A worker could not read {image.path}, which the driver can; give all workers the same files."
+            )
     progress(1.0, f"merging {len(shards)} shards")
     rejects, counts = merge_shards(shards, [image.image_id for image in images], directory / "features.h5")
     write_rejects(directory, rejects)
@@ -117,14 +124,15 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     write_shard(shard, encode_shard(ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts)))
 
 
-def _can_be_read_now(shard: Shard) -> bool:
-    """Whether the files of some rejected images were mended since."""
-    rejected = {reject.image_id for reject in read_rejects_of(shard)}
+def _can_be_read_now(shard: Shard, stages: Sequence[str]) -> ImageSource | None:
+    """An image, rejected in one of `stages`, whose file was mended since, or which only the worker could not read."""
+    rejected = {reject.image_id for reject in read_rejects_of(shard) if reject.stage in stages}
     for image in shard.items:
         if image.image_id in rejected:
             try:
                 read_image(image)
             except (OSError, InputError):
                 continue
-            return True
-    return False
+            readable: ImageSource = image
+            return readable
+    return None

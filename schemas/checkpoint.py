@@ -39,7 +39,7 @@ def write_checkpoint(
     `training/curve.jsonl` holds one line an epoch; it is beside the artifact's content because it holds times.
     """
     with atomic_path(directory / "model.keras") as temporary:
-        saved = temporary.with_suffix(".keras")
+        saved = temporary.with_name(f"{temporary.name}.keras")  # the suffix that Keras wants
         try:
             save_network(saved)
             _without_times(saved, temporary)

@@ -33,6 +33,7 @@ from tasks.train_model import TrainModel
 from tasks.tune_on_cider import TuneOnCider
 from tasks.tune_reranking import TuneReranking
 from tasks.validate_dataset import ValidateDataset
+from tasks.verify_artifacts import VerifyArtifacts
 from tasks.verify_release import VerifyRelease
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "TuneOnCider",
     "TuneReranking",
     "ValidateDataset",
+    "VerifyArtifacts",
     "VerifyRelease",
 ]
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib import metadata
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -23,23 +22,25 @@ import filelock
 from tqdm import tqdm
 
 from schemas.errors import MRNNError
+from schemas.files import write_json
 from schemas.provenance import (
     Provenance,
     Upstream,
     digest_files,
     list_files,
-    read_provenance,
+    read_sound,
     write_provenance,
 )
+from schemas.software import COMPUTING, versions
+from tasks.faults import describe_exit, explain
 from tasks.logs import Messages
 from tasks.progress import ProgressDisplay
-from tasks.workspace import SCRATCH
+from tasks.workspace import NOTE, SCRATCH
 
 if TYPE_CHECKING:
     from tasks.stage import Stage
 
 log = logging.getLogger("tasks")
-_PACKAGES = ("m-rnn", "apache-beam", "tensorflow", "keras", "h5py", "luigi", "nltk", "numpy", "pillow")
 
 
 class StageFailed(MRNNError):
@@ -50,19 +51,24 @@ def execute(task: "Stage") -> None:
     """Makes the artifact of `task`, unless another process makes it first.
 
     Raises:
-        StageFailed: the stage's process ended without it.
+        StageFailed: the stage's process ended without it, or what it reads is damaged, or the disk is of no use.
     """
     _end_with_luigi()
     try:
-        with _locked(task):
+        with _locked(task) as lock:
             if task.complete():
                 log.info("%s was made by another process", task)
             else:
-                _make(task)
+                _make(task, lock)
     except KeyboardInterrupt:
         if multiprocessing.parent_process() is None:
             raise
         os._exit(1)  # Luigi's own process says what is to be said
+    except (MRNNError, OSError, MemoryError) as error:
+        sentence = explain(error, task)
+        if sentence is None or isinstance(error, StageFailed):
+            raise
+        raise StageFailed(f"{task}: {sentence}") from error
 
 
 def assist(task: "Stage", name: str) -> None:
@@ -111,7 +117,7 @@ def artifact_lock(directory: Path) -> filelock.FileLock:
 
 
 @contextmanager
-def _locked(task: "Stage") -> Iterator[None]:
+def _locked(task: "Stage") -> Iterator[filelock.FileLock]:
     """Holds the lock of the task's key, on this machine and on a shared disk; a dead holder's lock is free."""
     task.directory.parent.mkdir(parents=True, exist_ok=True)
     lock = artifact_lock(task.directory)
@@ -121,16 +127,20 @@ def _locked(task: "Stage") -> Iterator[None]:
         log.info("%s is being made by another process; waiting for it", task)
         lock.acquire()
     try:
-        yield
+        yield lock
     finally:
         lock.release()
 
 
-def _make(task: "Stage") -> None:
+def _make(task: "Stage", lock: filelock.FileLock) -> None:
     log.info("%s: started", task)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
+    upstream = {name: _upstream(required) for name, required in task.requires().items()}
     task.directory.mkdir(exist_ok=True)
-    outcome = run_process(task, task.log_path)
+    for leftover in task.directory.rglob(".*.tmp*"):  # of an interrupted run
+        leftover.unlink()
+    write_json(task.directory / SCRATCH / NOTE, {"upstream": [each.key for each in upstream.values()]})
+    outcome = run_process(task, task.log_path, lock)
     seconds = time.monotonic() - clock
     files = list_files(task.directory, task.content)
     write_provenance(
@@ -141,10 +151,10 @@ def _make(task: "Stage") -> None:
             version=task.version,
             dataset=task.dataset,
             parameters=task.parameters(significant=True),
-            upstream={name: _upstream(required) for name, required in task.requires().items()},
+            upstream=upstream,
             digest=digest_files(files),
             files=files,
-            software={"python": platform.python_version(), **_versions()},
+            software={"python": platform.python_version(), **versions((*COMPUTING, "luigi", "nltk"))},
             git=_git(),
             host={"machine": platform.machine(), "cpus": os.cpu_count(), "gpus": outcome["gpus"]},
             started=started.isoformat(timespec="seconds"),
@@ -152,11 +162,10 @@ def _make(task: "Stage") -> None:
             peak_memory_bytes=outcome["peak_memory_bytes"],
             counts=outcome["counts"],
             operational=task.parameters(significant=False),
+            beside=list_files(task.directory, task.beside),
         ),
     )
-    shutil.rmtree(task.directory / SCRATCH, ignore_errors=True)
-    for leftover in task.directory.rglob(".*.tmp"):  # of an interrupted run
-        leftover.unlink()
+    remove_scratch(task.directory)
     log.info("%s: done in %.1f s", task, seconds)
     _tell_where(task)
 
@@ -171,17 +180,24 @@ def _tell_where(task: "Stage") -> None:
 
 
 def _upstream(task: "Stage") -> Upstream:
-    return Upstream(task.stage, task.key, read_provenance(task.directory).digest)
+    return Upstream(task.stage, task.key, read_sound(task.directory).digest)
 
 
-def run_process(task: "Stage", log_path: Path) -> dict[str, Any]:
+def remove_scratch(directory: Path) -> None:
+    """Removes what only a resumed run would need, of an artifact that is complete."""
+    shutil.rmtree(directory / SCRATCH, ignore_errors=True)
+
+
+def run_process(task: "Stage", log_path: Path, lock: filelock.FileLock | None = None) -> dict[str, Any]:
     """Has the task work in `task.directory`, in a process of its own; returns its last report.
 
-    What it and its libraries say goes to `log_path`.
+    What it and its libraries say goes to `log_path`. It holds `lock` too, so that this is free only when
+    both processes are gone.
 
     Raises:
         StageFailed: it says why it could not, or ends without a word.
     """
+    held = [lock._context.lock_file_fd] if lock else []  # filelock tells it in no other way
     verbose = Messages().verbose
     read_end, write_end = os.pipe()
     job = {
@@ -200,7 +216,7 @@ def run_process(task: "Stage", log_path: Path) -> dict[str, Any]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if verbose else log_file,
             stderr=subprocess.STDOUT,
-            pass_fds=[write_end],
+            pass_fds=[write_end, *held],
             start_new_session=True,  # so that all its children can be ended with it
             # A stage takes the GPU memory that it needs, not all: several may run at once.
             env={**quiet, "TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},
@@ -224,7 +240,7 @@ def run_process(task: "Stage", log_path: Path) -> dict[str, Any]:
     if "error" in last:
         raise StageFailed(f"{task}: {last['error']}")
     if "counts" not in last:
-        raise StageFailed(f"{task}: its process ended with exit status {process.returncode}; see {log_path}.")
+        raise StageFailed(f"{task}: {describe_exit(process.returncode, task)}; see {log_path}.")
     return last
 
 
@@ -252,16 +268,6 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _git() -> dict[str, Any] | None:

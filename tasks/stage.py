@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import luigi
 
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
-from tasks.execution import execute
+from tasks.execution import execute, remove_scratch
 from tasks.workspace import Workspace
 
 log = logging.getLogger("tasks")
@@ -24,6 +24,7 @@ class Stage(luigi.Task):
 
     version: ClassVar[int] = 1
     content: ClassVar[tuple[str, ...]] = ("*",)  # patterns of the files that the content digest covers
+    beside: ClassVar[tuple[str, ...]] = ()  # the same of files that hold times: they have digests, but are no content
     private: ClassVar[tuple[str, ...]] = ()  # parameters that are not passed on, although inherited from a common class
     page: ClassVar[str] = ""  # the file of the artifact that Luigi's status page links to
 
@@ -113,4 +114,5 @@ def _plain(value: Any) -> Any:
 @Stage.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_reused(task: luigi.Task) -> None:
     if isinstance(task, Stage) and is_complete(task.directory):
+        remove_scratch(task.directory)  # the run that completed it may have been killed before it could
         log.info("%s is there already: %s", task, task.directory)

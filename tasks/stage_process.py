@@ -16,12 +16,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import luigi.task_register
 
-from schemas.errors import MRNNError
+from tasks.faults import explain
 from tasks.stage import Stage
 from tasks.workspace import Workspace
 
@@ -41,13 +42,14 @@ def main() -> int:
         workspace = Workspace(Path(job["directory"]), inputs, _reporter(reports))
         try:
             stage.work(workspace)
-        except MRNNError as error:
-            traceback.print_exc()
-            _report(reports, {"error": str(error)})
-            return 1
-        except MemoryError:
-            _report(reports, {"error": "memory ran out; lower the batch size or give it more memory."})
-            return 1
+        except Exception as error:
+            sentence = explain(error, stage)
+            if sentence is None:
+                raise
+            _report(reports, {"error": sentence})
+            with suppress(OSError):  # the log may be on the full disk too
+                traceback.print_exc()
+            os._exit(1)  # HDF5 crashes when it tidies up files that it could not write
         _report(reports, {"counts": workspace.counts, "peak_memory_bytes": _peak_memory(), "gpus": _gpus()})
     return 0
 

@@ -25,6 +25,7 @@ class TrainModel(ModelVariant):
 
     version = 3  # the configuration names the variant, the curve says what made an epoch the best
     content = ("model.keras", "config.json", "vocabulary.txt")
+    beside = ("training/curve.jsonl",)
 
     variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
     embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")

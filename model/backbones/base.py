@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from model.backbones.spec import BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
+from model.backing_off import BackingOff
 from model.precision import precision
 from schemas.errors import ConfigurationError
 
@@ -52,9 +53,9 @@ class Backbone:
 def compile_forward(
     spec: BackboneSpec, forward: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """`forward` as one graph, from pixels in NumPy to features in NumPy, float32."""
+    """`forward` as one graph, from pixels in NumPy to features in NumPy, float32; in halves if memory is short."""
     compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
-    return lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy()
+    return BackingOff(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())
 
 
 def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ import pytest
 
 from schemas.provenance import read_provenance
 from tasks.execution import StageFailed, assist, execute
+from tasks.graph import downstream
 from tasks.logs import STOPPED
 from tests.tasks.toys import Double, Faulty, Source, Talkative
 
@@ -214,3 +215,21 @@ def test_who_assists_where_nobody_leads_says_so(data_dir):
     with pytest.raises(StageFailed, match="the host that leads did not make it"):
         assist(source, "worker-1")
     assert not source.complete()
+
+
+def test_what_another_configuration_has_begun_is_found_downstream_too(data_dir, run):
+    source = toy(Source, data_dir)
+    execute(source)
+    begun = toy(Faulty, data_dir, way="bug", source=True)
+    with pytest.raises(StageFailed):
+        execute(begun)
+    assert downstream({source.key}, data_dir / "toys") == [begun.directory, source.directory]
+    assert downstream({"0123456789"}, data_dir / "toys") == []
+
+
+def test_scratch_that_a_killed_run_left_in_a_complete_artifact_goes(data_dir, run):
+    source = toy(Source, data_dir)
+    execute(source)
+    (source.directory / "scratch").mkdir()
+    assert run(toy(Double, data_dir))
+    assert not (source.directory / "scratch").exists()

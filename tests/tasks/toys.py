@@ -48,6 +48,10 @@ class Faulty(Stage):
     """Fails in the way it is told to, after it has written half of its artifact."""
 
     way = luigi.Parameter()
+    source = luigi.BoolParameter()
+
+    def requires(self) -> dict[str, Stage]:
+        return {"source": self.upstream(Source)} if self.source else {}
 
     def work(self, workspace: Workspace) -> None:
         write_text(workspace.directory / "half.txt", "half")
