@@ -197,7 +197,8 @@ def run_process(task: "Stage", log_path: Path, lock: filelock.FileLock | None = 
     Raises:
         StageFailed: it says why it could not, or ends without a word.
     """
-    held = [lock._context.lock_file_fd] if lock else []  # filelock tells it in no other way
+    # filelock tells its descriptor in no other way.
+    held = [descriptor] if lock and (descriptor := lock._context.lock_file_fd) is not None else []
     verbose = Messages().verbose
     read_end, write_end = os.pipe()
     job = {
