@@ -20,6 +20,8 @@ RANDOM_WEIGHTS_NOTE = (
 class BuildReport(Evaluated):
     """Collects scores, curves, galleries and provenance; needs no network to be read."""
 
+    version = 2  # words, nearest images, the graph of stages
+
     def requires(self) -> dict[str, Stage]:
         """All that is shown."""
         test = {"split": "test"}

@@ -8,13 +8,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.report.contents import ReportContents
-from pipelines.report.facts import in_words, run_facts
-from pipelines.report.plots import best_epoch, cider_plot, perplexity_plot
+from pipelines.report.facts import headline, run_facts
 from pipelines.report.published import MARKS
+from pipelines.report.score_plots import interval_plot
 from pipelines.report.score_table import conditions, left_out_notes, left_out_reason, metric_columns
+from pipelines.report.stage_graph import stage_graph
+from pipelines.report.training_plots import best_epoch, cider_plot, loss_plot, perplexity_plot
+from pipelines.report.word_plots import frequency_plot, lengths_plot
+from pipelines.report.wording import count, duration, in_words, percent, score, size, statistic
 
-LISTED = 100  # rejected images and problems that are shown; the artifacts have them all
-_FOLDER = Path(__file__).parent
+LISTED = 100  # problems that are shown; the artifact has them all
+COMPARED = ("CIDEr-D", "BLEU-4")  # whose intervals are drawn
+_FOLDER = Path(__file__).parent / "templates"
 
 
 def render_report(contents: ReportContents) -> str:
@@ -31,23 +36,17 @@ def render_report(contents: ReportContents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        score=_score,
-        count=_count,
-        statistic=_statistic,
-        percent=_percent,
-        size=_size,
-        duration=_duration,
-        in_words=in_words,
-    )
+    filters = (score, count, statistic, percent, size, duration, in_words)
+    environment.filters.update({each.__name__: each for each in filters})
     marks = {each.mark for each in contents.published} | {each.mark for each in contents.published_retrieval}
     return environment.get_template("report.html").render(
         contents=contents,
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
-        plots=[Markup(plot(contents.curve)) for plot in (perplexity_plot, cider_plot)] if contents.curve else [],
+        **{name: [Markup(plot) for plot in plots] for name, plots in _plots(contents).items()},
         kept=best_epoch(contents.curve).number if contents.curve else None,
+        headline=headline(contents),
         facts=run_facts(contents),
         metrics=metric_columns(contents),
         notes=left_out_notes(contents.rows),
@@ -56,6 +55,20 @@ def render_report(contents: ReportContents) -> str:
         marks={mark: meaning for mark, meaning in MARKS.items() if mark in marks},
         listed=LISTED,
     )
+
+
+def _plots(contents: ReportContents) -> dict[str, list[str]]:
+    curves = (loss_plot, perplexity_plot, cider_plot) if contents.curve else ()
+    return {
+        "interval_plots": [
+            interval_plot(contents.rows, metric)
+            for metric in COMPARED
+            if any(metric in row.scores.intervals for row in contents.rows)
+        ],
+        "training_plots": [plot(contents.curve) for plot in curves],
+        "word_plots": [plot(contents.words) for plot in (frequency_plot, lengths_plot)],
+        "graphs": [stage_graph(contents.stages)],
+    }
 
 
 def _policy(style: str, script: str) -> str:
@@ -67,34 +80,3 @@ def _policy(style: str, script: str) -> str:
 
 def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def _score(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
-
-
-def _statistic(value: float) -> str:
-    return _count(value) if isinstance(value, int) else _score(value)
-
-
-def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
