@@ -6,6 +6,7 @@ import sys
 
 NAMES = (
     "annotations",
+    "decoding",
     "download",
     "extraction",
     "features",
@@ -14,7 +15,9 @@ NAMES = (
     "neighbours",
     "reranking",
     "retrieval",
+    "tokenisation",
     "training",
+    "training_start",
     "workers",
 )
 

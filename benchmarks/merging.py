@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import seconds
-from pipelines.feature_shards import ShardCounts, ShardResult, encode_shard, merge_shards
+from pipelines.feature_shards import ShardResult, encode_shard, merge_shards
 from pipelines.read_images import ImageSource
+from pipelines.shard_counts import ShardCounts
 from pipelines.shards import plan_shards, write_shard
 from schemas.features import FeatureDescription
 

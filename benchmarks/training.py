@@ -1,6 +1,7 @@
 """Training steps: words a second against Keras's own `fit` on padded captions and against bare matrix products."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -23,10 +24,10 @@ def run() -> None:
     gemm = _multiplications_a_second()
     for variant, steps in STEPS.items():
         random = np.random.default_rng(0)
-        train, val = _captions(random, steps * BATCH), _captions(random, 2)
+        train, val = synthetic_captions(random, steps * BATCH), synthetic_captions(random, 2)
         network = MRNN(WORDS, FEATURES, variant=variant)
-        ours = _trained_words_a_second(network, train, val)
-        share = 3 * _multiplications_a_word(network) * ours / gemm
+        ours = trained_words_a_second(network, train, val)
+        share = 3 * multiplications_a_word(network) * ours / gemm
         print(
             f"training, {variant}: {share:.2f} of the {gemm / 1e9:.0f} G multiplications/s of a matrix product",
             flush=True,
@@ -35,7 +36,7 @@ def run() -> None:
         compare(f"training, {variant}", ours, plain, "words/s", "by length", "fit, padded")
 
 
-def _captions(random: np.random.Generator, count: int) -> TrainingData:
+def synthetic_captions(random: np.random.Generator, count: int) -> TrainingData:
     """Five captions an image, of 10.8 +- 3.7 words."""
     lengths = np.clip(random.normal(10.8, 3.7, count).round(), 3, MAX_LENGTH).astype(np.int64)
     captions = Captions(
@@ -47,9 +48,16 @@ def _captions(random: np.random.Generator, count: int) -> TrainingData:
     return TrainingData(captions, random.standard_normal((len(captions.image_ids), FEATURES)).astype(np.float16))
 
 
-def _trained_words_a_second(network: MRNN, train: TrainingData, val: TrainingData) -> float:
+def trained_words_a_second(
+    network: MRNN,
+    train: TrainingData,
+    val: TrainingData,
+    epochs: int = 2,
+    progress: Callable[[float, str], None] = lambda fraction, message: None,
+) -> float:
+    """Trains; returns the pace of the last epoch."""
     options = TrainingOptions(
-        epochs=2,
+        epochs=epochs,
         batch_size=BATCH,
         optimiser="adam",
         learning_rate=1e-4,
@@ -70,9 +78,7 @@ def _trained_words_a_second(network: MRNN, train: TrainingData, val: TrainingDat
     )
     vocabulary = Vocabulary([*SPECIAL_WORDS, *(f"w{word}" for word in range(WORDS - 3))])
     with tempfile.TemporaryDirectory() as name:
-        curve = Trainer(network, vocabulary, train, val, options).train(
-            Path(name) / "state.h5", lambda done, said: None
-        )
+        curve = Trainer(network, vocabulary, train, val, options).train(Path(name) / "state.h5", progress)
     return curve[-1].words_per_second
 
 
@@ -98,7 +104,7 @@ def _fitted_words_a_second(network: MRNN, train: TrainingData) -> float:
     return float((targets != PAD).sum()) / seconds(lambda: fit(len(inputs)))
 
 
-def _multiplications_a_word(network: MRNN) -> int:
+def multiplications_a_word(network: MRNN) -> int:
     """Of one word forwards; images, once a caption, are left out, and so is the look-up of embeddings."""
     products = [variable for variable in network.trainable_variables if len(variable.shape) == 2]
     counted = [

@@ -28,6 +28,10 @@ class Batch:
         """Words to predict, end signs included."""
         return int((self.targets != PAD).sum())
 
+    def part(self, number: int, of: int) -> "Batch":
+        """The captions `number`, `number` + `of`, ...: parts of like size and length, maybe an empty one."""
+        return Batch(self.inputs[number::of], self.targets[number::of], self.image_index[number::of])
+
 
 def make_batch(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch:
     """The chosen captions as one batch; longer ones are cut to `max_length` words (before the end sign)."""

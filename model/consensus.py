@@ -1,12 +1,21 @@
 """Consensus reranking (the paper's Section 8): the hypothesis that agrees most with the captions of similar images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
 def consensus_scores(similarity: np.ndarray, m: int) -> np.ndarray:
     """Sum of the m largest similarities of each hypothesis (all, if there are fewer): (H, R) -> float64 (H,)."""
-    scores: np.ndarray = np.sort(similarity, axis=1)[:, ::-1][:, :m].sum(axis=1)
+    scores: np.ndarray = consensus_scores_of_each(similarity, [m])[0]
     return scores
+
+
+def consensus_scores_of_each(similarity: np.ndarray, ms: Sequence[int]) -> np.ndarray:
+    """`consensus_scores` for several m, sorted once: (H, R) -> float64 (len(ms), H)."""
+    sums = np.zeros((len(similarity), similarity.shape[1] + 1))
+    np.cumsum(np.sort(similarity, axis=1)[:, ::-1], axis=1, out=sums[:, 1:])
+    return sums[:, np.minimum(ms, similarity.shape[1])].T
 
 
 def self_consensus_scores(similarity: np.ndarray) -> np.ndarray:

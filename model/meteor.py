@@ -1,19 +1,16 @@
 """METEOR 1.5 by its authors' Java program, which comes with pycocoevalcap; it may die or fall silent."""
 
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pycocoevalcap.meteor.meteor import Meteor
 
+from model.java import ScorerMissing, require_java
+
 ATTEMPTS = 2
-START_SECONDS = 60.0  # of patience for the start of Java, to which every image adds
+START_SECONDS = 180.0  # of patience for the start of Java, to which every image adds
 SECONDS_AN_IMAGE = 1.0
-
-
-class MeteorMissing(Exception):
-    """METEOR cannot be computed here; the message says why."""
 
 
 def meteor(
@@ -27,16 +24,15 @@ def meteor(
     start: makes the scorer; patience: seconds after which a scorer that does not answer counts as dead.
 
     Raises:
-        MeteorMissing: there is no Java, or the scorer died or fell silent, also when started a second time.
+        ScorerMissing: there is no Java, or the scorer died or fell silent, also when started a second time.
     """
-    if shutil.which("java") is None:
-        raise MeteorMissing("no Java runtime was found; METEOR's official scorer needs one (1.8 or later).")
+    require_java("METEOR", "1.8 or later")
     seconds = START_SECONDS + SECONDS_AN_IMAGE * len(references) if patience is None else patience
     for _ in range(ATTEMPTS):
         outcome = _try(references, hypotheses, start, seconds)
         if not isinstance(outcome, str):
             return outcome
-    raise MeteorMissing(f"the METEOR scorer {outcome}, {ATTEMPTS} times.")
+    raise ScorerMissing(f"the METEOR scorer {outcome}, {ATTEMPTS} times.")
 
 
 def _try(
@@ -65,4 +61,5 @@ def _try(
     silent = thread.is_alive()
     scorer.meteor_p.kill()  # a thread that still waits for an answer gets none now, and ends
     scorer.meteor_p.wait()
+    scorer.lock = threading.Lock()  # what failed left its own locked, for which the scorer's end would wait for ever
     return found[0] if not silent else f"did not answer within {seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""Scores of generated captions, through pycocoevalcap's scorers: BLEU-1..4, ROUGE-L, CIDEr-D and, with Java, METEOR."""
+"""Scores of generated captions, through pycocoevalcap: BLEU-1..4, ROUGE-L, CIDEr-D and, with Java, METEOR and SPICE."""
 
 import contextlib
 import io
@@ -13,8 +13,10 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from model.bootstrap import Difference, Statistics, differences, interval, mean_of
-from model.meteor import MeteorMissing, meteor
+from model.java import ScorerMissing
+from model.meteor import meteor
 from model.ptb import ptb_words
+from model.spice import spice
 from schemas.errors import InputError
 
 FEW_IMAGES = 20  # below which CIDEr's document frequencies mean little
@@ -41,12 +43,12 @@ class Scores:
 
 
 def score_captions(
-    hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]], with_meteor: bool = True
+    hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]], with_java: bool = True
 ) -> Scores:
     """Scores one caption an image (raw text) against its references (raw text).
 
-    BLEU, ROUGE-L and METEOR lie in 0..1, CIDEr-D in 0..10. CIDEr's document frequencies are those of `references`,
-    as in the COCO evaluation. METEOR takes longer than all others together.
+    BLEU, ROUGE-L, METEOR and SPICE lie in 0..1, CIDEr-D in 0..10. CIDEr's document frequencies are those of
+    `references`, as in the COCO evaluation. METEOR and SPICE, which need Java, take longer than all others together.
 
     Raises:
         InputError: an image has no reference or the two sides are not about the same images.
@@ -71,11 +73,11 @@ def score_captions(
         corpus[name], per_image[name] = float(value), np.asarray(each, float).tolist()
 
     left_out: dict[str, str] = {}
-    if with_meteor:
+    for name, scorer in (("METEOR", meteor), ("SPICE", spice)) if with_java else ():
         try:
-            corpus["METEOR"], per_image["METEOR"] = meteor(truth, results)
-        except MeteorMissing as reason:
-            left_out["METEOR"] = str(reason)
+            corpus[name], per_image[name] = scorer(truth, results)
+        except ScorerMissing as reason:
+            left_out[name] = str(reason)
     means = {metric: mean_of(np.array(values)) for metric, values in per_image.items() if not metric.startswith("BLEU")}
     return Scores(corpus, per_image, {**_bleu_statistics(truth, results), **means}, left_out, _warnings(truth))
 

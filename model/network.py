@@ -77,7 +77,7 @@ class MRNN(keras.Model):
             "image_dropout": image_dropout,
         }
         dense, units = keras.layers.Dense, chosen.recurrent_size
-        self.scaling = FeatureScaling(name="scaling")
+        self.scaling = FeatureScaling(name="scaling", dtype="float32")  # in any precision: features may be large
         self.embedding_1 = keras.layers.Embedding(vocabulary_size, chosen.embedding_size, name="embedding_1")
         self.embedding_2: Any = dense(units, use_bias=False, name="embedding_2") if chosen.two_embeddings else None
         self.cell = make_cell(chosen.recurrence, units, name="recurrent")

@@ -37,6 +37,8 @@ class SentenceTable:
 
         column, columns = word, len(ids)
         found, orders = [(row, column)], [np.full(columns, 1)]
+        self._ids: dict[str, int] = ids
+        self._codes: list[np.ndarray] = []  # of the n-grams of 2 words, of 3, ..., rising
         for order in range(2, ORDERS + 1):
             begins = np.flatnonzero(left >= order)
             # An n-gram is one that is a word shorter, and its last word.
@@ -44,6 +46,7 @@ class SentenceTable:
             distinct, numbers = np.unique(codes, return_inverse=True)
             column = np.full(len(word), -1)
             column[begins] = numbers
+            self._codes.append(distinct)
             found.append((row[begins], columns + numbers))
             orders.append(np.full(len(distinct), order))
             columns += len(distinct)
@@ -65,6 +68,21 @@ class SentenceTable:
         positions, entries = self._entries(rows)
         pairs = np.unique(owners[positions] * max(1, len(self.orders)) + self.entry_columns[entries])
         return np.bincount(pairs % max(1, len(self.orders)), minlength=len(self.orders))
+
+    def columns_in(self, other: "SentenceTable") -> np.ndarray:
+        """The column that each n-gram has in another table, -1 where it has none: int64 (C,)."""
+        word = np.array([other._ids.get(word, -1) for word in self._ids], np.int64)
+        column, columns = word, len(other._ids)
+        places = [column]
+        for codes, known in zip(self._codes, other._codes, strict=True):
+            shorter, last = np.divmod(codes, max(1, len(self._ids)))
+            both = (column[shorter] >= 0) & (word[last] >= 0)
+            sought = np.where(both, column[shorter] * len(other._ids) + word[last], -1)
+            numbers = np.searchsorted(known, sought)
+            column = np.where(np.append(known, -2)[numbers] == sought, numbers, -1)
+            places.append(np.where(column >= 0, columns + column, -1))
+            columns += len(known)
+        return np.concatenate(places)
 
     def counts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Counts of some rows, dense: float64 (rows, columns), and the columns that any of them has, rising."""

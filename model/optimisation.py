@@ -61,15 +61,19 @@ class LearningRate:
         return plateaus
 
 
-def make_optimiser(name: str, clip_norm: float, weight_decay: float, average: float) -> keras.optimizers.Optimizer:
+def make_optimiser(
+    name: str, clip_norm: float, weight_decay: float, average: float, scale_loss: bool = False
+) -> keras.optimizers.Optimizer:
     """An optimiser whose `learning_rate` is to be assigned before each step.
 
     clip_norm: largest global norm of the gradient, 0: none. weight_decay: that of AdamW, apart from the gradient; the
     others have none of their own. average: how much of an exponential moving average of the weights stays at each step,
-    0: no average is kept.
+    0: no average is kept. scale_loss: gradients are those of `optimiser.scale_loss(cost)`, so that float16 holds small
+    ones; a step whose gradient is not finite is left out and the scale halved.
     """
     if name not in OPTIMISERS:
         raise ConfigurationError(f"There is no optimiser {name!r}; choose one of {', '.join(OPTIMISERS)}.")
     decay = {"weight_decay": weight_decay} if name == "adamw" else {}
     averaging = {"use_ema": True, "ema_momentum": average} if average else {}
-    return OPTIMISERS[name](learning_rate=1.0, global_clipnorm=clip_norm or None, **decay, **averaging)
+    optimiser = OPTIMISERS[name](learning_rate=1.0, global_clipnorm=clip_norm or None, **decay, **averaging)
+    return keras.optimizers.LossScaleOptimizer(optimiser) if scale_loss else optimiser

@@ -1,6 +1,7 @@
 """Perplexity of captions under the m-RNN (the paper's Section 4)."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -34,17 +35,25 @@ def losses_and_logits(
 
 
 def perplexity(
-    network: MRNN, captions: Captions, features: np.ndarray | FeatureRows, max_length: int, batch_size: int = 256
+    network: MRNN,
+    captions: Captions,
+    features: np.ndarray | FeatureRows,
+    max_length: int,
+    batch_size: int = 256,
+    progress: Callable[[float], None] = lambda done: None,
 ) -> float:
     """2 ** (mean bits per word) over all captions; the end sign counts as a word, unknown words as `<unk>`.
 
     features: (images, D), in the order of `captions.image_ids`.
     """
     nats = words = 0.0
+    done = 0
     for batch in evaluation_batches(captions, batch_size, max_length):
         of_images = features[batch.image_index].astype(np.float32)
         nats += float(_total(network, tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(of_images)))
         words += batch.words
+        done += len(batch.image_index)
+        progress(done / len(captions))
     return of_nats(nats / words)
 
 

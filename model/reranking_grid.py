@@ -5,20 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.bootstrap import Statistics
-from model.consensus import consensus_scores, rerank_order
+from model.consensus import consensus_scores_of_each
 
 
-def choices(similarities: Sequence[np.ndarray], captions_of: Sequence[np.ndarray], k: int, m: int) -> np.ndarray:
-    """Which hypothesis is chosen for each image by the m largest similarities with its k nearest images: int64 (N,).
+def choices(
+    similarities: Sequence[np.ndarray], captions_of: Sequence[np.ndarray], k: int, ms: Sequence[int]
+) -> np.ndarray:
+    """Which hypothesis is chosen for each image by the m largest similarities with its k nearest: int64 (len(ms), N).
 
     similarities: of each image (H, R), its references in the order of their images; captions_of: of each image (K,),
     how many of them belong to each of its nearest images.
     """
-    return np.array(
+    return np.stack(
         [
-            rerank_order(consensus_scores(similarity[:, : captions[:k].sum()], m))[0]
+            # The first of the largest is the likeliest of equals, as in `rerank_order`.
+            consensus_scores_of_each(similarity[:, : captions[:k].sum()], ms).argmax(axis=1)
             for similarity, captions in zip(similarities, captions_of, strict=True)
-        ]
+        ],
+        axis=1,
     )
 
 

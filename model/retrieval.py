@@ -12,6 +12,7 @@ from schemas.scores import Recall
 from schemas.vocabulary import BOS
 
 ROWS = 4096  # prefixes whose softmax is held in memory at a time
+IMAGES = 64  # whose likelihoods are
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ def log_likelihoods(
     network: MRNN,
     sentences: Sequence[np.ndarray],
     features: np.ndarray,
+    result: np.ndarray | None = None,
     progress: Callable[[float], None] = lambda done: None,
 ) -> np.ndarray:
     """ln P(sentence, end sign | image) of all pairs: float64 (sentences, images).
 
     The recurrent layer runs once for each distinct prefix of the sentences: for all images together, so that only the
     multimodal layer and the softmax are left to each, or for each image in the variants where it sees the image.
-    sentences: word ids; features: (images, D).
+    sentences: word ids; features: (images, D); result: the array to fill, such as a file's, whose columns without a 0
+    are those of a run that was stopped, and are kept. Beside it, memory holds the language of every prefix.
 
     Raises:
         ArtifactError: the network gives probabilities that are no numbers; they would pass for perfect recall.
@@ -61,10 +64,12 @@ def log_likelihoods(
         normaliser = tf.reduce_logsumexp(logits, axis=1)
         return tf.gather_nd(logits, targets) - tf.gather(normaliser, targets[:, 0])
 
-    result = np.empty((len(sentences), len(features)))
+    if result is None:
+        result = np.zeros((len(sentences), len(features)))
+    missing = [index for index in range(len(features)) if not result[:, index].all()]
     projected = network.project_image(tf.constant(features, tf.float32))
     language = None
-    for index in range(len(features)):
+    for number, index in enumerate(missing, start=1):
         image = {layer: of_layer[index : index + 1] for layer, of_layer in projected.items()}
         if language is None or network.recurrent_sees_image:
             language = _read_prefixes(network, prefixes.levels, image)
@@ -74,42 +79,65 @@ def log_likelihoods(
                 for start, of_block in zip(starts, targets, strict=True)
             ]
         )
-        result[:, index] = np.bincount(sentence, log_probs, minlength=len(sentences))
-        progress((index + 1) / len(features))
-    if not np.isfinite(result).all():
-        raise ArtifactError("The model's probabilities are no numbers; train it again, with a lower learning_rate.")
+        of_image = np.bincount(sentence, log_probs, minlength=len(sentences))
+        if not np.isfinite(of_image).all():
+            raise ArtifactError("The model's probabilities are no numbers; train it again, with a lower learning_rate.")
+        result[:, index] = of_image
+        progress(1.0 - (len(missing) - number) / len(features))
     return result
 
 
-def normalise(likelihoods: np.ndarray, of_sampled_images: np.ndarray) -> np.ndarray:
-    """ln P(w|I) - ln P(w), P(w) being the mean of P(w|I') over sampled training images.
-
-    likelihoods (sentences, images), of_sampled_images (sentences, samples), natural logarithms.
-    """
+def log_prior(of_sampled_images: np.ndarray) -> np.ndarray:
+    """ln P(w), the mean of P(w|I') over sampled training images: ln P(w|I') (sentences, samples) -> (sentences,)."""
     largest = of_sampled_images.max(axis=1, keepdims=True)
-    prior = largest + np.log(np.exp(of_sampled_images - largest).mean(axis=1, keepdims=True))
-    return likelihoods - prior
+    prior: np.ndarray = largest[:, 0] + np.log(np.exp(of_sampled_images - largest).mean(axis=1))
+    return prior
 
 
-def sentence_recall(scores: np.ndarray, owner: np.ndarray) -> Recall:
-    """Image queries: rank of an image's best own sentence among those of others; scores (sentences, images)."""
-    own = owner[:, None] == np.arange(scores.shape[1])
-    best = np.where(own, scores, -np.inf).max(axis=0)
-    others = np.where(own, -np.inf, scores)
-    return _recall((others > best).sum(axis=0), (others == best).sum(axis=0))
+def sentence_ranks(likelihoods: np.ndarray, prior: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Image queries: rank of an image's best own sentence among those of others, by P(w|I) / P(w): (images,).
+
+    likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time; prior: ln P(w)
+    (sentences,); owner: of each sentence its image.
+    """
+    ranks = []
+    for images in _blocks(likelihoods):
+        scores = likelihoods[:, images] - prior[:, None]
+        own = owner[:, None] == np.arange(likelihoods.shape[1])[images]
+        best = np.where(own, scores, -np.inf).max(axis=0)
+        others = np.where(own, -np.inf, scores)
+        ranks.append(_ranks((others > best).sum(axis=0), (others == best).sum(axis=0)))
+    return np.concatenate(ranks)
 
 
-def image_recall(likelihoods: np.ndarray, owner: np.ndarray) -> Recall:
-    """Sentence queries: rank of each sentence's own image among all; likelihoods (sentences, images)."""
+def image_ranks(likelihoods: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Sentence queries: rank of each sentence's own image among all, by P(w|I): (sentences,).
+
+    likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time.
+    """
     own = likelihoods[np.arange(len(owner)), owner][:, None]
-    return _recall((likelihoods > own).sum(axis=1), (likelihoods == own).sum(axis=1) - 1)
+    better, equal = np.zeros(len(owner), np.int64), np.full(len(owner), -1)  # the own image is no rival
+    for images in _blocks(likelihoods):
+        block = likelihoods[:, images]
+        better += (block > own).sum(axis=1)
+        equal += (block == own).sum(axis=1)
+    return _ranks(better, equal)
 
 
-def _recall(better: np.ndarray, equal: np.ndarray) -> Recall:
+def recall(parts: Sequence[np.ndarray]) -> Recall:
+    """What is reported of ranks: of one set of queries, or as the mean over several."""
+    table = [[*(100.0 * np.mean(ranks <= k) for k in (1, 5, 10)), np.median(ranks), np.mean(ranks)] for ranks in parts]
+    return Recall(*np.mean(table, axis=0).tolist())
+
+
+def _blocks(likelihoods: np.ndarray) -> list[slice]:
+    return [slice(start, start + IMAGES) for start in range(0, likelihoods.shape[1], IMAGES)]
+
+
+def _ranks(better: np.ndarray, equal: np.ndarray) -> np.ndarray:
     """From how many wrong answers score better and how many the same as the right one; equals share their mean rank."""
-    ranks = 1 + better + equal / 2
-    r1, r5, r10 = (float(100.0 * np.mean(ranks <= k)) for k in (1, 5, 10))
-    return Recall(r1, r5, r10, float(np.median(ranks)))
+    ranks: np.ndarray = 1 + better + equal / 2
+    return ranks
 
 
 def _prefixes(sentences: Sequence[np.ndarray]) -> _Prefixes:

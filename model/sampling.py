@@ -1,18 +1,17 @@
 """Captions drawn from the network's distribution, word by word."""
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from model.constraints import USUAL, Constraints
 from model.decoding import Decoded
 from model.ensemble import Ensemble
 from model.network import MRNN
 from schemas.errors import ConfigurationError
-from schemas.feature_rows import FeatureRows
-from schemas.vocabulary import BOS, PAD, UNK
+from schemas.vocabulary import BOS
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,30 @@ class Sampling:
 
     def choose(self, log_probs: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         """Words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
+        if not self.top_k and self.top_p == 1:
+            return _places(_shares(log_probs / self.temperature), uniform)
+        # Only where some words are left out they must be sorted, which takes longer than all else.
         order = np.argsort(-log_probs, axis=1, kind="stable")
-        shares = np.take_along_axis(log_probs, order, axis=1) / self.temperature
-        shares = np.exp(shares - shares[:, :1])
+        shares = _shares(np.take_along_axis(log_probs, order, axis=1) / self.temperature)
         shares /= shares.sum(axis=1, keepdims=True)
         if self.top_k:
             shares[:, self.top_k :] = 0.0
         # A word stays as long as those before it have not reached top_p.
         shares[np.cumsum(shares, axis=1) - shares >= self.top_p * shares.sum(axis=1, keepdims=True)] = 0.0
-        reached = np.cumsum(shares, axis=1)
-        places = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
-        return np.take_along_axis(order, places[:, None], axis=1)[:, 0]
+        return np.take_along_axis(order, _places(shares, uniform)[:, None], axis=1)[:, 0]
+
+
+def _shares(log_probs: np.ndarray) -> np.ndarray:
+    """Probabilities (N, V), up to a factor in each row."""
+    shares: np.ndarray = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
+    return shares
+
+
+def _places(shares: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Where the cumulative shares of each row first exceed a part, in 0..1, of the whole: int64 (N,)."""
+    reached = np.cumsum(shares, axis=1)
+    places: np.ndarray = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+    return places
 
 
 def sample_captions(
@@ -56,13 +68,17 @@ def sample_captions(
     seed: int,
     first: int = 0,
     max_length: int = 30,
-    forbidden: Sequence[int] = (PAD, UNK),
+    constraints: Constraints = USUAL,
 ) -> list[list[Decoded]]:
     """features (B, D) -> for each image `count` captions in the order in which they were drawn.
 
     `log_prob` is that of the network, whatever was drawn from. What an image gets depends on `seed` and on its number,
     `first` + its row, and not on the images beside it.
+
+    Raises:
+        ConfigurationError: the constraints leave nothing to draw from.
     """
+    constraints.check(network.sizes["vocabulary_size"], max_length)
     images = len(features)
     uniform = np.stack(
         [np.random.default_rng([seed, first + row]).random((count, max_length)) for row in range(images)]
@@ -70,17 +86,19 @@ def sample_captions(
     projected = network.project_image(tf.constant(features, tf.float32))
     image = tf.nest.map_structure(lambda part: tf.repeat(part, count, axis=0), projected)
     state = network.initial_state(images * count, image)
-    words = np.full(images * count, BOS, np.int64)
-    history = np.zeros((images * count, max_length), np.int64)
+    words = np.full(images * count, BOS)
+    history = np.zeros((images * count, max_length), np.int32)
     lengths, scores = np.zeros(images * count, np.int64), np.zeros(images * count)
     alive = np.ones(images * count, bool)
     for position in range(max_length):
-        logits, state = _step(network, tf.constant(words), state, image)
-        log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float64)).numpy()
-        allowed = log_probs.copy()
-        allowed[:, list(forbidden)] = -np.inf
-        words = sampling.choose(allowed, uniform[:, position])
-        scores += np.where(alive, log_probs[np.arange(len(words)), words], 0.0)
+        log_probs, allowed, state = _step(
+            network, constraints, tf.constant(words), state, image, tf.constant(history), tf.constant(position)
+        )
+        allowed = allowed.numpy()[alive]
+        if (allowed.max(axis=1) == -np.inf).any():
+            raise constraints.nothing_left()
+        words[alive] = sampling.choose(allowed, uniform[alive, position])
+        scores[alive] += log_probs.numpy()[alive, words[alive]]
         alive &= words != BOS
         history[:, position] = words
         lengths += alive
@@ -94,24 +112,19 @@ def sample_captions(
 
 
 @tf.function(reduce_retracing=True)
-def _step(network: MRNN | Ensemble, words: tf.Tensor, state: list[Any], image: Any) -> tuple[tf.Tensor, list[Any]]:
-    """One word of each caption; of the module, so that it is traced once a network and not for every batch."""
-    return network.step(words, state, image)
-
-
-def sample_images(
+def _step(
     network: MRNN | Ensemble,
-    features: np.ndarray | FeatureRows,
-    count: int,
-    sampling: Sampling,
-    seed: int,
-    max_length: int,
-    batch_size: int,
-    progress: Callable[[float], None] = lambda done: None,
-) -> Iterator[list[Decoded]]:
-    """`count` captions of each image of `features` (N, D), in order, likeliest first; `batch_size` images at once."""
-    for start in range(0, len(features), batch_size):
-        rows = features[start : start + batch_size]
-        for drawn in sample_captions(network, rows, count, sampling, seed, start, max_length):
-            yield sorted(drawn, key=lambda caption: -caption.log_prob)
-        progress(min(1.0, (start + batch_size) / len(features)))
+    constraints: Constraints,
+    words: tf.Tensor,
+    state: list[Any],
+    image: Any,
+    history: tf.Tensor,
+    length: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+    """One word of each caption -> ln P of the next, ln P where it may come, the states.
+
+    It is the module's, so that it is traced once a network and not for every batch.
+    """
+    logits, state = network.step(words, state, image)
+    log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float64))
+    return log_probs, constraints.mask(log_probs, history, length), state

@@ -22,6 +22,22 @@ class Similarity(Protocol):
         ...
 
 
+class NgramWeights:
+    """CIDEr's weights of n-grams: ln(documents) - ln(max(1, documents that have it))."""
+
+    def __init__(self, table: SentenceTable, documents: Sequence[np.ndarray]):
+        """A document is some rows of the table."""
+        self._table, self._of_any = table, np.log(max(1, len(documents)))
+        self._weights = self._of_any - np.log(np.maximum(1, table.document_frequencies(documents)))
+
+    def of(self, table: SentenceTable) -> np.ndarray:
+        """The weights of the n-grams of this or another table: float64 (C,)."""
+        if table is self._table:
+            return self._weights
+        # An n-gram that is in no document has column -1 and so the last of the weights.
+        return np.append(self._weights, self._of_any)[table.columns_in(self._table)]
+
+
 class CiderSimilarity:
     """Pairwise CIDEr-D, 0..10.
 
@@ -29,11 +45,11 @@ class CiderSimilarity:
     d of the numbers of bigrams; mean over n, times 10 (Vedantam et al. 2015).
     """
 
-    def __init__(self, table: SentenceTable, documents: Sequence[np.ndarray]):
-        """N-grams are weighed by ln(documents) - ln(max(1, documents that have it)); a document is some rows."""
+    def __init__(self, table: SentenceTable, documents: "Sequence[np.ndarray] | NgramWeights"):
+        """N-grams are weighed as `NgramWeights` says: by documents that are rows of the table, or of another one."""
         self._table = table
-        frequencies = np.maximum(1, table.document_frequencies(documents))
-        self._weights = np.log(max(1, len(documents))) - np.log(frequencies)
+        weights = documents if isinstance(documents, NgramWeights) else NgramWeights(table, documents)
+        self._weights = weights.of(table)
         owners = np.repeat(np.arange(len(table)), np.diff(table.starts))
         squares = (table.entry_counts * self._weights[table.entry_columns]) ** 2
         places = owners * (ORDERS + 1) + table.orders[table.entry_columns]

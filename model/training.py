@@ -7,18 +7,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from model.batches import Batch, training_batches
-from model.decoding import BeamSearch, decode_images
+from model.decoding import BeamSearch
+from model.distribution import Replicas
 from model.feature_statistics import mean_and_deviation
-from model.metrics import cider
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
+from model.scheduled_sampling import replace_words, share_at
+from model.training_events import write_events
 from model.training_state import load_state, save_state
+from model.validation import generated_cider
 from schemas.captions import Captions
 from schemas.errors import ConfigurationError, TrainingError
 from schemas.feature_rows import FeatureRows
@@ -43,7 +47,9 @@ class TrainingOptions:
     gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the vocabulary; average:
     see `make_optimiser`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
     `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
-    caption, longer ones are cut; beam_width: of the search for validation captions.
+    caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA;
+    scheduled_sampling: share of the words before that are the network's own in the last epoch, see
+    `model/scheduled_sampling.py`.
     """
 
     epochs: int
@@ -64,6 +70,8 @@ class TrainingOptions:
     max_length: int
     beam_width: int
     seed: int
+    xla: bool = False
+    scheduled_sampling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,12 @@ class _Sums:
 
 
 class Trainer:
-    """Trains one network. `train` can be stopped at any moment and called again on the same state file."""
+    """Trains one network. `train` can be stopped at any moment and called again on the same state file.
+
+    On several devices it is made and called in the scope of the strategy that the network was made in, see
+    `model/distribution.py`; on several hosts only the one that leads validates and writes. A network that computes in
+    float16 has its loss scaled.
+    """
 
     def __init__(
         self, network: MRNN, vocabulary: Vocabulary, train: TrainingData, val: TrainingData, options: TrainingOptions
@@ -117,7 +130,7 @@ class Trainer:
             raise ConfigurationError(f"Epochs are not selected by {options.select_by!r}; choose cider or perplexity.")
         self.network, self.vocabulary, self.options = network, vocabulary, options
         self.train_data, self.val_data = train, val
-        self.steps_per_epoch = math.ceil(len(train.captions) / options.batch_size)
+        self.replicas = Replicas()
         self.learning_rate = LearningRate(
             options.schedule,
             options.learning_rate,
@@ -127,7 +140,10 @@ class Trainer:
             options.decay_keep,
             options.decay_every,
         )
-        self.optimiser = make_optimiser(options.optimiser, options.clip_norm, options.weight_decay, options.average)
+        half = network.compute_dtype == "float16"
+        self.optimiser = make_optimiser(
+            options.optimiser, options.clip_norm, options.weight_decay, options.average, scale_loss=half
+        )
         self.optimiser.build(network.trainable_variables)
         network.scaling.adapt(*mean_and_deviation(train.features))
         self._search = BeamSearch(network, options.beam_width, options.max_length)
@@ -138,7 +154,7 @@ class Trainer:
 
         After each epoch, and every ten minutes in between, everything that the next step depends on goes to
         `state_path` (weights, optimiser, dropout generators, position in the epoch, curve, best weights): a run that is
-        killed goes on from there and ends with the same bytes.
+        killed goes on from there and ends with the same bytes. `tensorboard` beside it has the curve of each epoch.
 
         Raises:
             TrainingError: the cost is no longer a number, or grows beyond all measure; the last good state is kept.
@@ -148,11 +164,13 @@ class Trainer:
         if state_path.exists():
             record, best = load_state(state_path, self._variables)
             curve, sums = [EpochReport(**epoch) for epoch in record["curve"]], _Sums(**record["sums"])
+        self.replicas.tell_generators_apart(self.network.variables)
 
         def save() -> None:
             self._refuse_broken_weights(len(curve), sums.steps)
             record = {"curve": [asdict(past) for past in curve], "sums": asdict(sums)}
-            save_state(state_path, self._variables, best, record)
+            if self.replicas.led_here:
+                save_state(state_path, self._variables, best, record)
 
         while len(curve) < self.options.epochs and not self._out_of_patience(curve):
             self._train_epoch(curve, sums, progress, save)
@@ -162,6 +180,8 @@ class Trainer:
                     best = self._weights()
             curve.append(report)
             sums = _Sums()
+            if self.replicas.led_here:
+                write_events(state_path.with_name("tensorboard"), asdict(report))
             save()
             progress(
                 len(curve) / self.options.epochs,
@@ -170,6 +190,11 @@ class Trainer:
         for variable, value in zip(self.network.variables, best, strict=True):
             variable.assign(value)
         return curve
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return math.ceil(len(self.train_data.captions) / self.options.batch_size)
 
     @property
     def _variables(self) -> list:
@@ -197,11 +222,11 @@ class Trainer:
             self.optimiser.learning_rate.assign(
                 self.learning_rate.at(epoch * self.steps_per_epoch + sums.steps, scores)
             )
-            cost, nats = (float(value) for value in self._step(*self._tensors(batch)))
+            cost, nats, words = self._learn(batch)
             sums.steps += 1
-            sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + batch.words
+            sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + words
             sums.seconds = before + time.monotonic() - started
-            if not math.isfinite(cost):
+            if not math.isfinite(cost + nats):
                 raise TrainingError(
                     f"The cost is {cost} in step {sums.steps} of epoch {epoch + 1}; lower learning_rate or "
                     "clip_norm and train again."
@@ -215,21 +240,37 @@ class Trainer:
                 save()
                 saved = time.monotonic()
 
+    def _learn(self, batch: Any) -> tuple[float, float, int]:
+        """One step: its cost, -ln P of the words that it was made on, and how many these are."""
+        options, number = self.options, int(self.optimiser.iterations)
+        own_share = share_at(options.scheduled_sampling, number // self.steps_per_epoch, options.epochs)
+        cost, nats = self._step(
+            *self._tensors(batch),
+            tf.constant(float(batch.words)),
+            tf.constant(own_share),
+            tf.constant((options.seed, number), tf.int32),
+        )
+        return float(cost), float(nats), batch.words
+
     def _validate(self, curve: list[EpochReport], sums: _Sums) -> EpochReport:
         started, options, val = time.monotonic(), self.options, self.val_data
         cost, train_perplexity = sums.costs / sums.steps, of_nats(sums.nats / sums.words)
-        val_perplexity = perplexity(self.network, val.captions, val.features, options.max_length)
+        (val_perplexity,) = self.replicas.as_led(
+            lambda: [perplexity(self.network, val.captions, val.features, options.max_length)], 1
+        )
         if not math.isfinite(train_perplexity + val_perplexity):
             raise TrainingError(
                 f"After epoch {len(curve) + 1} the perplexity is {train_perplexity} in training and {val_perplexity} "
                 "in validation; lower learning_rate or clip_norm and train again."
             )
-        if curve and cost > DIVERGED * curve[0].cost:
+        if curve and cost - curve[0].cost > (DIVERGED - 1.0) * abs(curve[0].cost):
             raise TrainingError(
                 f"Training diverges: the cost of epoch {len(curve) + 1} is {cost:.1f}, that of the first was "
                 f"{curve[0].cost:.1f}; lower learning_rate or clip_norm and train again."
             )
-        val_cider, distinct = self._generate()
+        val_cider, distinct = self.replicas.as_led(
+            lambda: generated_cider(self._search, self.vocabulary, val.captions, val.features), 2
+        )
         return EpochReport(
             epoch=len(curve) + 1,
             cost=cost,
@@ -237,8 +278,8 @@ class Trainer:
             val_perplexity=val_perplexity,
             val_cider=val_cider,
             score=val_cider if options.select_by == "cider" else -val_perplexity,
-            distinct_captions=distinct,
-            learning_rate=float(self.optimiser.learning_rate),
+            distinct_captions=int(distinct),
+            learning_rate=float(self.optimiser.learning_rate.numpy()),
             words_per_second=sums.words / sums.seconds,
             seconds=sums.seconds + time.monotonic() - started,
         )
@@ -263,45 +304,71 @@ class Trainer:
         for variable, value in zip(weights, trained, strict=False):
             variable.assign(value)
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
+    def _batches(self, epoch: int) -> Iterator[Any]:
+        """What `_learn` gets in the steps of an epoch."""
         options = self.options
         return training_batches(self.train_data.captions, options.batch_size, options.max_length, options.seed, epoch)
 
     def _tensors(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        features = self.train_data.features[batch.image_index].astype(np.float32)
-        return tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(features)
+        """Inputs, targets and features of the batch, dealt out to the replicas."""
+
+        def of_replica(replica: int, replicas: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            part = batch.part(replica, replicas)
+            features = self.train_data.features[part.image_index].astype(np.float32)
+            return tf.constant(part.inputs), tf.constant(part.targets), tf.constant(features)
+
+        dealt: tuple[tf.Tensor, tf.Tensor, tf.Tensor] = self.replicas.deal(of_replica)
+        return dealt
 
     def _compile_step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        network, optimiser, smoothing = self.network, self.optimiser, self.options.label_smoothing
-        weight_decay = 0.0 if self.options.optimiser == "adamw" else self.options.weight_decay
+        optimiser, replicas = self.optimiser, self.replicas
+        weights = self.network.trainable_variables
+
+        @tf.function(reduce_retracing=True, jit_compile=self.options.xla or None)
+        def part_of_step(*batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+            """What a replica's captions add to the cost, to -ln P of the batch's words and to the gradient."""
+            with tf.GradientTape() as tape:
+                cost, nats = self._cost(*batch)
+                scaled = optimiser.scale_loss(cost)
+            return cost, nats, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(scaled, weights)]
+
+        def step_of_replica(*part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            cost, nats, gradients = part_of_step(*part)
+            cost, nats, *gradients = replicas.sum([cost, nats, *gradients])
+            optimiser.apply(gradients, weights)
+            return cost, nats
 
         @tf.function(reduce_retracing=True)
-        def step(inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """One step on the paper's cost; returns it and the summed -ln P of the batch's words."""
-            with tf.GradientTape() as tape:
-                losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
-                cost = tf.reduce_mean(losses) / NATS_PER_BIT
-                if smoothing:
-                    of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
-                    cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_mean(of_any_word) / NATS_PER_BIT
-                if weight_decay:
-                    squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
-                    cost = cost + weight_decay * squares
-            gradients = tape.gradient(cost, network.trainable_variables)
-            optimiser.apply([tf.convert_to_tensor(gradient) for gradient in gradients], network.trainable_variables)
-            return cost, tf.reduce_sum(losses)
+        def step(*batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """One step; returns its cost and the summed -ln P of the batch's words."""
+            cost, nats = replicas.run(step_of_replica, batch)
+            return cost, nats
 
         return step
 
-    def _generate(self) -> tuple[float, int]:
-        """CIDEr-D of generated validation captions in the vocabulary's own words, and how many captions differ."""
-        captions, vocabulary = self.val_data.captions, self.vocabulary
-        decoded = decode_images(self._search, self.val_data.features, batch_size=100)
-        hypotheses = {
-            image: " ".join(vocabulary.decode(found[0].tokens))
-            for image, found in zip(captions.image_ids, decoded, strict=True)
-        }
-        references: dict[str, list[str]] = {image: [] for image in captions.image_ids}
-        for index, owner in enumerate(captions.image_index):
-            references[captions.image_ids[owner]].append(" ".join(vocabulary.decode(captions[index])))
-        return cider(hypotheses, references), len(set(hypotheses.values()))
+    def _cost(
+        self,
+        inputs: tf.Tensor,
+        targets: tf.Tensor,
+        features: tf.Tensor,
+        words: tf.Tensor,
+        own_share: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a replica's captions add to the paper's cost, which is minimised, and to -ln P of the batch's words.
+
+        words: how many the whole batch has; own_share, seed: see `replace_words`.
+        """
+        network, options = self.network, self.options
+        if options.scheduled_sampling:
+            inputs = replace_words(network, inputs, targets, features, own_share, seed)
+        losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
+        nats, smoothing = tf.reduce_sum(losses), options.label_smoothing
+        cost = nats / words / NATS_PER_BIT
+        if smoothing:
+            of_any_word = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+            cost = (1.0 - smoothing) * cost + smoothing * tf.reduce_sum(of_any_word) / words / NATS_PER_BIT
+        if options.weight_decay and options.optimiser != "adamw":
+            squares = tf.add_n([tf.reduce_sum(tf.square(weight)) for weight in network.trainable_variables])
+            cost = cost + options.weight_decay * squares / self.replicas.count
+        return cost, nats

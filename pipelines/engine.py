@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from pipelines.shards import Shard, clear_error, is_whole, leave_error, raise_error_left
 from schemas.errors import ArtifactError, ConfigurationError, MRNNError, RunnerError
+from schemas.software import versions
 
 Work = Callable[[Shard], None]  # makes a shard's file, in a worker; must be picklable
 
@@ -57,13 +59,23 @@ class WorkOnShard(beam.DoFn):
     def __init__(self, work: Work):
         """`work` is called in the worker, once a shard, or more often if the runner sees fit."""
         self.work = work
+        self.versions = versions()  # of the driver, for that is where this is made
 
     def process(self, shard: Shard) -> None:
         """Works on one shard; a typed error is left beside it, since runners make of exceptions what they like."""
         try:
+            self._refuse_other_versions()
             self.work(shard)
         except MRNNError as error:
             leave_error(shard, error)
+
+    def _refuse_other_versions(self) -> None:
+        for package, version in versions().items():
+            if self.versions.get(package, version) != version:
+                raise RunnerError(
+                    f"The worker on {socket.gethostname()} has {package} {version}, the driver has "
+                    f"{self.versions[package]}; give all workers the driver's versions, those of requirements.lock."
+                )
 
 
 def straight_line(pipeline: beam.Pipeline, shards: Sequence[Shard], work: Work, engine: Engine) -> beam.PCollection:

@@ -1,6 +1,7 @@
 """Evaluation of one caption an image: from hypotheses to results JSON to the score sheet."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from model.metrics import score_captions
@@ -15,6 +16,7 @@ from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError
 from schemas.hypotheses import read_hypotheses
 from schemas.provenance import Provenance, read_provenance
+from schemas.reranking import NO_FEATURES
 from schemas.results import read_results, write_results
 from schemas.scores import CaptionScores, write_caption_scores
 
@@ -32,13 +34,20 @@ def evaluate_captions(
     split: str,
     source: str,
     image_input: str,
+    progress: Callable[[float, str], None],
 ) -> CaptionScores:
     """Scores the first hypothesis of each image; the paths are those of the artifacts.
 
     Writes `results.json`, then `scores.json` and `per_image.jsonl`; returns the scores.
     """
     data = read_training_data(captions, features, split)
-    of_split = perplexity(load_network(read_checkpoint(model).network), data.captions, data.features, MAX_LENGTH)
+    of_split = perplexity(
+        load_network(read_checkpoint(model).network),
+        data.captions,
+        data.features,
+        MAX_LENGTH,
+        progress=lambda done: progress(0.5 * done, f"perplexity of {len(data.captions)} captions"),
+    )
     if not math.isfinite(of_split):
         raise ArtifactError(f"The perplexity of {split} under {model} is no number; train it again.")
     first = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(hypotheses)}
@@ -47,7 +56,9 @@ def evaluate_captions(
     references = {
         image.image_id: image.captions for image in read_annotations(annotations, split) if image.image_id in results
     }
+    progress(0.5, f"scores of {len(results)} captions")
     scores = score_captions(results, references)
+    progress(0.8, "intervals and statistics")
     made_by = read_provenance(hypotheses)
     generated_by = made_by if source != "reranked" else _upstream(hypotheses, made_by, "hypotheses")
     sheet = CaptionScores(
@@ -76,15 +87,11 @@ def _upstream(artifact: Path, provenance: Provenance, name: str) -> Provenance:
 
 
 def _reranking(made_by: Provenance) -> dict[str, str | int]:
-    parameters = made_by.parameters
-    if parameters["against"] == "self":
-        return {"similarity": parameters["similarity"], "features": "none (self-consensus)"}
-    return {
-        "similarity": parameters["similarity"],
-        "features": parameters["feature_kind"],
-        "k": parameters["k"],
-        "m": parameters["m_cider" if parameters["similarity"] == "cider" else "m_bleu"],
-    }
+    names = ["similarity", "features"]
+    if made_by.counts["features"] != NO_FEATURES:
+        names += ["metric", "k", "m"]
+    tuned = {"tuned on": "val"} if made_by.parameters["against"] == "tuned" else {}
+    return {**{name: made_by.counts[name] for name in names}, **tuned}
 
 
 def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:

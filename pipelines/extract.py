@@ -10,11 +10,12 @@ import numpy as np
 
 from model.backbones.spec import BackboneSpec
 from pipelines.engine import Engine, complete_shards
-from pipelines.feature_shards import ShardCounts, ShardResult, encode_shard, merge_shards, read_rejects_of
+from pipelines.feature_shards import ShardResult, encode_shard, merge_shards, read_rejects_of
 from pipelines.read_images import ImageSource, read_ahead, read_image
+from pipelines.shard_counts import ShardCounts
 from pipelines.shards import Shard, forget_shard, is_whole, plan_shards, write_shard
-from schemas.errors import InputError
-from schemas.features import FeatureDescription, Reject, write_rejects
+from schemas.errors import ArtifactError, InputError
+from schemas.features import Reject, write_rejects
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def extract_features(
     loaded where the work is done, never here.
 
     Raises:
-        ArtifactError: shards are missing although the runner ended well, or were made by different networks.
+        ArtifactError: shards are missing although the runner ended well, or were made by different networks, or by a
+            worker that does not see the images.
         InputError: more than `max_reject_fraction` of the images cannot be read, or the weights cannot, or there are no
             images.
         ConfigurationError: no such runner, backbone or layer.
@@ -60,10 +62,16 @@ def extract_features(
     if not images:
         raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
     shards = plan_shards(images, shards_directory, shard_count, "features.h5")
+    for stages in (("read", "decode"), ("read",)):  # a second time for what one worker did not see and another may
+        for shard in shards:
+            if is_whole(shard) and _can_be_read_now(shard, stages):
+                forget_shard(shard)
+        complete_shards(shards, partial(extract_shard, options=options), engine, progress)
     for shard in shards:
-        if is_whole(shard) and _can_be_read_now(shard):
-            forget_shard(shard)
-    complete_shards(shards, partial(extract_shard, options=options), engine, progress)
+        if image := _can_be_read_now(shard, ("read",)):
+            raise ArtifactError(
+                f"A worker could not read {image.path}, which the driver can; give all workers the same files."
+            )
     progress(1.0, f"merging {len(shards)} shards")
     rejects, counts = merge_shards(shards, [image.image_id for image in images], directory / "features.h5")
     write_rejects(directory, rejects)
@@ -79,21 +87,18 @@ def extract_features(
 def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     """Writes the features of one shard. Every image ends up either among the features or among the rejects."""
     # Only a worker computes: TensorFlow is loaded there, and in no driver.
-    from model.backbones import load_backbone
-    from model.devices import prepare_process
+    from pipelines.image_network import ImageNetwork
 
-    prepare_process(options.inference_threads)
-    backbone = load_backbone(options.backbone)
+    network = ImageNetwork(options.backbone, options.crop, options.dtype, options.inference_threads)
     counts = ShardCounts(images=len(shard.items))
     image_ids: list[str] = []
     rejects: list[Reject] = []
-    blocks = [np.empty((0, backbone.dimension), options.dtype)]
+    blocks = [np.empty((0, network.dimension), options.dtype)]
     pixels: list[np.ndarray] = []  # of each image in the batch its crops
 
     def run_batch() -> None:
         started = time.monotonic()
-        of_crops = backbone.features(np.concatenate(pixels))
-        blocks.append(of_crops.reshape(len(pixels), -1, backbone.dimension).mean(axis=1).astype(options.dtype))
+        blocks.append(network.features(pixels))
         counts.inference_seconds += time.monotonic() - started
         counts.batches += 1
         counts.batch_places += options.batch_size
@@ -101,7 +106,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
 
     waiting = time.monotonic()
     for image, outcome in read_ahead(
-        shard.items, backbone.input_size, options.crop, options.decode_threads, 2 * options.batch_size, counts
+        shard.items, network.input_size, options.crop, options.decode_threads, 2 * options.batch_size, counts
     ):
         counts.wait_seconds += time.monotonic() - waiting
         if isinstance(outcome, Reject):
@@ -115,23 +120,19 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     if pixels:
         run_batch()
     counts.rejected = len(rejects)
-    description = FeatureDescription(
-        kind=options.backbone.kind,
-        preprocessing=f"{options.crop} crop to {backbone.input_size}, {backbone.preprocessing}",
-        weights_digest=backbone.weights_digest,
-        dataset=options.dataset,
-    )
+    description = network.description(options.dataset)
     write_shard(shard, encode_shard(ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts)))
 
 
-def _can_be_read_now(shard: Shard) -> bool:
-    """Whether the files of some rejected images were mended since."""
-    rejected = {reject.image_id for reject in read_rejects_of(shard)}
+def _can_be_read_now(shard: Shard, stages: Sequence[str]) -> ImageSource | None:
+    """An image, rejected in one of `stages`, whose file was mended since, or which only the worker could not read."""
+    rejected = {reject.image_id for reject in read_rejects_of(shard) if reject.stage in stages}
     for image in shard.items:
         if image.image_id in rejected:
             try:
                 read_image(image)
             except (OSError, InputError):
                 continue
-            return True
-    return False
+            readable: ImageSource = image
+            return readable
+    return None

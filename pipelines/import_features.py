@@ -1,6 +1,6 @@
 """Features made elsewhere, as our artifact: the rows that the corpus needs, in its order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +20,7 @@ def import_features(
     dataset: str,
     strip_suffix: str,
     allow_missing: bool,
+    progress: Callable[[float, str], None] = lambda fraction, message: None,
 ) -> list[Reject]:
     """Writes the rows of `image_ids`, in this order, from `source` to `path`; returns the images without a row.
 
@@ -53,6 +54,7 @@ def import_features(
                 targets, sources = (list(side) for side in zip(*pairs, strict=True))
                 rows[targets] = fit_dtype(block[sources], dtype, str(source))
             start += len(block)
+            progress(start / len(names), f"{start} of {len(names)} rows read")
     return [Reject(image_id, "import", "the imported file has no features of it") for image_id in missing]
 
 

@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
-from apache_beam.io.filesystems import FileSystems
 from PIL import Image
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from model.images import cut_crops, decode_image
-from pipelines.feature_shards import ShardCounts
+from pipelines.shard_counts import ShardCounts
 from schemas.errors import InputError
 from schemas.features import Reject
 
@@ -81,6 +81,15 @@ def _read_bytes(path: str) -> bytes:
         retry=retry_if_exception(lambda error: isinstance(error, OSError) and not isinstance(error, _FINAL)),
         reraise=True,
     ):
-        with attempt, FileSystems.open(path) as stream:
+        with attempt, _open(path) as stream:
             data: bytes = stream.read()
     return data
+
+
+def _open(path: str) -> BinaryIO:
+    if "://" not in path:
+        return open(path, "rb")
+    from apache_beam.io.filesystems import FileSystems  # takes seconds, and files of this disk do without
+
+    stream: BinaryIO = FileSystems.open(path)
+    return stream

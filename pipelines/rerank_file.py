@@ -8,12 +8,13 @@ import numpy as np
 
 from model.neighbours import nearest
 from model.tokenisation import tf_mrnn_words
-from pipelines.rerank import rerank
+from pipelines.rerank import Reranker, rerank
 from schemas.caption_files import read_generated, read_references
 from schemas.errors import ConfigurationError, InputError
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses
 from schemas.interop import read_feature_file
 from schemas.neighbours import Neighbours, read_neighbours
+from schemas.reranking import NO_FEATURES, RerankingSetting
 from schemas.results import write_results
 
 
@@ -51,7 +52,8 @@ def rerank_file(
     if features:
         found = _find(features, [image.image_id for image in images], list(captions), k + 1, metric)
     out.mkdir(parents=True, exist_ok=True)
-    counts = rerank(images, found, captions, similarity, k, m, out, progress)
+    setting = RerankingSetting(similarity, "given" if found else NO_FEATURES, metric, k, m)
+    counts = rerank(images, Reranker(images, found, captions, setting), out, progress)
     best = {image.image_id: " ".join(image.captions[0].tokens) for image in read_hypotheses(out)}
     write_results(out / "results.json", best)
     return counts

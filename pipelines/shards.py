@@ -1,10 +1,11 @@
-"""Shards: the unit of work, retry and resume. Planned by a stable hash, written whole, verified before use."""
+"""Shards: the unit of work, retry and resume. Planned by a stable hash or as ranges, written whole, verified."""
 
 import hashlib
 import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 from apache_beam.io.filesystems import FileSystems
@@ -26,10 +27,14 @@ class Item(Protocol):
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of the items, and `path`, the address of the file that comes of them."""
+    """A part of the items, and `path`, the address of the file that comes of them.
+
+    first: of a range, the place of its first item among all.
+    """
 
     path: str
     items: tuple[Any, ...]
+    first: int = 0
 
     @property
     def digest_path(self) -> str:
@@ -56,16 +61,30 @@ def plan_shards(items: Sequence[Item], directory: str, count: int, name: str) ->
     for item in items:
         hashed = hashlib.sha256(item.image_id.encode("utf-8")).digest()
         dealt[int.from_bytes(hashed[:8], "big") % count].append(item)
-    try:
-        return [
-            Shard(FileSystems.join(directory, f"{stem}-{index:05d}-of-{count:05d}.{suffix}"), tuple(part))
-            for index, part in enumerate(dealt)
-            if part
-        ]
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{directory} cannot be used ({error}); the extras gcp and aws add gs:// and s3://."
-        ) from error
+    return [
+        Shard(_join(directory, f"{stem}-{index:05d}-of-{count:05d}.{suffix}"), tuple(part))
+        for index, part in enumerate(dealt)
+        if part
+    ]
+
+
+def plan_ranges(items: Sequence[Any], directory: str, count: int, name: str, block: int = 1) -> list[Shard]:
+    """Cuts the items into at most `count` ranges that follow one another, each of whole blocks (but the last).
+
+    Work that is done block by block is then the same for any number of shards. A file is named after its range, so
+    that those of another cut are not mistaken for it: `name` `hypotheses.jsonl` -> `hypotheses-0000100-0000199.jsonl`.
+
+    Raises:
+        ConfigurationError: `directory` is an address of a kind that Beam does not know here.
+    """
+    stem, _, suffix = name.rpartition(".")
+    blocks = -(-len(items) // block)
+    cuts = [block * (blocks * index // count) for index in range(count)] + [len(items)]
+    return [
+        Shard(_join(directory, f"{stem}-{first:07d}-{last - 1:07d}.{suffix}"), tuple(items[first:last]), first)
+        for first, last in pairwise(cuts)
+        if first < last
+    ]
 
 
 def write_shard(shard: Shard, data: bytes) -> None:
@@ -110,6 +129,15 @@ def clear_error(shard: Shard) -> None:
     """Removes the error of an earlier run."""
     if FileSystems.exists(shard.error_path):
         FileSystems.delete([shard.error_path])
+
+
+def _join(directory: str, name: str) -> str:
+    try:
+        return str(FileSystems.join(directory, name))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{directory} cannot be used ({error}); the extras gcp and aws add gs:// and s3://."
+        ) from error
 
 
 def _write_bytes(path: str, data: bytes) -> None:

@@ -1,4 +1,7 @@
-"""The `model` artifact: `model.keras`, `config.json` and `vocabulary.txt`, and the training curve."""
+"""The `model` artifact: `model.keras`, `config.json` and `vocabulary.txt`, and the training curve.
+
+Where the image network was trained too, its weights are beside them.
+"""
 
 import json
 import zipfile
@@ -11,6 +14,7 @@ from schemas.errors import ArtifactError
 from schemas.files import atomic_path, read_json, read_json_lines, write_json, write_json_lines
 from schemas.vocabulary import Vocabulary
 
+BACKBONE_WEIGHTS = "backbone.weights.h5"
 _NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say
 
 
@@ -35,7 +39,7 @@ def write_checkpoint(
     `training/curve.jsonl` holds one line an epoch; it is beside the artifact's content because it holds times.
     """
     with atomic_path(directory / "model.keras") as temporary:
-        saved = temporary.with_suffix(".keras")
+        saved = temporary.with_name(f"{temporary.name}.keras")  # the suffix that Keras wants
         try:
             save_network(saved)
             _without_times(saved, temporary)
@@ -44,6 +48,17 @@ def write_checkpoint(
     vocabulary.write(directory / "vocabulary.txt")
     write_json(directory / "config.json", {**config, "vocabulary_digest": vocabulary.digest})
     write_json_lines(directory / "training" / "curve.jsonl", curve)
+
+
+def write_backbone(directory: Path, save_weights: Callable[[Path], None]) -> None:
+    """Writes `BACKBONE_WEIGHTS`. `save_weights(path)` saves weights in Keras's format, to be loaded by it again."""
+    with atomic_path(directory / BACKBONE_WEIGHTS) as temporary:
+        saved = temporary.with_suffix(".weights.h5")  # Keras takes no other ending
+        try:
+            save_weights(saved)
+            saved.replace(temporary)
+        finally:
+            saved.unlink(missing_ok=True)
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:

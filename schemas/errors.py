@@ -29,5 +29,9 @@ class RunnerError(MRNNError):
     """A Beam runner could not be reached, or gave up."""
 
 
+class ResourceError(MRNNError):
+    """The machine has too little of something, for example of memory."""
+
+
 class TrainingError(MRNNError):
     """Training cannot go on, for example because the loss is no longer a number."""

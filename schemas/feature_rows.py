@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class FeatureRows:
     """
 
     def __init__(self, path: Path, image_ids: Sequence[str]):
-        """Reads the file once, against its checksums, and keeps only the rows' places.
+        """Keeps only the rows' places; the file is read against its checksums, once a process.
 
         Raises:
             ArtifactError: the file is missing, damaged or compressed, or an image has no row.
@@ -27,8 +28,7 @@ class FeatureRows:
         self.path = path
         with FeatureFile(path) as file:
             rows = file.row_numbers(image_ids)
-            for _ in file.blocks():
-                pass
+            _verify(file)
             dataset = file.dataset
             if dataset.compression or dataset.shuffle or dataset.scaleoffset:
                 raise ArtifactError(f"{path} is compressed; features must be stored as they are, make them anew.")
@@ -36,9 +36,11 @@ class FeatureRows:
             self._row_bytes = file.dimension * self.dtype.itemsize
             if dataset.chunks:
                 chunk_rows, first_bytes = dataset.chunks[0], np.zeros(dataset.id.get_num_chunks(), np.int64)
-                for number in range(len(first_bytes)):
-                    chunk = dataset.id.get_chunk_info(number)
+
+                def note_place(chunk: Any) -> None:
                     first_bytes[chunk.chunk_offset[0] // chunk_rows] = chunk.byte_offset
+
+                dataset.id.chunk_iter(note_place)  # in one go: asking for chunk after chunk takes squared time
                 self._places = first_bytes[rows // chunk_rows] + rows % chunk_rows * self._row_bytes
             else:  # a release's rows are in no chunks
                 self._places = (dataset.id.get_offset() or 0) + rows * self._row_bytes
@@ -57,3 +59,17 @@ class FeatureRows:
         if len(data) != len(places) * self._row_bytes:
             raise ArtifactError(f"{self.path} was changed while it was read; run its stage again.")
         return np.frombuffer(data, self.dtype).reshape(len(places), self.shape[1])
+
+
+_BLOCK_ROWS = 256  # so few that a block's memory is used again
+_verified: set[tuple[str, int, int]] = set()  # files by path, size and time of change in ns
+
+
+def _verify(file: FeatureFile) -> None:
+    """Reads the whole file, whose checksums are compared; the splits of a corpus lie in one."""
+    status = file.path.stat()
+    identity = (str(file.path.resolve()), status.st_size, status.st_mtime_ns)
+    if identity not in _verified:
+        for _ in file.blocks(_BLOCK_ROWS):
+            pass
+        _verified.add(identity)

@@ -19,12 +19,30 @@ class Neighbours:
 
 
 def write_neighbours(
-    path: Path, neighbours: Neighbours, *, kind: str, metric: str, target_digest: str, reference_digest: str
+    path: Path,
+    neighbours: Neighbours,
+    *,
+    kind: str,
+    metric: str,
+    target_digest: str,
+    reference_digest: str,
+    index: str = "exact",
+    recall: float = 1.0,
 ) -> None:
-    """Writes the neighbours with what they were computed from: feature kind, metric and digests of both sides."""
+    """Writes the neighbours with what they were computed from: feature kind, metric and digests of both sides.
+
+    index: `exact`, or the approximate one that found them; recall: the share of exact neighbours among them, measured.
+    """
     with create_hdf5(path) as file:
         file.attrs.update(
-            {"kind": kind, "metric": metric, "target_digest": target_digest, "reference_digest": reference_digest}
+            {
+                "kind": kind,
+                "metric": metric,
+                "target_digest": target_digest,
+                "reference_digest": reference_digest,
+                "index": index,
+                "recall": recall,
+            }
         )
         file.create_dataset("indices", data=neighbours.indices.astype(np.int32))
         file.create_dataset("distances", data=neighbours.distances.astype(np.float32))

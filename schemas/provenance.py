@@ -1,7 +1,10 @@
-"""`provenance.json`: what made an artifact. Written last, it is also the mark that the artifact is complete."""
+"""`provenance.json`: what made an artifact. Written last, it is also the mark that the artifact is complete.
+
+It protects the artifact: it has the digest of each of its files, and a seal over all that it says itself.
+"""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,8 @@ class Provenance:
     """How an artifact came to be.
 
     digest: content digest, see `digest_files`; files: name -> {"sha256", "size"} of the files that it covers; started:
-    ISO 8601 with UTC offset; seconds: wall time; peak_memory_bytes: largest resident set of the stage's processes.
+    ISO 8601 with UTC offset; seconds: wall time; peak_memory_bytes: largest resident set of the stage's processes;
+    beside: like `files`, of files that are no content, because they hold times.
     """
 
     key: str
@@ -45,6 +49,7 @@ class Provenance:
     peak_memory_bytes: int
     counts: dict[str, Any]
     operational: dict[str, Any]
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def artifact_key(stage: str, version: int, parameters: dict[str, Any], upstream_keys: dict[str, str]) -> str:
@@ -72,19 +77,56 @@ def write_provenance(directory: Path, provenance: Provenance) -> None:
     """Completes the artifact: what it holds is synced to disk, then the mark appears by rename."""
     for name in provenance.files:
         sync_directory((directory / name).parent)
-    write_json(directory / FILE_NAME, asdict(provenance))
+    record = asdict(provenance)
+    write_json(directory / FILE_NAME, {**record, "seal": _seal(record)})
 
 
 def read_provenance(directory: Path) -> Provenance:
-    """Reads the provenance of a complete artifact; raises ArtifactError if it is missing or malformed."""
-    record = read_json(directory / FILE_NAME)
+    """Reads the provenance of a complete artifact; raises ArtifactError if it is missing, malformed or was changed."""
+    path = directory / FILE_NAME
+    record = read_json(path)
     try:
+        seal = record.pop("seal", None)  # records of earlier versions have none
+        if seal not in (None, _seal(record)):
+            raise ArtifactError(f"{path} was changed after it was written; remove {directory} and run its stage again.")
         upstream = {name: Upstream(**each) for name, each in record["upstream"].items()}
         return Provenance(**{**record, "upstream": upstream})
     except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(
-            f"{directory / FILE_NAME} is not a provenance record ({error}); remove {directory}."
-        ) from error
+        raise ArtifactError(f"{path} is not a provenance record ({error}); remove {directory}.") from error
+
+
+def find_damage(directory: Path, provenance: Provenance) -> str | None:
+    """What is wrong with the artifact's files, by their digests: one clause for the first that is not as it was made.
+
+    Files that provenance does not name, such as the corpus's own pictures, are not looked at.
+    """
+    for name, made in {**provenance.files, **provenance.beside}.items():
+        path = directory / name
+        try:
+            size, digest = path.stat().st_size, digest_file(path)
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+        if size != made["size"]:
+            return f"{name} has {size} bytes and was made with {made['size']}"
+        if digest != made["sha256"]:
+            return f"{name} has {size} bytes as it should, but others than it was made with"
+    return None
+
+
+def read_sound(directory: Path) -> Provenance:
+    """The provenance of an artifact that is about to be used, after a check of its files.
+
+    Raises:
+        ArtifactError: the artifact is missing or damaged; says which file, and the remedy.
+    """
+    provenance = read_provenance(directory)
+    if damage := find_damage(directory, provenance):
+        raise ArtifactError(f"{directory} is damaged: {damage}; remove it and run its stage again.")
+    return provenance
+
+
+def _seal(record: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(record).encode("utf-8")).hexdigest()
 
 
 def is_complete(directory: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from schemas.errors import ArtifactError
 from schemas.files import read_json, write_json, write_json_lines
 
-METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR")
+METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE")
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class _Scores:
 class CaptionScores(_Scores):
     """Scores of captions that the pipeline generated.
 
-    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, k and m,
-    or None; image_input: `own`, or `shuffled` for the image-blind control; perplexity: 2 ** (bits a word) of the
-    split's references under the model, end sign counted.
+    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, its metric, k
+    and m, and `tuned on` which split, or None; image_input: `own`, or `shuffled` for the image-blind control;
+    perplexity: 2 ** (bits a word) of the split's references under the model, end sign counted.
     """
 
     split: str
@@ -62,19 +62,25 @@ class FileScores(_Scores):
 
 @dataclass(frozen=True)
 class Recall:
-    """R@1, R@5 and R@10 in percent, and the median rank of the first right answer."""
+    """R@1, R@5 and R@10 in percent, and median and mean rank of the first right answer."""
 
     r1: float
     r5: float
     r10: float
     median_rank: float
+    mean_rank: float
 
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """sentence: image query, sentences ranked by P(w|I)/P(w); image: sentence query, images ranked by P(w|I)."""
+    """sentence: image query, sentences ranked by P(w|I)/P(w); image: sentence query, images ranked by P(w|I).
+
+    protocol: `all` images of the split at once, its first thousand (`1k`), or the mean over five thousands (`5fold`);
+    images and sentences count those of all parts.
+    """
 
     split: str
+    protocol: str
     images: int
     sentences: int
     normalisation_images: int

@@ -8,7 +8,6 @@ from tasks.prepare_annotations import PrepareAnnotations
 from tasks.rerank_captions import RerankCaptions
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
 RANDOM_WEIGHTS_NOTE = (
@@ -21,6 +20,7 @@ class BuildReport(Evaluated):
     """Collects scores, curves, galleries and provenance; needs no network to be read."""
 
     version = 2  # words, nearest images, the graph of stages
+    page = "report.html"
 
     def requires(self) -> dict[str, Stage]:
         """All that is shown."""
@@ -30,7 +30,7 @@ class BuildReport(Evaluated):
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
             "features": self.features(),
-            "model": self.upstream(TrainModel),
+            "model": self.model(),
             "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbours refined": self.upstream(FindNeighbours, feature_kind="refined", **test),

@@ -7,14 +7,13 @@ from tasks.prepare_annotations import PrepareAnnotations
 from tasks.rerank_captions import RerankCaptions, Reranking
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
 
 class EvaluateCaptions(Reranking):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
-    version = 3  # the words of coco-caption's Java tokeniser; intervals, warnings and more statistics
+    version = 4  # SPICE, and which metric found the neighbours
 
     captions = luigi.ChoiceParameter(
         default="beam", choices=["greedy", "beam", "wide", "reranked"], description="which captions are scored"
@@ -32,7 +31,7 @@ class EvaluateCaptions(Reranking):
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
             "features": self.features(),
-            "model": self.upstream(TrainModel),
+            "model": self.model(),
         }
 
     def work(self, workspace: Workspace) -> None:
@@ -49,5 +48,6 @@ class EvaluateCaptions(Reranking):
             split=self.split,
             source=self.captions,
             image_input=self.image_input,
+            progress=workspace.progress,
         )
         workspace.counts.update(images=scores.n, **{name: round(value, 4) for name, value in scores.metrics.items()})

@@ -5,15 +5,20 @@ import luigi
 from tasks.generate_captions import OfSplit
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
 
 class EvaluateRetrieval(OfSplit):
-    """R@1, R@5, R@10 and median rank over all images and references of the split."""
+    """R@1, R@5, R@10, median and mean rank over images and references of the split."""
 
-    version = 2  # equal scores share their mean rank
+    version = 3  # protocols and the mean rank
+    content = ("scores.json",)
 
+    protocol = luigi.ChoiceParameter(
+        default="all",
+        choices=["all", "1k", "5fold"],
+        description="all images of the split at once, its first thousand, or the mean over five thousands",
+    )
     normalisation_images = luigi.IntParameter(
         default=100, description="training images sampled for P(w) in the image-to-sentence score"
     )
@@ -22,7 +27,7 @@ class EvaluateRetrieval(OfSplit):
     def requires(self) -> dict[str, Stage]:
         """Model, features and captions."""
         return {
-            "model": self.upstream(TrainModel),
+            "model": self.model(),
             "features": self.features(),
             "captions": self.upstream(TokenizeCaptions),
         }
@@ -37,8 +42,10 @@ class EvaluateRetrieval(OfSplit):
             features=workspace.inputs["features"],
             captions=workspace.inputs["captions"],
             split=self.split,
+            protocol=self.protocol,
             normalisation_images=self.normalisation_images,
             seed=self.seed,
+            scratch=workspace.scratch,
             progress=workspace.progress,
         )
         write_retrieval_scores(workspace.directory, scores)

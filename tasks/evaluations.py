@@ -4,11 +4,11 @@ import luigi
 
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.evaluate_retrieval import EvaluateRetrieval
-from tasks.feature_source import UsesFeatures
+from tasks.model_source import UsesModel
 from tasks.stage import Stage
 
 
-class Evaluated(UsesFeatures):
+class Evaluated(UsesModel):
     """A task that looks at all scores on the test split."""
 
     compare_blind = luigi.BoolParameter(
@@ -32,6 +32,7 @@ class Evaluated(UsesFeatures):
             "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
             "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),
             "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", against="self"),
+            "m-RNN, reranked (tuned)": row(captions="reranked", against="tuned"),
         }
         if self.compare_blind:
             rows["image-blind control, beam"] = row(captions="beam", image_input="shuffled")

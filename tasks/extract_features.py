@@ -5,15 +5,19 @@ from typing import Any
 
 import luigi
 
+from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.source_digest import digest_source
 from tasks.dataset_root import dataset_root
 from tasks.download_dataset import DownloadDataset
+from tasks.on_beam import OnBeam
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.workspace import Workspace
 
+TUNED = "fine-tuned"  # in the place of weights: those that FineTuneBackbone makes
 
-class ExtractFeatures(Stage):
+
+class ExtractFeatures(OnBeam):
     """Runs every image of the corpus through the backbone. An interrupted run goes on with the shards that are left."""
 
     version = 2
@@ -41,7 +45,6 @@ class ExtractFeatures(Stage):
     inference_threads = luigi.IntParameter(
         default=0, significant=False, description="threads of the network on a CPU; 0: this process's cores"
     )
-    shards = luigi.IntParameter(default=16, significant=False, description="units of work, retry and resume")
     max_reject_fraction = luigi.FloatParameter(
         default=0.01, significant=False, description="the stage fails if more of the images cannot be read"
     )
@@ -51,21 +54,15 @@ class ExtractFeatures(Stage):
     shards_at = luigi.Parameter(
         default="", significant=False, description="folder for shards that driver and workers share, if not data_dir"
     )
-    runner = luigi.Parameter(
-        config_path={"section": "beam", "name": "runner"}, significant=False, description="class path of a Beam runner"
-    )
-    runner_options = luigi.ListParameter(
-        config_path={"section": "beam", "name": "options"}, significant=False, description="its options, a JSON list"
-    )
-    resource_hints = luigi.DictParameter(
-        config_path={"section": "beam", "name": "resource_hints"},
-        significant=False,
-        description="Beam resource hints of the one ParDo, a JSON object",
-    )
 
     def requires(self) -> dict[str, Stage]:
-        """The image files and their list."""
-        return {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
+        """The image files and their list, and the tuned network if it is to be that."""
+        required = {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
+        if self.weights == TUNED:
+            from tasks.fine_tune_backbone import FineTuneBackbone  # which starts from features that are extracted here
+
+            required["network"] = self.upstream(FineTuneBackbone)
+        return required
 
     def parameters(self, significant: bool) -> dict[str, Any]:
         """As of every stage, but of a network on this disk what it holds is significant, not where it lies."""
@@ -83,7 +80,6 @@ class ExtractFeatures(Stage):
         from dataclasses import asdict
 
         from model.backbones.spec import BackboneSpec
-        from pipelines.engine import Engine
         from pipelines.extract import ExtractionOptions, extract_features
         from pipelines.read_images import ImageSource
         from schemas.annotations import read_annotations
@@ -93,9 +89,11 @@ class ExtractFeatures(Stage):
             ImageSource(image.image_id, f"{root}/{image.file}")
             for image in read_annotations(workspace.inputs["annotations"])
         ]
-        engine = Engine(self.runner, tuple(self.runner_options), tuple(self.resource_hints.items()))
+        engine = self.engine()
+        network = workspace.inputs.get("network")
+        weights = str((network / BACKBONE_WEIGHTS).resolve()) if network else self.weights
         options = ExtractionOptions(
-            BackboneSpec(self.backbone, self.weights, self.input_size, self.precision, self.xla),
+            BackboneSpec(self.backbone, weights, self.input_size, self.precision, self.xla),
             self.crop,
             self.dtype,
             self.dataset,
@@ -103,7 +101,8 @@ class ExtractFeatures(Stage):
             self.decode_threads or engine.cores_per_process(),
             self.inference_threads or engine.cores_per_process(),
         )
-        shards_at = f"{self.shards_at.rstrip('/')}/{self.key}" if self.shards_at else str(workspace.scratch.resolve())
+        key = workspace.directory.name  # this process does not know what the command line set for other stages
+        shards_at = f"{self.shards_at.rstrip('/')}/{key}" if self.shards_at else str(workspace.scratch.resolve())
         counts = extract_features(
             images,
             workspace.directory,

@@ -18,12 +18,20 @@ class ByFeatures(OfSplit):
 
 
 class FindNeighbours(ByFeatures):
-    """Exact nearest neighbours of the split's images among the training images."""
+    """Nearest neighbours of the split's images among the training images, exact unless an index is asked for."""
+
+    version = 2  # the file says which index found them, and its recall
 
     metric = luigi.ChoiceParameter(
         default="euclidean", choices=["euclidean", "cosine"], description="distance (paper: euclidean)"
     )
     count = luigi.IntParameter(default=1000, description="neighbours kept")
+    index = luigi.ChoiceParameter(
+        default="exact",
+        choices=["exact", "ivf"],
+        description="`ivf`: approximate, by an inverted file of FAISS (the extra faiss)",
+    )
+    probes = luigi.IntParameter(default=32, description="of `ivf`: lists that are looked at for an image")
 
     def requires(self) -> dict[str, Stage]:
         """The features and the list of images."""
@@ -32,6 +40,7 @@ class FindNeighbours(ByFeatures):
 
     def work(self, workspace: Workspace) -> None:
         """Writes `neighbours.h5`."""
+        from model.approximate_neighbours import nearest_by_index
         from model.neighbours import nearest
         from schemas.annotations import read_annotations
         from schemas.features import FeatureFile
@@ -49,13 +58,17 @@ class FindNeighbours(ByFeatures):
                 for split in (self.split, "train")
             )
             targets, references = features.read(target_ids), features.read(reference_ids)
-        indices, distances = nearest(
-            targets,
-            references,
-            self.count,
-            self.metric,
-            lambda done: workspace.progress(done, f"{len(targets)} images against {len(references)}"),
-        )
+
+        def progress(done: float) -> None:
+            workspace.progress(done, f"{len(targets)} images against {len(references)}")
+
+        if self.index == "exact":
+            indices, distances = nearest(targets, references, self.count, self.metric, progress)
+            recall = 1.0
+        else:
+            indices, distances, recall = nearest_by_index(
+                targets, references, self.count, self.metric, self.probes, progress
+            )
         digest = digest_file(path)
         write_neighbours(
             workspace.directory / "neighbours.h5",
@@ -64,5 +77,7 @@ class FindNeighbours(ByFeatures):
             metric=self.metric,
             target_digest=digest,
             reference_digest=digest,
+            index=self.index,
+            recall=recall,
         )
-        workspace.counts.update(targets=len(target_ids), references=len(reference_ids))
+        workspace.counts.update(targets=len(target_ids), references=len(reference_ids), recall=round(recall, 4))

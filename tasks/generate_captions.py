@@ -2,13 +2,14 @@
 
 import luigi
 
+from tasks.model_source import UsesModel
+from tasks.on_beam import OnBeam
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
-from tasks.train_model import ModelVariant, TrainModel
 from tasks.workspace import Workspace
 
 
-class OfSplit(ModelVariant):
+class OfSplit(UsesModel):
     """A stage that looks at the images of one split."""
 
     split = luigi.ChoiceParameter(
@@ -16,8 +17,11 @@ class OfSplit(ModelVariant):
     )
 
 
-class GenerateCaptions(OfSplit):
+class GenerateCaptions(OnBeam, OfSplit):
     """Beam search, greedy search or sampling, over every image of the split that has features."""
+
+    version = 2  # other samples: words are no longer sorted before one is drawn
+    content = ("hypotheses.jsonl",)
 
     search = luigi.ChoiceParameter(
         default="beam",
@@ -30,7 +34,15 @@ class GenerateCaptions(OfSplit):
     top_k = luigi.IntParameter(default=0, description="of `sample`: only the so many likeliest words; 0: all")
     top_p = luigi.FloatParameter(default=1.0, description="of `sample`: only the likeliest words of this probability")
     seed = luigi.IntParameter(default=0, description="of `sample`")
+    min_length = luigi.IntParameter(default=0, description="words of a hypothesis at least")
     max_length = luigi.IntParameter(default=29, description="words of a hypothesis at most")
+    forbidden = luigi.ListParameter(default=["<pad>", "<unk>"], description="words of the vocabulary never to be said")
+    no_repeat_ngram = luigi.IntParameter(default=0, description="no so many words in a row come twice; 0: they may")
+    length_penalty = luigi.FloatParameter(
+        default=0.0, description="of `beam` and `wide`: alpha of ln P / ((5 + length) / 6)^alpha; the paper: 0"
+    )
+    groups = luigi.IntParameter(default=1, description="of `wide`: diverse beam search in so many groups; 1: plain")
+    diversity = luigi.FloatParameter(default=0.5, description="of `wide` in groups: nats that a word said before costs")
     ensemble = luigi.ListParameter(
         default=[], description="seeds of further models, trained alike, whose probabilities are averaged"
     )
@@ -45,53 +57,48 @@ class GenerateCaptions(OfSplit):
     def requires(self) -> dict[str, Stage]:
         """The trained models, the features and the list of images."""
         return {
-            "model": self.upstream(TrainModel),
-            **{f"model of seed {seed}": self.upstream(TrainModel, seed=seed) for seed in self.ensemble},
+            "model": self.model(),
+            **{f"model of seed {seed}": self.model(seed=seed) for seed in self.ensemble},
             "features": self.features(),
             "annotations": self.upstream(PrepareAnnotations),
         }
 
     def work(self, workspace: Workspace) -> None:
         """Writes `hypotheses.jsonl`."""
-        from model.decoding import BeamSearch, decode_images
-        from model.ensemble import Ensemble
-        from model.network import load_network
-        from model.sampling import Sampling, sample_images
+        from model.constraints import Constraints, ids_of
+        from model.decoding import BeamOptions
+        from model.sampling import Sampling
+        from model.searches import Beam, Draws
+        from pipelines.generate import GenerationJob, generate_captions
         from schemas.annotations import read_annotations
         from schemas.checkpoint import read_checkpoint
-        from schemas.features import FeatureFile
-        from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
 
-        checkpoint = read_checkpoint(workspace.inputs["model"])
-        networks = [
-            load_network(read_checkpoint(path).network)
-            for name, path in workspace.inputs.items()
-            if name.startswith("model")
-        ]
-        network = Ensemble(networks) if self.ensemble else networks[0]
-        image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"], self.split)]
-        with FeatureFile(workspace.inputs["features"] / "features.h5") as features:
-            with_features = [image_id for image_id in image_ids if image_id in features]
-            rows = features.read(with_features)
-
-        def progress(done: float) -> None:
-            workspace.progress(done, f"{len(rows)} images, {self.search}, {self.width} captions each")
-
-        if self.search == "sample":
-            sampling = Sampling(self.temperature, self.top_k, self.top_p)
-            found = sample_images(
-                network, rows, self.width, sampling, self.seed, self.max_length, self.batch_size, progress
-            )
-        else:
-            found = decode_images(BeamSearch(network, self.width, self.max_length), rows, self.batch_size, progress)
-        decode = checkpoint.vocabulary.decode
-        images = (
-            ImageHypotheses(
-                image_id, tuple(Hypothesis(tuple(decode(each.tokens)), each.log_prob) for each in hypotheses)
-            )
-            for image_id, hypotheses in zip(with_features, found, strict=True)
+        engine = self.engine()
+        inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
+        models = tuple(path for name, path in inputs.items() if name.startswith("model"))
+        forbidden = ids_of(self.forbidden, read_checkpoint(models[0]).vocabulary)
+        constraints = Constraints(self.min_length, forbidden, self.no_repeat_ngram)
+        options = BeamOptions(
+            0.0 if self.search == "greedy" else self.length_penalty,
+            self.groups if self.search == "wide" else 1,
+            self.diversity,
         )
-        captioned = write_hypotheses(workspace.directory, images)
+        sampling = Sampling(self.temperature, self.top_k, self.top_p)
+        search = (
+            Draws(self.width, sampling, self.seed, self.max_length, constraints)
+            if self.search == "sample"
+            else Beam(self.width, self.max_length, constraints, options)
+        )
+        image_ids = [image.image_id for image in read_annotations(inputs["annotations"], self.split)]
+        captioned = generate_captions(
+            GenerationJob(models, inputs["features"], search, self.batch_size, engine.cores_per_process()),
+            image_ids,
+            workspace.directory,
+            str(workspace.scratch.resolve()),
+            self.shards,
+            engine,
+            workspace.progress,
+        )
         workspace.counts.update(
             images=len(image_ids),
             captioned=captioned,

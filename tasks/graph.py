@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from schemas.files import read_json
 from schemas.provenance import FILE_NAME, Provenance, read_provenance
 from tasks.stage import Stage
+from tasks.workspace import NOTE, SCRATCH
 
 
 def walk(task: Stage) -> Iterator[tuple[int, Stage, bool]]:
@@ -33,16 +35,17 @@ def artifacts(dataset_directory: Path) -> list[tuple[Path, Provenance]]:
 
 
 def downstream(keys: set[str], dataset_directory: Path) -> list[Path]:
-    """The complete artifacts with these keys and all that were made from them, directly or not."""
-    known = artifacts(dataset_directory)
+    """The artifacts with these keys and all that were made or begun from them, whatever the configuration."""
+    made_from = {
+        **{
+            note.parents[1]: set(read_json(note)["upstream"])
+            for note in dataset_directory.glob(f"*/*/{SCRATCH}/{NOTE}")
+        },
+        **{
+            directory: {each.key for each in made.upstream.values()} for directory, made in artifacts(dataset_directory)
+        },
+    }
     affected = set(keys)
-    grown = True
-    while grown:
-        more = {
-            provenance.key
-            for _, provenance in known
-            if provenance.key not in affected and affected & {each.key for each in provenance.upstream.values()}
-        }
+    while more := {path.name for path, upstream in made_from.items() if affected & upstream} - affected:
         affected |= more
-        grown = bool(more)
-    return [directory for directory, provenance in known if provenance.key in affected]
+    return sorted(directory for directory in made_from if directory.name in affected)

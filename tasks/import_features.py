@@ -55,6 +55,7 @@ class ImportFeatures(Stage):
             dataset=self.dataset,
             strip_suffix=self.strip_suffix,
             allow_missing=self.allow_missing,
+            progress=workspace.progress,
         )
         write_rejects(workspace.directory, rejects)
         workspace.counts.update(images=len(image_ids), rejected=len(rejects))

@@ -29,9 +29,9 @@ class Invalidate(Command):
         if not chosen:
             names = sorted({task.stage for task in below})
             raise ConfigurationError(f"The pipeline has no stage {self.stage!r}; its stages are {', '.join(names)}.")
-        complete = downstream(chosen, Path(pipeline.data_dir) / pipeline.dataset)
+        on_disk = downstream(chosen, Path(pipeline.data_dir) / pipeline.dataset)
         begun = [task.directory for task in below if task.directory.exists() and needs(task, chosen)]
-        directories = list(dict.fromkeys([*complete, *begun]))
+        directories = list(dict.fromkeys([*on_disk, *begun]))
         for directory in directories:
             print(f"{'would delete' if self.dry_run else 'deleting'} {directory}")
         if not directories:

@@ -1,8 +1,55 @@
-"""How log lines look on a terminal."""
+"""What is said on a terminal, and how."""
 
 import logging
+import sys
+from types import TracebackType
+
+import luigi
+from tqdm import tqdm
 
 from schemas.errors import MRNNError
+
+STOPPED = "Stopped: what is complete is kept, and the same command goes on with what is missing."
+
+
+class Messages(luigi.Config):
+    """How much is said."""
+
+    use_cmdline_section = False  # the option is --verbose, of every task
+
+    verbose = luigi.BoolParameter(
+        config_path={"section": "pipeline", "name": "verbose"},
+        default=False,
+        always_in_help=True,
+        description="also show what Luigi, TensorFlow, Beam and others say",
+    )
+
+
+class Console(logging.StreamHandler):
+    """Standard error, above a progress bar if there is one.
+
+    Shows a stage's lines, Luigi's warnings and everybody's errors; all of INFO and above if `Messages.verbose`.
+    """
+
+    def __init__(self) -> None:
+        """To be made when Luigi has read its command line."""
+        super().__init__()
+        verbose = Messages().verbose
+        self.addFilter(lambda record: verbose or record.levelno >= _lowest_level(record.name))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line; a bar moves down for it."""
+        try:
+            tqdm.write(self.format(record), file=self.stream)
+        except Exception:  # as every handler does: what cannot be logged ends no work
+            self.handleError(record)
+
+
+def _lowest_level(logger: str) -> int:
+    package = logger.partition(".")[0]
+    return {"tasks": logging.INFO, "luigi": logging.WARNING, "luigi-interface": logging.WARNING}.get(
+        package, logging.ERROR
+    )
 
 
 class PlainFormatter(logging.Formatter):
@@ -18,3 +65,11 @@ class PlainFormatter(logging.Formatter):
         if isinstance(error, MRNNError):
             return f"{self.formatTime(record, self.datefmt)} ERROR {error}"
         return super().format(record)
+
+
+def say_stopped(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """A `sys.excepthook` that makes one sentence of Ctrl-C, which Luigi lets through to the interpreter."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(STOPPED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)

@@ -5,21 +5,20 @@ import logging
 import luigi
 
 from schemas.provenance import is_complete
-from tasks.feature_source import UsesFeatures
 from tasks.find_neighbours import FindNeighbours
 from tasks.generate_captions import GenerateCaptions
+from tasks.model_source import UsesModel
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.refine_features import RefineFeatures
 from tasks.rerank_captions import RerankCaptions
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
 from tasks.workspace import Workspace
 
 log = logging.getLogger("tasks")
 
 
-class PublishFeatures(UsesFeatures):
+class PublishFeatures(UsesModel):
     """Features, model, captions, split lists, cards and checksums in one folder; uploaded, if that is asked for."""
 
     version = 2  # files by split in folders, cards, metadata
@@ -43,7 +42,7 @@ class PublishFeatures(UsesFeatures):
             "captions": self.upstream(TokenizeCaptions),
             "original": self.features(),
             "refined": self.upstream(RefineFeatures),
-            "model": self.upstream(TrainModel),
+            "model": self.model(),
             "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbours_original": self.upstream(FindNeighbours, feature_kind="original", **test),

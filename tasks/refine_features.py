@@ -1,16 +1,16 @@
 """RefineFeatures: the image features as the trained m-RNN sees them."""
 
+from tasks.model_source import UsesModel
 from tasks.stage import Stage
-from tasks.train_model import ModelVariant, TrainModel
 from tasks.workspace import Workspace
 
 
-class RefineFeatures(ModelVariant):
+class RefineFeatures(UsesModel):
     """g2(V_I I) of every image that has features; `MRNN.refine` says what it is in other variants."""
 
     def requires(self) -> dict[str, Stage]:
         """The trained model and the original features."""
-        return {"model": self.upstream(TrainModel), "features": self.features()}
+        return {"model": self.model(), "features": self.features()}
 
     def work(self, workspace: Workspace) -> None:
         """Writes `features.h5` of kind `refined`."""

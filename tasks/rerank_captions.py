@@ -1,12 +1,19 @@
 """RerankCaptions: hypotheses ordered by their consensus with the captions of similar training images."""
 
+from typing import TYPE_CHECKING, ClassVar
+
 import luigi
 
 from tasks.find_neighbours import ByFeatures, FindNeighbours
 from tasks.generate_captions import GenerateCaptions
+from tasks.on_beam import OnBeam
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
+from tasks.tune_reranking import TuneReranking
 from tasks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from schemas.reranking import RerankingSetting
 
 
 class Reranking(ByFeatures):
@@ -17,52 +24,61 @@ class Reranking(ByFeatures):
     )
     against = luigi.ChoiceParameter(
         default="neighbours",
-        choices=["neighbours", "self"],
-        description="whose captions hypotheses are compared with: nearest training images', or one another (no images)",
+        choices=["neighbours", "self", "tuned"],
+        description="whose captions hypotheses are compared with: nearest training images', or one another's. "
+        "`tuned`: similarity, features, k and m are what TuneReranking finds best on the validation split",
     )
 
 
-class RerankCaptions(Reranking):
+class RerankCaptions(OnBeam, Reranking):
     """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
 
-    version = 2  # an image is no neighbour of itself
+    version = 3  # the counts say similarity, features, metric, k and m
+    content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl")
 
     k = luigi.IntParameter(default=60, description="nearest training images whose captions are the references")
     m_cider = luigi.IntParameter(default=125, description="largest similarities that are summed, for cider")
     m_bleu = luigi.IntParameter(default=175, description="the same for bleu")
 
-    @property
-    def m(self) -> int:
-        """How many of the largest similarities are summed."""
-        return int(self.m_cider if self.similarity == "cider" else self.m_bleu)
-
     def requires(self) -> dict[str, Stage]:
-        """Hypotheses, neighbours and the training captions."""
+        """Hypotheses, the training captions, and neighbours: those that are asked for, or all that may be chosen."""
         required: dict[str, Stage] = {
             "hypotheses": self.upstream(GenerateCaptions, search="wide"),
             "captions": self.upstream(TokenizeCaptions),
         }
         if self.against == "neighbours":
             required["neighbours"] = self.upstream(FindNeighbours)
+        if self.against == "tuned":
+            tuning = self.upstream(TuneReranking)
+            required |= {"tuning": tuning, **tuning.neighbours(self.split)}
         return required
 
     def work(self, workspace: Workspace) -> None:
         """Writes `hypotheses.jsonl`, best first by consensus, and `reranked.jsonl` with scores and neighbours."""
-        from pipelines.rerank import rerank
-        from schemas.files import read_json_lines
-        from schemas.hypotheses import read_hypotheses
-        from schemas.neighbours import read_neighbours
+        from dataclasses import asdict
 
-        neighbours = workspace.inputs.get("neighbours")
-        tokens = read_json_lines(workspace.inputs["captions"] / "tokens.jsonl")
-        changed = rerank(
-            list(read_hypotheses(workspace.inputs["hypotheses"])),
-            read_neighbours(neighbours / "neighbours.h5") if neighbours else None,
-            {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"},
-            self.similarity,
-            self.k,
-            self.m,
+        from pipelines.rerank_shards import RerankingJob, rerank_split
+
+        setting = self._setting(workspace)
+        chosen = TuneReranking.neighbours_of(setting.features, setting.metric)
+        name = chosen if self.against == "tuned" else "neighbours"
+        inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
+        changed = rerank_split(
+            RerankingJob(inputs["hypotheses"], inputs["captions"], inputs.get(name), setting),
             workspace.directory,
-            lambda done: workspace.progress(done, f"{self.similarity}, k = {self.k}, m = {self.m}"),
+            str(workspace.scratch.resolve()),
+            self.shards,
+            self.engine(),
+            workspace.progress,
         )
-        workspace.counts.update(changed)
+        workspace.counts.update(changed, **asdict(setting))
+
+    def _setting(self, workspace: Workspace) -> "RerankingSetting":
+        from schemas.reranking import RerankingSetting, read_best_setting
+
+        if self.against == "tuned":
+            return read_best_setting(workspace.inputs["tuning"] / "grid.json")
+        if self.against == "self":
+            return RerankingSetting(self.similarity)
+        m = self.m_cider if self.similarity == "cider" else self.m_bleu
+        return RerankingSetting(self.similarity, self.feature_kind, self.upstream(FindNeighbours).metric, self.k, m)

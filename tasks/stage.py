@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import luigi
 
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
-from tasks.execution import execute
+from tasks.execution import execute, remove_scratch
 from tasks.workspace import Workspace
 
 log = logging.getLogger("tasks")
@@ -24,6 +24,9 @@ class Stage(luigi.Task):
 
     version: ClassVar[int] = 1
     content: ClassVar[tuple[str, ...]] = ("*",)  # patterns of the files that the content digest covers
+    beside: ClassVar[tuple[str, ...]] = ()  # the same of files that hold times: they have digests, but are no content
+    private: ClassVar[tuple[str, ...]] = ()  # parameters that are not passed on, although inherited from a common class
+    page: ClassVar[str] = ""  # the file of the artifact that Luigi's status page links to
 
     dataset = luigi.Parameter(
         config_path={"section": "pipeline", "name": "dataset"}, description="name of the corpus, see pipelines/datasets"
@@ -41,10 +44,15 @@ class Stage(luigi.Task):
     def upstream(self, stage: "type[Stage]", **parameters: Any) -> "Stage":
         """The stage to require: with the parameters that both inherit from a common class, and those given.
 
-        Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes.
+        Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes,
+        and none that are `private`.
         """
         own = dict(self.get_params())
-        shared = {name: getattr(self, name) for name, parameter in stage.get_params() if own.get(name) is parameter}
+        shared = {
+            name: getattr(self, name)
+            for name, parameter in stage.get_params()
+            if own.get(name) is parameter and name not in self.private
+        }
         return stage(**{**shared, **parameters})
 
     def work(self, workspace: Workspace) -> None:
@@ -66,6 +74,11 @@ class Stage(luigi.Task):
     def directory(self) -> Path:
         """Where the artifact lies: `<data_dir>/<dataset>/<stage>/<key>`."""
         return Path(self.data_dir) / self.dataset / self.stage / self.key
+
+    @property
+    def log_path(self) -> Path:
+        """Where what the stage's process prints goes."""
+        return self.directory.with_name(f"{self.key}.log")
 
     def parameters(self, significant: bool) -> dict[str, Any]:
         """The significant, or the other, parameters and their values."""
@@ -101,4 +114,5 @@ def _plain(value: Any) -> Any:
 @Stage.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_reused(task: luigi.Task) -> None:
     if isinstance(task, Stage) and is_complete(task.directory):
+        remove_scratch(task.directory)  # the run that completed it may have been killed before it could
         log.info("%s is there already: %s", task, task.directory)

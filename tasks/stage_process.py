@@ -8,18 +8,21 @@ import importlib
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import luigi.task_register
 
-from schemas.errors import MRNNError
+from tasks.faults import explain
 from tasks.stage import Stage
 from tasks.workspace import Workspace
 
@@ -30,7 +33,8 @@ def main() -> int:
     """Does the job; returns the exit status."""
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    level = logging.INFO if job["verbose"] else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with open(job["reports"], "w", encoding="utf-8", buffering=1) as reports:
         importlib.import_module(job["module"])  # registers the stage
         stage: Stage = luigi.task_register.Register.get_task_cls(job["family"]).from_str_params(job["parameters"])
@@ -38,24 +42,26 @@ def main() -> int:
         workspace = Workspace(Path(job["directory"]), inputs, _reporter(reports))
         try:
             stage.work(workspace)
-        except MRNNError as error:
-            traceback.print_exc()
-            _report(reports, {"error": str(error)})
-            return 1
-        except MemoryError:
-            _report(reports, {"error": "memory ran out; lower the batch size or give it more memory."})
-            return 1
+        except Exception as error:
+            sentence = explain(error, stage)
+            if sentence is None:
+                raise
+            _report(reports, {"error": sentence})
+            with suppress(OSError):  # the log may be on the full disk too
+                traceback.print_exc()
+            os._exit(1)  # HDF5 crashes when it tidies up files that it could not write
         _report(reports, {"counts": workspace.counts, "peak_memory_bytes": _peak_memory(), "gpus": _gpus()})
     return 0
 
 
-def _reporter(reports: Any) -> Any:
-    last = 0.0
+def _reporter(reports: Any) -> Callable[[float, str], None]:
+    last, activity = 0.0, ""
 
     def progress(fraction: float, message: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_REPORTS:
-            last = time.monotonic()
+        nonlocal last, activity
+        words = re.sub(r"[0-9]", "", message)  # numbers go on, words say that something else is done
+        if words != activity or time.monotonic() - last >= SECONDS_BETWEEN_REPORTS:
+            last, activity = time.monotonic(), words
             _report(reports, {"fraction": fraction, "message": message})
 
     return progress

@@ -25,4 +25,5 @@ class TokenizeCaptions(Stage):
         from schemas.annotations import read_annotations
 
         images = list(read_annotations(workspace.inputs["annotations"]))
+        workspace.progress(0.1, f"words of the captions of {len(images)} images")
         workspace.counts.update(tokenise(images, self.tokeniser, self.min_count, workspace.directory))

@@ -2,6 +2,8 @@
 
 import luigi
 
+from model.hosts import this_host
+from tasks.execution import assist
 from tasks.feature_source import UsesFeatures
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
@@ -23,6 +25,7 @@ class TrainModel(ModelVariant):
 
     version = 3  # the configuration names the variant, the curve says what made an epoch the best
     content = ("model.keras", "config.json", "vocabulary.txt")
+    beside = ("training/curve.jsonl",)
 
     variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
     embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
@@ -51,6 +54,9 @@ class TrainModel(ModelVariant):
     weight_decay = luigi.FloatParameter(default=0.0, description="lambda of the paper's cost; of adamw, its own")
     clip_norm = luigi.FloatParameter(default=5.0, description="largest global norm of the gradient; 0: none")
     label_smoothing = luigi.FloatParameter(default=0.0, description="share of the target spread over all words")
+    scheduled_sampling = luigi.FloatParameter(
+        default=0.0, description="share of the words before that are the network's own in the last epoch"
+    )
     average = luigi.FloatParameter(
         default=0.0, description="share of the moving average of the weights that stays at each step; 0: no average"
     )
@@ -61,45 +67,70 @@ class TrainModel(ModelVariant):
     max_length = luigi.IntParameter(default=29, description="longer captions are cut to so many words")
     beam_width = luigi.IntParameter(default=3, description="of the search for validation captions")
     seed = luigi.IntParameter(default=0, description="of weights, order of captions and dropout")
+    precision = luigi.ChoiceParameter(
+        default="float32",
+        choices=["float32", "mixed_float16", "mixed_bfloat16"],
+        description="in which the network computes; weights stay float32, float16 has its loss scaled",
+    )
+    xla = luigi.BoolParameter(default=False, significant=False, description="compile a step with XLA")
+    strategy = luigi.ChoiceParameter(
+        default="one-device",
+        choices=["one-device", "mirrored", "multi-worker"],
+        significant=False,
+        description="`mirrored`: all GPUs of this host, `multi-worker`: those of the hosts in TF_CONFIG",
+    )
 
     def requires(self) -> dict[str, Stage]:
         """Captions and features."""
         return {"captions": self.upstream(TokenizeCaptions), "features": self.features()}
 
+    def run(self) -> None:
+        """As of every stage; of several hosts that train together, one leads and the others assist it."""
+        if self.strategy == "multi-worker" and not (host := this_host()).leads:
+            assist(self, host.name)
+        else:
+            super().run()
+
     def work(self, workspace: Workspace) -> None:
-        """Writes `model.keras`, `config.json`, `vocabulary.txt` and `training/` (state to resume from, curve)."""
+        """Writes `model.keras`, `config.json`, `vocabulary.txt` and `training/` (state to resume from, curves)."""
         from dataclasses import asdict, fields
 
+        from model.distribution import make_strategy
         from model.network import MRNN
+        from model.precision import precision
         from model.training import Trainer, TrainingOptions, make_deterministic
         from pipelines.training_data import read_training_data
         from schemas.checkpoint import write_checkpoint
         from schemas.vocabulary import Vocabulary
 
         make_deterministic()
+        strategy = make_strategy(self.strategy)
         vocabulary = Vocabulary.read(workspace.inputs["captions"] / "vocabulary.txt")
         shuffle_seed = self.seed if self.image_input == "shuffled" else None
         train, val = (
             read_training_data(workspace.inputs["captions"], workspace.inputs["features"], split, shuffle_seed)
             for split in ("train", "val")
         )
-        network = MRNN(
-            len(vocabulary),
-            train.features.shape[1],
-            self.embedding_size,
-            self.recurrent_size,
-            self.multimodal_size,
-            self.dropout,
-            self.image_dropout,
-            self.seed,
-            self.variant,
-            self.word_dropout,
-            self.recurrent_dropout,
-            self.multimodal_dropout,
-        )
         options = TrainingOptions(**{field.name: getattr(self, field.name) for field in fields(TrainingOptions)})
-        trainer = Trainer(network, vocabulary, train, val, options)
-        curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
+        with strategy.scope(), precision(self.precision):
+            network = MRNN(
+                len(vocabulary),
+                train.features.shape[1],
+                self.embedding_size,
+                self.recurrent_size,
+                self.multimodal_size,
+                self.dropout,
+                self.image_dropout,
+                self.seed,
+                self.variant,
+                self.word_dropout,
+                self.recurrent_dropout,
+                self.multimodal_dropout,
+            )
+            trainer = Trainer(network, vocabulary, train, val, options)
+            curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
+        if not trainer.replicas.led_here:
+            return
         records = [asdict(epoch) for epoch in curve]
         write_checkpoint(workspace.directory, network.save, network.get_config(), vocabulary, records)
         best = max(curve, key=lambda epoch: epoch.score)

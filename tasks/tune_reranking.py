@@ -1,35 +1,55 @@
-"""TuneReranking: which features, similarity, k and m rerank the validation split best."""
+"""TuneReranking: which features, metric, similarity, k and m rerank the validation split best."""
 
 import luigi
 
-from tasks.feature_source import UsesFeatures
 from tasks.find_neighbours import FindNeighbours
 from tasks.generate_captions import GenerateCaptions
+from tasks.model_source import UsesModel
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
 from tasks.workspace import Workspace
 
 
-class TuneReranking(UsesFeatures):
+class TuneReranking(UsesModel):
     """Scores a grid of settings on the validation split; `grid.json` has all, best first."""
 
+    version = 2  # metrics of neighbours and self-consensus are in the grid
+
+    feature_kinds = luigi.ListParameter(default=["original", "refined"], description="by which neighbours are found")
+    metrics = luigi.ListParameter(default=["euclidean", "cosine"], description="distances of these features")
     similarities = luigi.ListParameter(default=["cider", "bleu"], description="of two sentences")
     ks = luigi.ListParameter(default=[10, 20, 40, 60, 90, 120, 200], description="numbers of nearest images")
     ms = luigi.ListParameter(default=[25, 50, 75, 125, 175, 250], description="numbers of similarities that are summed")
 
+    def neighbours(self, split: str) -> dict[str, Stage]:
+        """Every kind of neighbours in the grid, for a split's images, by name."""
+        return {
+            self.neighbours_of(kind, metric): self.upstream(
+                FindNeighbours, split=split, feature_kind=kind, metric=metric
+            )
+            for kind in self.feature_kinds
+            for metric in self.metrics
+        }
+
+    @staticmethod
+    def neighbours_of(feature_kind: str, metric: str) -> str:
+        """The name of one of these."""
+        return f"neighbours {feature_kind} {metric}"
+
     def requires(self) -> dict[str, Stage]:
-        """Hypotheses, references and both kinds of neighbours of the validation split."""
+        """Hypotheses, references and neighbours of the validation split."""
         return {
             "hypotheses": self.upstream(GenerateCaptions, split="val", search="wide"),
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
-            "original": self.upstream(FindNeighbours, split="val", feature_kind="original"),
-            "refined": self.upstream(FindNeighbours, split="val", feature_kind="refined"),
+            **self.neighbours("val"),
         }
 
     def work(self, workspace: Workspace) -> None:
         """Writes `grid.json`."""
+        from dataclasses import asdict
+
         from pipelines.tune_reranking import tune_reranking
         from schemas.annotations import read_annotations
         from schemas.files import read_json_lines
@@ -37,9 +57,13 @@ class TuneReranking(UsesFeatures):
         from schemas.neighbours import read_neighbours
 
         tokens = read_json_lines(workspace.inputs["captions"] / "tokens.jsonl")
-        best = tune_reranking(
+        best, scores = tune_reranking(
             list(read_hypotheses(workspace.inputs["hypotheses"])),
-            {kind: read_neighbours(workspace.inputs[kind] / "neighbours.h5") for kind in ("original", "refined")},
+            {
+                (kind, metric): read_neighbours(workspace.inputs[self.neighbours_of(kind, metric)] / "neighbours.h5")
+                for kind in self.feature_kinds
+                for metric in self.metrics
+            },
             {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"},
             {image.image_id: image.captions for image in read_annotations(workspace.inputs["annotations"], "val")},
             self.similarities,
@@ -48,4 +72,4 @@ class TuneReranking(UsesFeatures):
             workspace.directory / "grid.json",
             workspace.progress,
         )
-        workspace.counts.update(best)
+        workspace.counts.update(asdict(best), **scores)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 SCRATCH = "scratch"
+NOTE = "begun.json"  # in scratch: {"upstream": keys}, from what an artifact that is not complete is being made
 
 
 @dataclass

@@ -5,9 +5,10 @@ import sys
 import keras
 import tensorflow as tf
 
-from model.backbones.base import Backbone, compile_forward, precision
+from model.backbones.base import Backbone, KerasNetwork, compile_forward
 from model.backbones.spec import BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
+from model.precision import precision
 from schemas.errors import ConfigurationError
 
 NETWORKS = ("keras",)
@@ -22,18 +23,18 @@ def load(spec: BackboneSpec) -> Backbone:
         raise ConfigurationError(f"keras.applications has no network {spec.rest!r}; it has {known}.")
     # Only the network with its classifier tells the size that it was made for.
     size = spec.input_size or int(build(weights=None).input_shape[1])
-    with precision(spec):
+    with precision(spec.precision):
         model = build_with_weights(
             spec,
             lambda weights: build(include_top=False, pooling="avg", weights=weights, input_shape=(size, size, 3)),
         )
     module = sys.modules[build.__module__]
+    network = KerasNetwork(model, lambda images: module.preprocess_input(tf.cast(images, tf.float32)), model)
     return Backbone(
-        features=compile_forward(
-            spec, lambda images: model(module.preprocess_input(tf.cast(images, tf.float32)), training=False)
-        ),
+        features=compile_forward(spec, network.forward),
         input_size=size,
         dimension=int(model.output_shape[-1]),
         preprocessing=f"RGB, 0..255, then preprocess_input of Keras's {build.__module__.rpartition('.')[2]}",
         weights_digest=digest_weights(model),
+        network=network,
     )

@@ -1,15 +1,16 @@
 """An image network ready to use, whatever it was made from."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from model.backbones.spec import PRECISIONS, BackboneSpec
+from model.backbones.spec import BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
+from model.backing_off import BackingOff
+from model.precision import precision
 from schemas.errors import ConfigurationError
 
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)  # of the ImageNet training pixels, 0..255
@@ -17,10 +18,28 @@ CAFFE_PREPROCESSING = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
 
 
 @dataclass(frozen=True)
+class KerasNetwork:
+    """What is behind a backbone that can be trained.
+
+    encoder: preprocessed images (B, S, S, 3) -> features (B, dimension); preprocess: RGB 0..255 -> preprocessed images;
+    whole: the network that has the layers of `encoder` and that files of weights are of.
+    """
+
+    encoder: keras.Model
+    preprocess: Callable[[tf.Tensor], tf.Tensor]
+    whole: keras.Model
+
+    def forward(self, images: tf.Tensor) -> tf.Tensor:
+        """RGB 0..255 (B, S, S, 3) -> features (B, dimension), by the statistics that the network was trained with."""
+        return self.encoder(self.preprocess(images), training=False)
+
+
+@dataclass(frozen=True)
 class Backbone:
     """A network ready to use: `features(uint8 RGB (B, S, S, 3)) -> float32 (B, dimension)`, S being `input_size`.
 
-    preprocessing: what becomes of the pixels, in words; weights_digest: SHA-256 of the weights.
+    preprocessing: what becomes of the pixels, in words; weights_digest: SHA-256 of the weights; network: None where the
+    layers cannot be told apart.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
@@ -28,32 +47,20 @@ class Backbone:
     dimension: int
     preprocessing: str
     weights_digest: str
+    network: KerasNetwork | None = None
 
 
 def compile_forward(
     spec: BackboneSpec, forward: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """`forward` as one graph, from pixels in NumPy to features in NumPy, float32."""
+    """`forward` as one graph, from pixels in NumPy to features in NumPy, float32; in halves if memory is short."""
     compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
-    return lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy()
+    return BackingOff(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())
 
 
 def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:
     """RGB 0..255 (B, S, S, 3) -> BGR, mean subtracted, as networks trained in Caffe want it."""
     return tf.cast(images, tf.float32)[..., ::-1] - tf.constant(CAFFE_MEAN_BGR)
-
-
-@contextmanager
-def precision(spec: BackboneSpec) -> Iterator[None]:
-    """Keras layers made in the block compute in the spec's precision."""
-    if spec.precision not in PRECISIONS:
-        raise ConfigurationError(f"There is no precision {spec.precision!r}; set it to {', '.join(PRECISIONS)}.")
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(spec.precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def load_caffe_network(
@@ -68,13 +75,15 @@ def load_caffe_network(
     """
     if spec.rest not in layers:
         raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {usage}.")
-    with precision(spec):
+    with precision(spec.precision):
         full = build_with_weights(spec, build)
         model = keras.Model(full.input, keras.layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
+    network = KerasNetwork(model, caffe_preprocess, full)
     return Backbone(
-        features=compile_forward(spec, lambda images: model(caffe_preprocess(images), training=False)),
+        features=compile_forward(spec, network.forward),
         input_size=size,
         dimension=int(model.output.shape[-1]),
         preprocessing=CAFFE_PREPROCESSING,
         weights_digest=digest_weights(full),
+        network=network,
     )

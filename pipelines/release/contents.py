@@ -22,7 +22,7 @@ from schemas.results import write_results
 
 SCRIPT = "download.sh"
 # Of a provenance, what a second run of the same would say otherwise; counts have times among them.
-_OF_ONE_RUN = ("started", "seconds", "peak_memory_bytes", "host", "operational", "counts")
+_OF_ONE_RUN = ("started", "seconds", "peak_memory_bytes", "host", "operational", "counts", "beside")
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
 """From `ReportContents` to one HTML file that needs nothing else: styles, script and pictures are inside it."""
 
-import base64
-import hashlib
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipelines.pages.render import render_page
 from pipelines.report.contents import ReportContents
 from pipelines.report.facts import headline, run_facts
 from pipelines.report.published import MARKS
@@ -25,25 +23,14 @@ _FOLDER = Path(__file__).parent / "templates"
 def render_report(contents: ReportContents) -> str:
     """The report as HTML. The same contents give the same text.
 
-    Whatever comes from artifacts is escaped. A content security policy lets the page load nothing, and admits its style
-    and its script by their digests.
+    Whatever comes from artifacts is escaped, see `render_page`.
     """
-    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = (score, count, statistic, percent, size, duration, in_words)
-    environment.filters.update({each.__name__: each for each in filters})
     marks = {each.mark for each in contents.published} | {each.mark for each in contents.published_retrieval}
-    return environment.get_template("report.html").render(
+    return render_page(
+        _FOLDER / "report.html",
+        (_FOLDER / "report.js").read_text(encoding="utf-8"),
+        (score, count, statistic, percent, size, duration, in_words),
         contents=contents,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
         **{name: [Markup(plot) for plot in plots] for name, plots in _plots(contents).items()},
         kept=best_epoch(contents.curve).number if contents.curve else None,
         headline=headline(contents),
@@ -69,14 +56,3 @@ def _plots(contents: ReportContents) -> dict[str, list[str]]:
         "word_plots": [plot(contents.words) for plot in (frequency_plot, lengths_plot)],
         "graphs": [stage_graph(contents.stages)],
     }
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

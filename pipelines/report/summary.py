@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.scores import read_caption_scores, read_retrieval_scores
 
-COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "perplexity")
+COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE", "perplexity")
 
 
 def summarise(scores: dict[str, Path], retrieval: Path, note: str | None) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def summarise(scores: dict[str, Path], retrieval: Path, note: str | None) -> dic
         "rows": [{"label": label, "perplexity": sheet.perplexity, **sheet.metrics} for label, sheet in sheets.items()],
         "images": next(iter(sheets.values())).n,
         "retrieval": {
-            direction: [recall.r1, recall.r5, recall.r10, recall.median_rank]
+            direction: [recall.r1, recall.r5, recall.r10, recall.median_rank, recall.mean_rank]
             for direction, recall in (("sentence", found.sentence), ("image", found.image))
         },
         "note": note,
@@ -33,8 +33,9 @@ def format_summary(summary: dict[str, Any]) -> str:
     for row in rows:
         cells = (f"{row[column]:10.3f}" if column in row else f"{'-':>10}" for column in columns)
         lines.append(f"{row['label']:{width}}  " + " ".join(cells))
-    for direction, (r1, r5, r10, median) in summary["retrieval"].items():
-        lines.append(f"{direction} retrieval: R@1 {r1:.1f}, R@5 {r5:.1f}, R@10 {r10:.1f}, median rank {median:g}")
+    for direction, (r1, r5, r10, median, mean) in summary["retrieval"].items():
+        recalls = f"R@1 {r1:.1f}, R@5 {r5:.1f}, R@10 {r10:.1f}"
+        lines.append(f"{direction} retrieval: {recalls}, median rank {median:g}, mean {mean:.1f}")
     if summary["note"]:
         lines.append(summary["note"])
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from schemas.annotations import read_annotations
 from schemas.features import FeatureFile, read_rejects
 from schemas.hypotheses import read_hypotheses
 from schemas.provenance import read_provenance
+from schemas.reranking import read_best_setting
 from schemas.scores import METRICS, read_caption_scores
 
 
@@ -23,7 +24,13 @@ def scores_of(pipeline):
     sheets = [
         read_caption_scores(path.parent) for path in pipeline.data_dir.glob("shapes/EvaluateCaptions/*/scores.json")
     ]
-    return {(sheet.captions, sheet.image_input, (sheet.reranking or {}).get("similarity")): sheet for sheet in sheets}
+    return {(sheet.captions, sheet.image_input, how(sheet.reranking)): sheet for sheet in sheets}
+
+
+def how(reranking):
+    if reranking is None:
+        return None
+    return "tuned" if "tuned on" in reranking else f"{reranking['similarity']}, {reranking['features'].split()[0]}"
 
 
 def test_the_model_looks_at_the_images(pipeline):
@@ -35,7 +42,7 @@ def test_the_model_looks_at_the_images(pipeline):
 
 def test_every_score_says_how_it_was_made(pipeline):
     scores = scores_of(pipeline)
-    assert len(scores) == 6  # two reranked by cider, told apart by their features, share a place
+    assert len(scores) == 9
     for sheet in scores.values():
         assert sheet.split == "test"
         assert sheet.n == 100
@@ -43,8 +50,19 @@ def test_every_score_says_how_it_was_made(pipeline):
         assert sheet.tokeniser and sheet.document_frequencies
         assert set(METRICS) == set(sheet.metrics) | set(sheet.left_out)
         assert sheet.perplexity > 1
-    assert scores["reranked", "own", "cider"].reranking["m"] == 125
-    assert scores["reranked", "own", "bleu"].reranking["m"] == 175
+    assert scores["reranked", "own", "cider, refined"].reranking["m"] == 125
+    assert scores["reranked", "own", "bleu, refined"].reranking["m"] == 175
+
+
+def test_the_tuned_reranking_is_the_best_of_the_grid_of_the_validation_split(pipeline):
+    (sheet,) = (sheet for (_, _, setting), sheet in scores_of(pipeline).items() if setting == "tuned")
+    tuning = pipeline.artifact("TuneReranking")
+    best = read_best_setting(tuning / "grid.json")
+    assert sheet.reranking["tuned on"] == "val"
+    assert (sheet.reranking["similarity"], sheet.reranking["features"]) == (best.similarity, best.features)
+    hypotheses = read_provenance(tuning).upstream["hypotheses"]
+    generated = read_provenance(pipeline.data_dir / "shapes" / hypotheses.stage / hypotheses.key)
+    assert generated.parameters["split"] == "val"
 
 
 def test_no_image_disappears(pipeline):
@@ -56,9 +74,10 @@ def test_no_image_disappears(pipeline):
         assert file.description.kind.startswith("vgg16/")
     assert read_rejects(features) == []
     assert read_provenance(features).counts["images"] == len(image_ids) == 600
-    test = [image.image_id for image in read_annotations(annotations, "test")]
     for directory in pipeline.data_dir.glob("shapes/GenerateCaptions/*/"):
-        assert [image.image_id for image in read_hypotheses(directory)] == test
+        split = read_provenance(directory).parameters["split"]
+        expected = [image.image_id for image in read_annotations(annotations, split)]
+        assert [image.image_id for image in read_hypotheses(directory)] == expected
 
 
 def test_a_second_run_does_nothing_and_says_so(pipeline):
@@ -146,7 +165,14 @@ def test_show_pipeline_prints_every_stage(pipeline):
 def test_invalidate_takes_the_stage_and_all_downstream(pipeline):
     run = pipeline.luigi("Invalidate", "--stage", "FindNeighbours", "--dry-run")
     named = {line.split("/")[-2] for line in run.stdout.splitlines() if line.startswith("would delete")}
-    assert named == {"FindNeighbours", "RerankCaptions", "EvaluateCaptions", "BuildReport", "PublishFeatures"}
+    assert named == {
+        "FindNeighbours",
+        "TuneReranking",
+        "RerankCaptions",
+        "EvaluateCaptions",
+        "BuildReport",
+        "PublishFeatures",
+    }
     assert pipeline.artifact("BuildReport").exists()
 
 
@@ -228,3 +254,34 @@ print([name for name in ("tensorflow", "apache_beam", "keras") if name in sys.mo
         check=True,
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeline, tmp_path):
+    test = list(read_annotations(pipeline.artifact("PrepareAnnotations"), "test"))[:4]
+    root = pipeline.artifact("DownloadDataset") / "files"
+    for image in test:
+        shutil.copy(root / image.file, tmp_path / f"{image.image_id}.png")
+
+    def captioned(*options):
+        run = pipeline.luigi("CaptionImages", "--images", str(tmp_path / "*.png"), "--out", str(tmp_path), *options)
+        assert run.returncode == 0, run.stdout
+        return [
+            json.loads(line)["captions"][0]["caption"]
+            for line in (tmp_path / "captions.jsonl").read_text().splitlines()
+        ]
+
+    def in_the_pipeline(stage, **parameters):
+        (found,) = (
+            path.parent
+            for path in pipeline.data_dir.glob(f"shapes/{stage}/*/provenance.json")
+            if parameters.items() <= read_provenance(path.parent).parameters.items()
+        )
+        captions = {image.image_id: image.captions for image in read_hypotheses(found)}
+        return [" ".join(captions[image_id][0].tokens) for image_id in sorted(image.image_id for image in test)]
+
+    refined = {"split": "test", "similarity": "cider", "against": "neighbours", "feature_kind": "refined"}
+    assert captioned() == in_the_pipeline("RerankCaptions", **refined)
+    own = {"split": "test", "search": "beam", "image_input": "own"}
+    assert captioned("--rerank", "false") == in_the_pipeline("GenerateCaptions", **own)
+    release = pipeline.artifact("PublishFeatures")
+    assert captioned("--model", str(release)) == in_the_pipeline("GenerateCaptions", **own)

@@ -78,3 +78,13 @@ def test_there_is_hardly_any_padding(make_captions, batches):
     made = list(batches(captions_of(make_captions, lengths)))
     cells = sum(batch.targets.size for batch in made)
     assert sum(batch.words for batch in made) / cells > 0.97
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5])
+def test_the_parts_of_a_batch_hold_each_caption_once(make_captions, parts):
+    batch = make_batch(make_captions([[3], [4, 5], [6], [7, 8, 9]], [0, 1, 2, 3]), np.arange(4), 9)
+    dealt = [batch.part(number, parts) for number in range(parts)]
+    assert sorted(row for part in dealt for row in part.image_index) == [0, 1, 2, 3]
+    assert sum(part.words for part in dealt) == batch.words
+    assert max(len(part.inputs) for part in dealt) - min(len(part.inputs) for part in dealt) <= 1
+    assert all(part.inputs.shape == part.targets.shape for part in dealt)

@@ -3,12 +3,15 @@
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+from pycocoevalcap.meteor.meteor import Meteor
 
-from model import meteor as module
-from model.meteor import MeteorMissing, meteor
+from model import java as module
+from model.java import ScorerMissing
+from model.meteor import meteor
 
 REFERENCES = {"1": ["a dog runs", "the dog runs"], "2": ["two cats sleep"]}
 HYPOTHESES = {"1": ["a dog runs"], "2": ["two cats"]}
@@ -44,7 +47,7 @@ def test_a_scorer_that_died_is_started_again():
 
 
 def test_one_that_dies_again_is_missing_with_the_reason():
-    with pytest.raises(MeteorMissing, match=r"died .*2 times"):
+    with pytest.raises(ScorerMissing, match=r"died .*2 times"):
         meteor(REFERENCES, HYPOTHESES, lambda: Scripted("raise SystemExit(1)"))
 
 
@@ -56,15 +59,35 @@ def test_one_that_falls_silent_is_not_waited_for():
         scorers.append(Scripted("import time; time.sleep(600)"))
         return scorers[-1]
 
-    with pytest.raises(MeteorMissing, match="did not answer within 1 s, 2 times"):
+    with pytest.raises(ScorerMissing, match="did not answer within 1 s, 2 times"):
         meteor(REFERENCES, HYPOTHESES, start, patience=1.0)
     assert time.monotonic() - started < 20
     assert [scorer.meteor_p.poll() is None for scorer in scorers] == [False, False]
 
 
+def test_the_official_scorer_s_lock_is_not_waited_for_when_its_program_died():
+    class Dying(Meteor):
+        def __init__(self):
+            self.meteor_p = Scripted("raise SystemExit(1)").meteor_p
+            self.lock = threading.Lock()
+
+    reasons = []
+
+    def score():
+        with pytest.raises(ScorerMissing) as raised:
+            meteor(REFERENCES, HYPOTHESES, Dying)
+        reasons.append(str(raised.value))
+
+    thread = threading.Thread(target=score, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert "2 times" in reasons[0]
+
+
 def test_without_java_it_is_missing(monkeypatch):
     monkeypatch.setattr(module.shutil, "which", lambda program: None)
-    with pytest.raises(MeteorMissing, match="no Java"):
+    with pytest.raises(ScorerMissing, match="no Java"):
         meteor(REFERENCES, HYPOTHESES)
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from model import meteor
+from model import java
 from model.metrics import cider, compare_captions, score_captions
 from model.ngrams import SentenceTable
 from model.ptb import ptb_words
@@ -24,7 +24,7 @@ HYPOTHESES = {"2": "a dog runs on the grass", "1": "a cat sat on a mat", "3": "b
 @pytest.fixture(autouse=True)
 def without_java(monkeypatch):
     """METEOR's process takes seconds to start."""
-    monkeypatch.setattr(meteor.shutil, "which", lambda program: None)
+    monkeypatch.setattr(java.shutil, "which", lambda program: None)
 
 
 def test_bleu_is_the_mean_of_precisions_with_a_brevity_penalty():

@@ -55,3 +55,27 @@ def test_a_table_gives_the_counts_back(sentences, data):
             common = all_ngrams(sentences[row]) & all_ngrams(sentences[other])
             assert np.minimum(known, theirs).sum() == common.total()
     assert table.lengths.tolist() == [len(words) for words in sentences]
+
+
+SENTENCES = st.lists(st.lists(st.sampled_from("abcd"), max_size=6), max_size=5)
+
+
+@given(SENTENCES, SENTENCES)
+def test_the_columns_of_one_table_in_another_are_those_of_the_same_ngrams(sentences, others):
+    table, other = SentenceTable(sentences), SentenceTable(others)
+    places = table.columns_in(other)
+    assert len(places) == len(table.orders)
+    known = {gram for words in others for gram in all_ngrams(words)}
+    for row, words in enumerate(sentences):
+        counts, columns = table.counts(np.array([row]))
+        grams = all_ngrams(words)
+        expected = Counter({gram: count for gram, count in grams.items() if gram in known})
+        inside = places[columns] >= 0
+        assert counts[0, inside].sum() == expected.total()
+        assert counts[0, ~inside].sum() == grams.total() - expected.total()
+        for row_there, there in enumerate(others):
+            _, _, their_counts = other.entries(np.array([row_there]), np.sort(places[columns[inside]]))
+            assert their_counts.sum() == sum(all_ngrams(there)[gram] for gram in expected)
+    shared = places[places >= 0]
+    assert len(set(shared.tolist())) == len(shared)
+    np.testing.assert_array_equal(table.orders[places >= 0], other.orders[shared])

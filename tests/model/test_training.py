@@ -7,8 +7,9 @@ import pytest
 
 from model import training
 from model.metrics import cider
-from model.network import MRNN
+from model.network import MRNN, load_network
 from model.perplexity import perplexity
+from model.precision import precision
 from model.training import Trainer, TrainingData, TrainingOptions
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
 from schemas.feature_rows import FeatureRows
@@ -117,6 +118,7 @@ def stop_before_step(number):
         (600.0, {"dropout": 0.5}),
         (-1.0, {"dropout": 0.5}),
         (-1.0, {"variant": "tf-mrnn-lstm", "dropout": 0.5, "average": 0.5}),
+        (-1.0, {"scheduled_sampling": 0.8}),
         (-1.0, {"optimiser": "sgd", "schedule": "plateau", "warmup_steps": 5, "select_by": "perplexity"}),
     ],
 )
@@ -155,6 +157,15 @@ def test_within_an_epoch_it_goes_on_with_the_next_step(make_trainer, tmp_path, m
     told = []
     make_trainer(batch_size=3).train(tmp_path / "state.h5", lambda done, message: told.append(done))
     assert told[0] == pytest.approx(7 / 12)  # three epochs of four steps, six of them saved
+
+
+def test_with_scheduled_sampling_the_words_before_become_the_network_s_own(make_trainer, tmp_path):
+    options = {"batch_size": 12, "learning_rate": 0.0}
+    usual = make_trainer(**options).train(tmp_path / "usual.h5", silent)
+    sampled = make_trainer(**options, scheduled_sampling=1.0).train(tmp_path / "sampled.h5", silent)
+    assert sampled[0].cost == usual[0].cost  # the share begins at 0
+    assert sampled[1].cost != usual[1].cost != sampled[2].cost
+    assert [report.val_perplexity for report in sampled] == [report.val_perplexity for report in usual]
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw", "rmsprop"])
@@ -338,3 +349,48 @@ def test_a_damaged_state_is_an_artifact_error(make_trainer, tmp_path):
     (tmp_path / "state.h5").write_text("text")
     with pytest.raises(ArtifactError, match=r"state\.h5"):
         make_trainer().train(tmp_path / "state.h5", silent)
+
+
+@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_learns_what_float32_learns_and_is_kept_as_float32(make_trainer, tmp_path, name):
+    options = {"epochs": 8, "batch_size": 3, "average": 0.5}
+    with precision(name):
+        half = make_trainer(**options)
+    whole = make_trainer(**options)
+    of_half, of_whole = half.train(tmp_path / "half.h5", silent), whole.train(tmp_path / "whole.h5", silent)
+    # In float16 the first steps find the scale of the loss and change no weight: it learns a little later.
+    assert of_half[-1].cost == pytest.approx(of_whole[-1].cost, rel=0.2)
+    assert of_half[-1].cost < 0.5 * of_half[0].cost
+    half.network.save(tmp_path / "model.keras")
+    loaded = load_network(tmp_path / "model.keras")
+    assert {loaded.compute_dtype, *(variable.dtype for variable in half.network.trainable_variables)} == {"float32"}
+
+
+def test_half_precision_that_is_stopped_goes_on_to_the_same_end(make_trainer, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", -1.0)
+    with precision("mixed_float16"):
+        whole, stopped, resumed = (make_trainer(batch_size=3, dropout=0.5) for _ in range(3))
+    whole.train(tmp_path / "whole.h5", silent)
+    with pytest.raises(Stopped):
+        stopped.train(tmp_path / "stopped.h5", stop_before_step(7))
+    resumed.train(tmp_path / "stopped.h5", silent)
+    for one, other in zip(whole.network.get_weights(), resumed.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("variant", ["mrnn", "tf-mrnn-lstm"])
+def test_xla_computes_the_same(make_trainer, tmp_path, variant):
+    options = {"variant": variant, "batch_size": 5, "epochs": 2, "label_smoothing": 0.1}
+    plain = make_trainer(**options).train(tmp_path / "plain.h5", silent)
+    compiled = make_trainer(**options, xla=True).train(tmp_path / "compiled.h5", silent)
+    for one, other in zip(plain, compiled, strict=True):
+        assert other.cost == pytest.approx(one.cost, rel=1e-4)
+        assert other.val_perplexity == pytest.approx(one.val_perplexity, rel=1e-4)
+
+
+def test_each_epoch_has_a_file_for_tensorboard_and_a_run_that_goes_on_none_twice(make_trainer, tmp_path):
+    with pytest.raises(Stopped):
+        make_trainer().train(tmp_path / "state.h5", stop_in_epoch(3))
+    make_trainer().train(tmp_path / "state.h5", silent)
+    names = sorted(path.name for path in (tmp_path / "tensorboard").iterdir())
+    assert [int(name.rpartition(".")[2]) for name in names] == [1, 2, 3]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.engine import Engine, complete_shards
+from pipelines.engine import Engine, WorkOnShard, complete_shards
 from pipelines.shards import Shard, is_whole, plan_shards, write_shard
 from schemas.errors import ArtifactError, ConfigurationError, RunnerError, TrainingError
+from schemas.software import versions
 
 LOCAL = Engine("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
 
@@ -76,6 +77,19 @@ def test_what_the_runner_leaves_undone_is_an_error_that_names_it(shards):
 def test_a_typed_error_comes_back_as_it_was(shards):
     with pytest.raises(TrainingError, match=f"^{len(shards[0].items)} is too many$"):
         complete(shards, fail_typed)
+
+
+def test_a_worker_with_another_version_is_refused(shards, monkeypatch):
+    ours = versions()
+    monkeypatch.setattr(WorkOnShard, "__init__", lambda self, work: vars(self).update(work=work, versions=OLD))
+    message = (
+        rf"^The worker on \S+ has numpy {ours['numpy']}, the driver has 1\.0; give all workers the driver's versions"
+    )
+    with pytest.raises(RunnerError, match=message):
+        complete(shards, write)
+
+
+OLD = {"numpy": "1.0", "of-the-driver-only": "2"}
 
 
 def test_an_unknown_runner_is_a_configuration_error(shards):

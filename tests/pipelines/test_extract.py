@@ -19,10 +19,10 @@ from model.backbones.spec import BackboneSpec
 from model.images import cut_crops, decode_image
 from pipelines.engine import Engine
 from pipelines.extract import ExtractionOptions, extract_features, extract_shard
-from pipelines.read_images import ImageSource
+from pipelines.read_images import ImageSource, read_ahead
 from pipelines.shards import is_whole, plan_shards
 from schemas.errors import ArtifactError, ConfigurationError, InputError
-from schemas.features import FeatureFile, read_rejects
+from schemas.features import FeatureFile, Reject, read_rejects
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
@@ -261,3 +261,35 @@ def test_images_and_shards_may_lie_wherever_beam_s_filesystems_reach(images, tmp
 def test_an_address_that_beam_does_not_know_is_a_configuration_error(images, tmp_path):
     with pytest.raises(ConfigurationError, match="nowhere://bucket cannot be used"):
         extract_features(images, tmp_path, "nowhere://bucket", 3, OPTIONS, LOCAL, 1.0, lambda fraction, message: None)
+
+
+class Blind:
+    """`read_ahead` of a worker that sees no image, the first `times` times that it is called."""
+
+    def __init__(self, times: int):
+        self.times = times
+
+    def __call__(self, images, *arguments):
+        self.times -= 1
+        if self.times < 0:
+            return read_ahead(images, *arguments)
+        return ((image, Reject(image.image_id, "read", "No such file")) for image in images)
+
+
+@pytest.fixture
+def all_good(images):
+    return [image for image in images if image.image_id.startswith("good")]
+
+
+def test_what_one_worker_does_not_see_another_reads(all_good, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.extract.read_ahead", Blind(times=1))
+    run(all_good, tmp_path, max_reject_fraction=1.0)
+    assert read_rejects(tmp_path) == []
+
+
+def test_workers_that_do_not_see_the_images_are_an_error(all_good, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.extract.read_ahead", Blind(times=100))
+    with pytest.raises(
+        ArtifactError, match=r"^A worker could not read \S+good\d+\.png, which the driver can; give all"
+    ):
+        run(all_good, tmp_path, max_reject_fraction=1.0)

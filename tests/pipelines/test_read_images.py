@@ -8,9 +8,11 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 from PIL import Image
 
-from pipelines.feature_shards import ShardCounts
 from pipelines.read_images import ImageSource, read_ahead
+from pipelines.shard_counts import ShardCounts
 from schemas.features import Reject
+
+PATH = "store://a"
 
 
 def picture(level: int) -> bytes:
@@ -21,7 +23,7 @@ def picture(level: int) -> bytes:
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Stands for the file system: path -> its bytes, or the errors that opening it raises, one after another."""
+    """Stands for a store elsewhere: path -> its bytes, or the errors that opening it raises, one after another."""
     files = {}
     calls = []
 
@@ -46,7 +48,7 @@ def read_all(paths, ahead=4):
 
 def test_pictures_come_in_order_whoever_is_ready_first(opened):
     files, _ = opened
-    files.update({str(level): picture(level) for level in range(40)})
+    files.update({f"store://{level}": picture(level) for level in range(40)})
     found, counts = read_all(files)
     assert [int(crops[0, 0, 0, 0]) for _, crops in found] == list(range(40))
     assert all(crops.shape == (1, 4, 4, 3) and crops.dtype == np.uint8 for _, crops in found)
@@ -56,7 +58,7 @@ def test_pictures_come_in_order_whoever_is_ready_first(opened):
 
 def test_no_more_is_decoded_than_was_allowed(opened):
     files, calls = opened
-    files.update({str(level): picture(level) for level in range(40)})
+    files.update({f"store://{level}": picture(level) for level in range(40)})
     reading = read_ahead([ImageSource(path, path) for path in files], 4, "squash", 2, 4, ShardCounts())
     next(reading)
     for thread in threading.enumerate():
@@ -68,23 +70,23 @@ def test_no_more_is_decoded_than_was_allowed(opened):
 
 def test_a_passing_fault_is_waited_out(opened):
     files, calls = opened
-    files["a"] = [OSError("connection reset"), TimeoutError("slow"), picture(7)]
-    (((_, crops),), _) = read_all(["a"])
+    files[PATH] = [OSError("connection reset"), TimeoutError("slow"), picture(7)]
+    (((_, crops),), _) = read_all([PATH])
     assert crops[0, 0, 0, 0] == 7
     assert len(calls) == 3
 
 
 def test_a_lasting_fault_is_a_reject(opened):
     files, calls = opened
-    files["a"] = OSError("connection\nreset")
-    (((_, outcome),), _) = read_all(["a"])
-    assert outcome == Reject("a", "read", "connection reset")
+    files[PATH] = OSError("connection\nreset")
+    (((_, outcome),), _) = read_all([PATH])
+    assert outcome == Reject(PATH, "read", "connection reset")
     assert len(calls) == 3
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(), PermissionError(), IsADirectoryError()])
 def test_what_waiting_cannot_help_is_a_reject_at_once(opened, error):
     files, calls = opened
-    files["a"] = error
-    (((_, outcome),), _) = read_all(["a"])
+    files[PATH] = error
+    (((_, outcome),), _) = read_all([PATH])
     assert (outcome.stage, len(calls)) == ("read", 1)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from pipelines.rerank import rerank
+from pipelines.rerank import Reranker, rerank
 from schemas.errors import ArtifactError
 from schemas.files import read_json_lines
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses
 from schemas.neighbours import Neighbours
+from schemas.reranking import RerankingSetting
 
 CAPTIONS = {
     "cat": ["a cat sits on a mat".split()] * 2,
@@ -26,8 +27,9 @@ IMAGES = [
 ]
 
 
-def run(directory, images=IMAGES, captions=CAPTIONS, similarity="cider", k=1):
-    return rerank(images, NEIGHBOURS, captions, similarity, k, 125, directory, lambda done: None)
+def run(directory, images=IMAGES, captions=CAPTIONS, similarity="cider", k=1, neighbours=NEIGHBOURS):
+    setting = RerankingSetting(similarity, "refined", "euclidean", k, 125)
+    return rerank(images, Reranker(images, neighbours, captions, setting), directory, lambda done: None)
 
 
 @pytest.mark.parametrize("similarity", ["cider", "bleu"])
@@ -42,7 +44,7 @@ def test_the_hypothesis_that_neighbours_agree_with_comes_first(tmp_path, similar
 
 def test_neighbours_beyond_k_have_no_say(tmp_path):
     far = Neighbours(["t"], list(CAPTIONS), np.array([[2, 0, 1]], np.int32), NEIGHBOURS.distances)
-    rerank(IMAGES, far, CAPTIONS, "cider", 1, 125, tmp_path, lambda done: None)
+    run(tmp_path, neighbours=far)
     (image,) = read_hypotheses(tmp_path)
     assert image.captions[0].log_prob == -1.0
 

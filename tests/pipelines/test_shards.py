@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.shards import clear_error, is_whole, leave_error, plan_shards, raise_error_left, write_shard
+from pipelines.shards import (
+    clear_error,
+    is_whole,
+    leave_error,
+    plan_ranges,
+    plan_shards,
+    raise_error_left,
+    write_shard,
+)
 from schemas.errors import InputError
 
 
@@ -30,6 +38,23 @@ def test_every_item_is_in_one_shard_in_order_and_where_its_id_says(ids, count):
 def test_shards_are_spread_evenly():
     shards = plan_shards([Image(str(number)) for number in range(4000)], "d", 4, "rows.h5")
     assert all(900 < len(shard.items) < 1100 for shard in shards)
+
+
+@given(st.integers(0, 200), st.integers(1, 30), st.integers(1, 12))
+def test_ranges_follow_one_another_in_whole_blocks_and_differ_by_one_at_most(items, count, block):
+    shards = plan_ranges(range(items), "d", count, "rows.jsonl", block)
+    assert [item for shard in shards for item in shard.items] == list(range(items))
+    assert len(shards) <= count
+    assert all(shard.items[0] == shard.first and shard.first % block == 0 for shard in shards)
+    blocks = {-(-len(shard.items) // block) for shard in shards}
+    assert not blocks or max(blocks) - min(blocks) <= 1
+
+
+def test_the_files_of_two_cuts_are_never_mistaken_for_one_another():
+    ranges = {}
+    for count in range(1, 30):
+        for shard in plan_ranges(range(100), "d", count, "rows.jsonl", 7):
+            assert ranges.setdefault(shard.path, shard.items) == shard.items
 
 
 @pytest.fixture

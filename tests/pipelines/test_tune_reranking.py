@@ -5,12 +5,13 @@ import pytest
 
 from model.metrics import score_captions
 from model.tokenisation import join_words
-from pipelines.rerank import rerank
+from pipelines.rerank import Reranker, rerank
 from pipelines.tune_reranking import tune_reranking
-from schemas.errors import ConfigurationError
+from schemas.errors import ArtifactError, ConfigurationError
 from schemas.files import read_json
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses
 from schemas.neighbours import Neighbours
+from schemas.reranking import RerankingSetting, read_best_setting
 
 RANDOM = np.random.default_rng(0)
 WORDS = "a dog cat runs sits on the grass mat in park".split()
@@ -28,13 +29,14 @@ IMAGES = [
     for number, image_id in enumerate(TARGETS)
 ]
 NEIGHBOURS = {
-    kind: Neighbours(
+    (kind, metric): Neighbours(
         TARGETS,
         list(TRAINING),
         np.stack([RANDOM.permutation(12) for _ in TARGETS]).astype(np.int32),
         np.zeros((25, 12), np.float32),
     )
     for kind in ("original", "refined")
+    for metric in ("euclidean", "cosine")
 }
 
 
@@ -44,26 +46,37 @@ def tune(path, **given):
 
 
 def test_every_setting_scores_what_reranking_by_it_scores(tmp_path):
-    best = tune(tmp_path / "grid.json")
+    best, scores_of_best = tune(tmp_path / "grid.json")
     grid = read_json(tmp_path / "grid.json")
-    assert len(grid["settings"]) == 2 * 2 * 2 * 2
-    assert grid["settings"][0] == best
+    assert len(grid["settings"]) == 2 * (2 * 2 * 2 * 2 + 1)  # by similarity, and once a similarity without neighbours
+    assert read_best_setting(tmp_path / "grid.json") == best
+    assert grid["settings"][0]["CIDEr-D"] == scores_of_best["CIDEr-D"]
     assert [each["CIDEr-D"] for each in grid["settings"]] == sorted(
         (each["CIDEr-D"] for each in grid["settings"]), reverse=True
     )
-    for setting in grid["settings"]:
-        kind, similarity, k, m = (setting[name] for name in ("features", "similarity", "k", "m"))
-        rerank(IMAGES, NEIGHBOURS[kind], TRAINING, similarity, k, m, tmp_path, lambda done: None)
+    for record in grid["settings"]:
+        setting = RerankingSetting(*(record[name] for name in ("similarity", "features", "metric", "k", "m")))
+        neighbours = NEIGHBOURS[setting.features, setting.metric] if setting.by_neighbours else None
+        rerank(IMAGES, Reranker(IMAGES, neighbours, TRAINING, setting), tmp_path, lambda done: None)
         chosen = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(tmp_path)}
-        scores = score_captions(chosen, REFERENCES, with_meteor=False)
+        scores = score_captions(chosen, REFERENCES, with_java=False)
         for metric in ("CIDEr-D", "BLEU-4"):
-            assert setting[metric] == pytest.approx(scores.corpus[metric], rel=1e-6)
+            assert record[metric] == pytest.approx(scores.corpus[metric], rel=1e-6)
     first = {image.image_id: join_words(image.captions[0].tokens) for image in IMAGES}
-    assert grid["unchanged"]["CIDEr-D"] == score_captions(first, REFERENCES, with_meteor=False).corpus["CIDEr-D"]
+    assert grid["unchanged"]["CIDEr-D"] == score_captions(first, REFERENCES, with_java=False).corpus["CIDEr-D"]
 
 
-def test_an_empty_grid_or_too_many_neighbours_are_refused(tmp_path):
+def test_in_a_small_corpus_all_neighbours_are_the_most_that_can_be_asked_for(tmp_path):
+    tune(tmp_path / "grid.json", ks=[5, 60, 90])
+    assert {each["k"] for each in read_json(tmp_path / "grid.json")["settings"]} == {0, 5, 12}
+
+
+def test_an_empty_grid_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="is empty"):
         tune(tmp_path / "grid.json", ks=[])
-    with pytest.raises(ConfigurationError, match="k = 13"):
-        tune(tmp_path / "grid.json", ks=[2, 13])
+
+
+def test_what_is_no_grid_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "grid.json").write_text('{"settings": []}')
+    with pytest.raises(ArtifactError, match=r"grid\.json is no grid"):
+        read_best_setting(tmp_path / "grid.json")

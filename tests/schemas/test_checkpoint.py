@@ -1,11 +1,13 @@
 """The model artifact: equal networks are equal bytes, and the vocabulary belongs to the network."""
 
 import json
+import time
 import zipfile
 
+import keras
 import pytest
 
-from schemas.checkpoint import read_checkpoint, read_curve, write_checkpoint
+from schemas.checkpoint import BACKBONE_WEIGHTS, read_checkpoint, read_curve, write_backbone, write_checkpoint
 from schemas.errors import ArtifactError
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 
@@ -71,3 +73,18 @@ def test_a_missing_file_is_an_artifact_error(tmp_path, name):
     (tmp_path / name).unlink()
     with pytest.raises(ArtifactError, match=name):
         read_checkpoint(tmp_path)
+
+
+def test_equal_weights_of_an_image_network_are_equal_bytes(tmp_path):
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    written = []
+    for _ in range(2):
+        write_backbone(tmp_path, network.save_weights)
+        written.append((tmp_path / BACKBONE_WEIGHTS).read_bytes())
+        time.sleep(1.1)  # HDF5 counts seconds
+    assert written[0] == written[1]
+    assert [path.name for path in tmp_path.iterdir()] == [BACKBONE_WEIGHTS]
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    other.load_weights(tmp_path / BACKBONE_WEIGHTS)
+    assert (other.get_weights()[0] == network.get_weights()[0]).all()

@@ -26,6 +26,10 @@ def test_the_file_says_what_it_was_computed_from(tmp_path):
     write_neighbours(tmp_path / "neighbours.h5", NEIGHBOURS, **ORIGIN)
     with h5py.File(tmp_path / "neighbours.h5") as file:
         assert {name: file.attrs[name] for name in ORIGIN} == ORIGIN
+        assert (file.attrs["index"], file.attrs["recall"]) == ("exact", 1.0)
+    write_neighbours(tmp_path / "neighbours.h5", NEIGHBOURS, **ORIGIN, index="ivf", recall=0.93)
+    with h5py.File(tmp_path / "neighbours.h5") as file:
+        assert (file.attrs["index"], file.attrs["recall"]) == ("ivf", 0.93)
 
 
 def test_missing_and_foreign_files_are_artifact_errors(tmp_path):

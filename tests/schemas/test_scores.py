@@ -32,7 +32,9 @@ CAPTION_SCORES = CaptionScores(
     perplexity=12.5,
     statistics={"mean_length": 9.4},
 )
-RETRIEVAL_SCORES = RetrievalScores("test", 2, 10, 100, Recall(50.0, 100.0, 100.0, 1.5), Recall(20.0, 80.0, 100.0, 3.0))
+RETRIEVAL_SCORES = RetrievalScores(
+    "test", "all", 2, 10, 100, Recall(50.0, 100.0, 100.0, 1.5, 1.5), Recall(20.0, 80.0, 100.0, 3.0, 3.5)
+)
 
 
 def test_caption_scores_come_back_as_written(tmp_path):

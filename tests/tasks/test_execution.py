@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from schemas.provenance import read_provenance
-from tasks.execution import StageFailed, execute
-from tests.tasks.toys import Double, Faulty, Source
+from tasks.execution import StageFailed, assist, execute
+from tasks.graph import downstream
+from tasks.logs import STOPPED
+from tests.tasks.toys import Double, Faulty, Source, Talkative
 
 
 def toy(stage, data_dir, **parameters):
@@ -141,7 +143,93 @@ def _wait_until(condition, seconds=30.0):
 def test_progress_reaches_luigi_s_page(data_dir, monkeypatch):
     told = []
     source = toy(Source, data_dir, pace=0.3)
-    monkeypatch.setattr("tasks.execution.SECONDS_BETWEEN_STATUS", 0.0)
+    monkeypatch.setattr("tasks.progress.SECONDS_BETWEEN_STATUS", 0.0)
     source.set_progress_percentage, source.set_status_message = told.append, told.append
     execute(source)
-    assert told == [50, "half way"]
+    assert told == [50, "half way", 100, f"in {source.directory}"]
+
+
+def test_luigi_s_page_links_to_what_a_browser_shows(data_dir, monkeypatch):
+    links = []
+    source = toy(Source, data_dir)
+    monkeypatch.setattr(Source, "page", "text.txt")
+    source.set_tracking_url = links.append
+    execute(source)
+    assert links == [(source.directory / "text.txt").as_uri()]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_is_one_sentence_and_ends_the_stage(data_dir, workers):
+    options = ["--dataset", "toys", "--data-dir", str(data_dir), "--pace", "60", "--local-scheduler"]
+    luigi = [sys.executable, "-m", "luigi", "--module", "tests.tasks.toys", "Source", *options, "--workers", workers]
+    process = subprocess.Popen(
+        luigi,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a terminal of its own, as it were
+    )
+    note = data_dir / "toys" / "Source" / "process.txt"
+    _wait_until(note.exists)
+    process_id = int(note.read_text())
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=20)[1].splitlines()
+    assert process.returncode != 0
+    _wait_until(lambda: not _is_alive(process_id), seconds=5)
+    assert [line for line in said if "started" not in line] == [STOPPED]
+
+
+def test_a_stage_says_more_when_asked_to(data_dir):
+    def run_luigi(*options):
+        command = [sys.executable, "-m", "luigi", "--module", "tests.tasks.toys", "Talkative", "--local-scheduler"]
+        command += ["--dataset", "toys", "--data-dir", str(data_dir), *options]
+        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+        return subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=True).stderr
+
+    quiet = run_luigi("--text", "a")
+    assert [line.split(maxsplit=1)[1] for line in quiet.splitlines() if "done in" not in line] == [
+        f"Talkative {toy(Talkative, data_dir, text='a').key}: started"
+    ]
+    talkative = toy(Talkative, data_dir, text="b")
+    verbose = run_luigi("--text", "b", "--verbose")
+    assert "said by somebody" in verbose
+    assert "luigi" in verbose.lower() and "Worker" in verbose
+    assert "said by somebody" in talkative.log_path.read_text()
+
+
+def test_who_assists_works_too_and_waits_for_the_artifact(data_dir):
+    source = toy(Source, data_dir, pace=2.0)
+    with ThreadPoolExecutor() as threads:
+        leading = threads.submit(execute, source)
+        while not (data_dir / "toys" / "Source" / "runs.txt").exists():
+            time.sleep(0.05)
+        assist(toy(Source, data_dir), "worker-1")
+        assert source.complete()
+        leading.result()
+    assert runs(data_dir) == ["a", "a"]
+    assert source.directory.with_name(f"{source.key}.worker-1.log").exists()
+
+
+def test_who_assists_where_nobody_leads_says_so(data_dir):
+    source = toy(Source, data_dir)
+    with pytest.raises(StageFailed, match="the host that leads did not make it"):
+        assist(source, "worker-1")
+    assert not source.complete()
+
+
+def test_what_another_configuration_has_begun_is_found_downstream_too(data_dir, run):
+    source = toy(Source, data_dir)
+    execute(source)
+    begun = toy(Faulty, data_dir, way="bug", source=True)
+    with pytest.raises(StageFailed):
+        execute(begun)
+    assert downstream({source.key}, data_dir / "toys") == [begun.directory, source.directory]
+    assert downstream({"0123456789"}, data_dir / "toys") == []
+
+
+def test_scratch_that_a_killed_run_left_in_a_complete_artifact_goes(data_dir, run):
+    source = toy(Source, data_dir)
+    execute(source)
+    (source.directory / "scratch").mkdir()
+    assert run(toy(Double, data_dir))
+    assert not (source.directory / "scratch").exists()

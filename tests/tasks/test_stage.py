@@ -1,5 +1,7 @@
 """Keys name artifacts by all that determines their content."""
 
+from tasks.generate_captions import GenerateCaptions
+from tasks.rerank_captions import RerankCaptions
 from tests.tasks.toys import Double, Source
 
 
@@ -34,6 +36,14 @@ def test_only_parameters_of_a_common_class_are_passed_upstream(data_dir):
     source = of(Double, data_dir, batch_size=99).requires()["source"]
     assert source.batch_size == 1
     assert source.data_dir == str(data_dir)
+
+
+def test_where_a_stage_s_shards_run_is_its_own_affair(data_dir):
+    reranking = RerankCaptions(dataset="toys", data_dir=str(data_dir), split="val", runner="elsewhere.Runner", shards=7)
+    generation = reranking.requires()["hypotheses"]
+    assert (generation.split, generation.data_dir) == ("val", str(data_dir))
+    assert (generation.runner, generation.shards) == (GenerateCaptions().runner, GenerateCaptions().shards)
+    assert (reranking.engine().runner, reranking.shards) == ("elsewhere.Runner", 7)
 
 
 def test_the_artifact_lies_below_dataset_stage_and_key(data_dir):

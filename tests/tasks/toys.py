@@ -1,5 +1,6 @@
 """Small stages for tests of the machinery; imported by the stage's process too."""
 
+import logging
 import os
 import time
 
@@ -47,6 +48,10 @@ class Faulty(Stage):
     """Fails in the way it is told to, after it has written half of its artifact."""
 
     way = luigi.Parameter()
+    source = luigi.BoolParameter()
+
+    def requires(self) -> dict[str, Stage]:
+        return {"source": self.upstream(Source)} if self.source else {}
 
     def work(self, workspace: Workspace) -> None:
         write_text(workspace.directory / "half.txt", "half")
@@ -56,3 +61,13 @@ class Faulty(Stage):
             raise AssertionError("nobody foresaw this")
         if self.way == "exit":
             os._exit(9)
+
+
+class Talkative(Stage):
+    """Logs and prints, as libraries do."""
+
+    text = luigi.Parameter()
+
+    def work(self, workspace: Workspace) -> None:
+        logging.getLogger("somebody").info("said by somebody")
+        write_text(workspace.directory / "text.txt", self.text)

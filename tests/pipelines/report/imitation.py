@@ -181,8 +181,8 @@ def imitate(
         return artifact("EvaluateCaptions", write, (source,), captions=captions, image_input=image_input)
 
     def write_retrieval(directory: Path) -> None:
-        recalls = Recall(10.04, 20.0, 30.0, 7.5), Recall(11.0, 21.0, 31.0, 8.0)
-        write_retrieval_scores(directory, RetrievalScores("test", len(test), 5 * len(test), 100, *recalls))
+        recalls = Recall(10.04, 20.0, 30.0, 7.5, 21.5), Recall(11.0, 21.0, 31.0, 8.0, 22.5)
+        write_retrieval_scores(directory, RetrievalScores("test", "all", len(test), 5 * len(test), 100, *recalls))
 
     annotations = artifact("PrepareAnnotations", write_prepared, counts={"images": len(images)})
     captions = artifact("TokenizeCaptions", write_tokenised, (annotations,), {"test": {"captions": 5}}, min_count=1)

@@ -1,0 +1,1 @@
+"""Captions of anybody's pictures by a trained model."""

@@ -1,0 +1,137 @@
+"""From pictures to captions: the same image network, search and reranking as in the pipeline."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.decoding import BeamSearch, decode_images
+from model.neighbours import nearest
+from model.network import MRNN, load_network
+from model.refinement import refine_features
+from pipelines.captioning.captioner import Captioner
+from pipelines.captioning.settings import CaptionSettings
+from pipelines.image_network import ImageNetwork
+from pipelines.read_images import ImageSource, read_ahead
+from pipelines.rerank import rerank
+from pipelines.shard_counts import ShardCounts
+from schemas.checkpoint import read_checkpoint
+from schemas.errors import ArtifactError
+from schemas.features import FeatureFile, Reject, write_rejects
+from schemas.files import read_json_lines
+from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
+from schemas.neighbours import Neighbours
+
+Progress = Callable[[float, str], None]
+BATCH = 32  # pictures at a time
+
+
+def caption_pictures(
+    pictures: Sequence[ImageSource],
+    captioner: Captioner,
+    network: ImageNetwork,
+    settings: CaptionSettings,
+    reranked: bool,
+    directory: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Writes `hypotheses.jsonl` and `rejects.jsonl`, and `reranked.jsonl` if `reranked`; returns counts.
+
+    Raises:
+        ArtifactError: the image network is not the one that the model was trained with, or artifacts do not fit.
+    """
+    _check_network(network, captioner)
+    checkpoint = read_checkpoint(captioner.checkpoint)
+    model = load_network(checkpoint.network)
+    image_ids, rows, rejects = _extract(pictures, network, lambda done, what: progress(0.6 * done, what))
+    width = settings.wide_beam_width if reranked else settings.beam_width
+    search = BeamSearch(model, width, settings.max_length)
+    found = decode_images(search, rows, BATCH, lambda done: progress(0.6 + 0.3 * done, f"beam search, width {width}"))
+    decode = checkpoint.vocabulary.decode
+    hypotheses = [
+        ImageHypotheses(image_id, tuple(Hypothesis(tuple(decode(each.tokens)), each.log_prob) for each in captions))
+        for image_id, captions in zip(image_ids, found, strict=True)
+    ]
+    write_rejects(directory, rejects)
+    if reranked and hypotheses:
+        progress(0.9, "comparing with captions of similar training images")
+        _rerank(hypotheses, rows, model, captioner, settings, directory)
+    else:
+        write_hypotheses(directory, hypotheses)
+        (directory / "reranked.jsonl").unlink(missing_ok=True)  # of an earlier run
+    return {"pictures": len(pictures), "captioned": len(hypotheses), "rejected": len(rejects)}
+
+
+def _check_network(network: ImageNetwork, captioner: Captioner) -> None:
+    with FeatureFile(captioner.features) as features:
+        trained = features.description
+    found = network.description(trained.dataset)
+    if (found.preprocessing, found.weights_digest) != (trained.preprocessing, trained.weights_digest):
+        raise ArtifactError(
+            f"The image network {found.kind} ({found.preprocessing}; weights {found.weights_digest[:10]}) is not that "
+            f"of {captioner.features} ({trained.preprocessing}; weights {trained.weights_digest[:10]}), on which the "
+            "model was trained; say with --backbone and --weights where that one is."
+        )
+
+
+def _extract(
+    pictures: Sequence[ImageSource], network: ImageNetwork, progress: Progress
+) -> tuple[list[str], np.ndarray, list[Reject]]:
+    """Ids and features (n, D) of the pictures that can be read, and the others."""
+    image_ids: list[str] = []
+    rejects: list[Reject] = []
+    blocks = [np.empty((0, network.dimension), network.dtype)]
+    pixels: list[np.ndarray] = []
+    threads = os.cpu_count() or 1
+    outcomes = read_ahead(pictures, network.input_size, network.crop, threads, 2 * BATCH, ShardCounts())
+    for number, (picture, outcome) in enumerate(outcomes, start=1):
+        if isinstance(outcome, Reject):
+            rejects.append(outcome)
+        else:
+            image_ids.append(picture.image_id)
+            pixels.append(outcome)
+        if pixels and (len(pixels) == BATCH or number == len(pictures)):
+            blocks.append(network.features(pixels))
+            pixels.clear()
+        progress(number / len(pictures), f"{number} of {len(pictures)} pictures seen")
+    return image_ids, np.concatenate(blocks), rejects
+
+
+def _rerank(
+    hypotheses: Sequence[ImageHypotheses],
+    rows: np.ndarray,
+    model: MRNN,
+    captioner: Captioner,
+    settings: CaptionSettings,
+    directory: Path,
+) -> None:
+    assert captioner.tokens is not None
+    tokens = read_json_lines(captioner.tokens)
+    captions = {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"}
+    neighbours, k = None, settings.k
+    if settings.against == "neighbours":
+        neighbours = _find_neighbours(
+            [image.image_id for image in hypotheses], rows, captions, model, captioner, settings
+        )
+        k = min(k, neighbours.indices.shape[1] - 1)
+    rerank(hypotheses, neighbours, captions, settings.similarity, k, settings.m, directory, lambda done: None)
+
+
+def _find_neighbours(
+    image_ids: Sequence[str],
+    rows: np.ndarray,
+    captions: Mapping[str, Any],
+    model: MRNN,
+    captioner: Captioner,
+    settings: CaptionSettings,
+) -> Neighbours:
+    """The k nearest training images, and one more, for a picture that has the name of one of them."""
+    with FeatureFile(captioner.features) as features:
+        reference_ids = [image_id for image_id in captions if image_id in features]
+        references = features.read(reference_ids)
+    if settings.feature_kind == "refined":
+        rows, references = (np.concatenate(list(refine_features(model, iter([side])))) for side in (rows, references))
+    indices, distances = nearest(rows, references, settings.k + 1, settings.metric)
+    return Neighbours(list(image_ids), reference_ids, indices, distances)

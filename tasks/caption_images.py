@@ -1,0 +1,154 @@
+"""CaptionImages: captions of anybody's pictures by a trained model."""
+
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+from schemas.errors import InputError
+from tasks.command import Command
+from tasks.execution import run_process
+from tasks.find_neighbours import FindNeighbours
+from tasks.generate_captions import GenerateCaptions
+from tasks.rerank_captions import RerankCaptions
+from tasks.stage import Stage
+from tasks.tokenize_captions import TokenizeCaptions
+from tasks.train_model import ModelVariant, TrainModel
+from tasks.workspace import Workspace
+
+SETTINGS = "settings.json"
+SHOWN = 3  # captions a picture on the terminal
+NAMED = 10  # pictures that could not be read, in the last sentence; `rejects.jsonl` has all
+
+
+class CaptionImages(Command, ModelVariant):
+    """Captions pictures with the model of the configuration, or of a release; prints, and writes files to a folder.
+
+    Search and reranking are those of GenerateCaptions and RerankCaptions.
+    """
+
+    images = luigi.Parameter(description="a picture, a folder of pictures, or a pattern such as 'holiday/*.jpg'")
+    model = luigi.Parameter(
+        default="", description="release of PublishFeatures, or artifact of TrainModel; default: the configuration's"
+    )
+    backbone = luigi.Parameter(default="", description="where the model's image network is, if not where it was")
+    weights = luigi.Parameter(default="", description="where its weights are, if not where they were")
+    rerank = luigi.BoolParameter(
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="order captions by consensus with those of similar training images, where these are at hand",
+    )
+    out = luigi.Parameter(default="", significant=False, description="folder for what is written; default: in data_dir")
+
+    def requires(self) -> dict[str, Stage]:
+        """The model of the configuration and what it was made from, unless another is named."""
+        if self.model:
+            return {}
+        return {
+            "model": self.upstream(TrainModel),
+            "features": self.features(),
+            "captions": self.upstream(TokenizeCaptions),
+        }
+
+    def parameters(self, significant: bool) -> dict[str, Any]:
+        """As of every stage; paths are absolute, and text whatever bytes they have."""
+        values = super().parameters(significant)
+        for name in ("images", "model"):
+            if values.get(name):
+                values[name] = ascii(str(Path(values[name]).expanduser().absolute()))
+        return values
+
+    @cached_property
+    def directory(self) -> Path:
+        """`out`, or the folder that is named by pictures and model."""
+        return Path(self.out).expanduser() if self.out else super().directory
+
+    @property
+    def log_path(self) -> Path:
+        """In the folder itself: what is beside it may be anybody's."""
+        return self.directory / "log.txt"
+
+    def act(self) -> None:
+        """Captions, writes, prints.
+
+        Raises:
+            InputError: there is no picture, or some could not be read; the others have their captions.
+        """
+        from pipelines.captioning.outcome import read_captioned
+        from pipelines.captioning.pictures import find_pictures
+        from schemas.features import read_rejects
+        from schemas.files import write_json
+
+        find_pictures(self.images)  # says what is wrong before TensorFlow is loaded
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write_json(self.directory / SETTINGS, self._configured())
+        counts = run_process(self, self.log_path)["counts"]
+        for each in read_captioned(self.directory):
+            print(each.picture)
+            for caption in each.captions[:SHOWN]:
+                print(f"  {caption.probability:8.2g}  {caption.caption or '(an empty caption)'}")
+        print(f"captioned pictures: {counts['captioned']}, gallery: {self.directory / 'gallery.html'}")
+        rejects = read_rejects(self.directory)
+        if rejects:
+            named = "; ".join(f"{reject.image_id}: {reject.error}" for reject in rejects[:NAMED])
+            more = f"; and {len(rejects) - NAMED} more" if len(rejects) > NAMED else ""
+            raise InputError(
+                f"{len(rejects)} of {counts['pictures']} pictures could not be read and were skipped ({named}{more}); "
+                "mend or remove them."
+            )
+
+    def _configured(self) -> dict[str, Any]:
+        """The settings of search and reranking: other tasks' parameters, known where the command line is read."""
+        from pipelines.captioning.settings import CaptionSettings
+
+        generation, reranking = self.upstream(GenerateCaptions), self.upstream(RerankCaptions)
+        neighbours = self.upstream(FindNeighbours)
+        return asdict(
+            CaptionSettings(
+                beam_width=generation.beam_width,
+                wide_beam_width=generation.wide_beam_width,
+                max_length=generation.max_length,
+                similarity=reranking.similarity,
+                against=reranking.against,
+                feature_kind=reranking.feature_kind,
+                metric=neighbours.metric,
+                k=reranking.k,
+                m=reranking.m,
+            )
+        )
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes hypotheses, captions and the gallery."""
+        from pipelines.captioning.caption import caption_pictures
+        from pipelines.captioning.captioner import captioner_of_artifacts, captioner_of_directory
+        from pipelines.captioning.outcome import write_outcome
+        from pipelines.captioning.pictures import find_pictures
+        from pipelines.captioning.settings import CaptionSettings
+        from pipelines.image_network import ImageNetwork
+        from schemas.files import read_json
+
+        workspace.progress(0.0, "loading the networks")
+        pictures = find_pictures(self.images)
+        inputs = workspace.inputs
+        captioner = (
+            captioner_of_directory(Path(self.model).expanduser())
+            if self.model
+            else captioner_of_artifacts(inputs["model"], inputs["features"], inputs["captions"])
+        )
+        extraction = captioner.extraction
+        network = ImageNetwork(
+            captioner.backbone(self.backbone, self.weights), extraction["crop"], extraction["dtype"], threads=0
+        )
+        counts = caption_pictures(
+            pictures,
+            captioner,
+            network,
+            CaptionSettings(**read_json(workspace.directory / SETTINGS)),
+            self.rerank and captioner.tokens is not None,
+            workspace.directory,
+            workspace.progress,
+        )
+        write_outcome(workspace.directory, pictures)
+        workspace.counts.update(counts)

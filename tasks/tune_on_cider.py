@@ -1,0 +1,97 @@
+"""TuneOnCider: the trained m-RNN, trained on by the CIDEr-D of what it says."""
+
+import luigi
+
+from tasks.stage import Stage
+from tasks.tokenize_captions import TokenizeCaptions
+from tasks.train_model import TrainModel
+from tasks.trained_model import UsesTrainedModel
+from tasks.workspace import Workspace
+
+
+class TuneOnCider(UsesTrainedModel):
+    """Self-critical sequence training (Rennie et al. 2017); keeps the epoch of the best validation CIDEr."""
+
+    content = TrainModel.content
+
+    samples = luigi.IntParameter(default=5, description="captions drawn for an image in a step")
+    baseline = luigi.ChoiceParameter(
+        default="greedy",
+        choices=["greedy", "samples"],
+        description="rewards are compared with that of greedy search, or with the mean of the image's other samples",
+    )
+    epochs = luigi.IntParameter(default=10, description="at most")
+    batch_size = luigi.IntParameter(default=32, description="images a batch")
+    learning_rate = luigi.FloatParameter(default=1e-4, description="of Adam, at its peak")
+    schedule = luigi.ChoiceParameter(
+        default="constant", choices=["constant", "cosine"], description="see model/optimisation.py"
+    )
+    clip_norm = luigi.FloatParameter(default=5.0, description="largest global norm of the gradient; 0: none")
+    patience = luigi.IntParameter(default=3, description="epochs without a better one before the end")
+    max_length = luigi.IntParameter(default=20, description="words at which samples and validation captions are cut")
+    beam_width = luigi.IntParameter(default=1, description="of the search for validation captions; 1: greedy")
+    seed = luigi.OptionalIntParameter(
+        default=None, description="of the trained model, and so of the samples; default: TrainModel's"
+    )
+
+    def requires(self) -> dict[str, Stage]:
+        """The trained model, captions and features."""
+        seed = {} if self.seed is None else {"seed": self.seed}
+        return {
+            "model": self.trained_model(**seed),
+            "captions": self.upstream(TokenizeCaptions),
+            "features": self.features(),
+        }
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes what TrainModel writes."""
+        from dataclasses import asdict
+
+        from model.network import load_network
+        from model.self_critical import Estimate, SelfCriticalTrainer
+        from model.training import TrainingOptions, make_deterministic
+        from pipelines.training_data import read_training_data
+        from schemas.checkpoint import read_checkpoint, write_checkpoint
+
+        make_deterministic()
+        checkpoint = read_checkpoint(workspace.inputs["model"])
+        network = load_network(checkpoint.network)
+        shuffle_seed = network.seed if self.image_input == "shuffled" else None
+        train, val = (
+            read_training_data(workspace.inputs["captions"], workspace.inputs["features"], split, shuffle_seed)
+            for split in ("train", "val")
+        )
+        options = TrainingOptions(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimiser="adam",
+            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            warmup_steps=0,
+            decay_factor=1.0,
+            decay_keep=0,
+            decay_every=1,
+            weight_decay=0.0,
+            clip_norm=self.clip_norm,
+            label_smoothing=0.0,
+            average=0.0,
+            select_by="cider",
+            patience=self.patience,
+            max_length=self.max_length,
+            beam_width=self.beam_width,
+            seed=network.seed,
+        )
+        estimate = Estimate(self.samples, self.baseline)
+        trainer = SelfCriticalTrainer(network, checkpoint.vocabulary, train, val, options, estimate)
+        curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
+        records = [asdict(epoch) for epoch in curve]
+        write_checkpoint(workspace.directory, network.save, network.get_config(), checkpoint.vocabulary, records)
+        best = max(curve, key=lambda epoch: epoch.score)
+        workspace.counts.update(
+            parameters=network.count_params(),
+            captions=len(train.captions),
+            epochs=len(curve),
+            best_epoch=best.epoch,
+            val_perplexity=round(best.val_perplexity, 4),
+            val_cider=round(best.val_cider, 4),
+        )

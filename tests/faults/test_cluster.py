@@ -1,0 +1,140 @@
+"""A Dask cluster whose parts die, hang, or are not what they should be: the shards are made, or it is said why not."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipelines.engine import Engine, complete_shards
+from pipelines.shards import is_whole, plan_shards
+from schemas.errors import ArtifactError, InputError, RunnerError
+from tests.faults.runs import ROOT
+from tests.faults.work import Image, copy_model, write_slowly
+
+pytestmark = pytest.mark.faults
+DASK = str(Path(sys.executable).with_name("dask"))
+SHARDS = 12
+
+
+@dataclass
+class Cluster:
+    """Dask's scheduler and workers, processes of their own in folders of their own."""
+
+    directory: Path
+    port: int
+    worker_ttl: str = "5m"  # Dask's default; how long a worker may be silent
+    processes: list[subprocess.Popen] = field(default_factory=list)
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(
+            "apache_beam.runners.dask.dask_runner.DaskRunner",
+            (f"--dask_client_address=tcp://127.0.0.1:{self.port}", f"--dask_npartitions={SHARDS}"),
+        )
+
+    def scheduler(self) -> subprocess.Popen:
+        return self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+
+    def worker(self, name: str, path: Path = ROOT) -> subprocess.Popen:
+        """In the folder `name`; modules of `path` come before all others."""
+        (self.directory / name).mkdir()
+        options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(self.directory / name)]
+        return self._start("worker", f"tcp://127.0.0.1:{self.port}", *options, folder=name, path=path)
+
+    def _start(self, *arguments: str, folder: str = "", path: Path = ROOT) -> subprocess.Popen:
+        with open(self.directory / "dask.log", "a") as log:
+            process = subprocess.Popen(
+                [DASK, *arguments, "--no-dashboard"],
+                cwd=self.directory / folder,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": f"{path}:{ROOT}",
+                    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": self.worker_ttl,
+                },
+                stdout=log,
+                stderr=log,
+            )
+        self.processes.append(process)
+        return process
+
+
+@pytest.fixture
+def cluster(tmp_path, request):
+    """A scheduler, told how long a worker may be silent; workers are the test's to start."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "cluster").mkdir()
+    made = Cluster(tmp_path / "cluster", port, getattr(request, "param", "5m"))
+    made.scheduler()
+    yield made
+    for process in made.processes:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def shards(tmp_path):
+    return plan_shards([Image(str(number)) for number in range(60)], str(tmp_path / "shards"), SHARDS, "rows.txt")
+
+
+def complete(shards, work, cluster):
+    complete_shards(shards, work, cluster.engine, lambda fraction, message: None)
+
+
+def when_a_shard_is_done(shards, *command: str) -> subprocess.Popen:
+    """Runs a command as soon as one of the shards is there."""
+    paths = " ".join(f"-e {shard.digest_path} -o" for shard in shards).removesuffix(" -o")
+    return subprocess.Popen(["sh", "-c", f"until [ {paths} ]; do sleep 0.05; done; {' '.join(command)}"])
+
+
+def test_a_worker_with_another_version_is_named(cluster, shards, tmp_path):
+    old = tmp_path / "old" / "numpy-1.0.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
+    cluster.worker("old", tmp_path / "old")
+    with pytest.raises(RunnerError, match=r"^The worker on \S+ has numpy 1\.0, the driver has \S+; give all workers"):
+        complete(shards, write_slowly, cluster)
+
+
+def test_a_worker_without_the_model_file_is_named(cluster, shards):
+    cluster.worker("without")
+    with pytest.raises(InputError, match=r"model\.bin"):
+        complete(shards, partial(copy_model, model="/proc/self/cwd/model.bin"), cluster)
+
+
+def test_workers_that_do_not_see_the_driver_s_folder_are_an_error(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shards = plan_shards([Image(str(number)) for number in range(60)], "/proc/self/cwd/shards", SHARDS, "rows.txt")
+    cluster.worker("elsewhere")
+    with pytest.raises(ArtifactError, match="its workers must be able to write there, and the driver to read there"):
+        complete(shards, write_slowly, cluster)
+
+
+@pytest.mark.parametrize("cluster", ["30s"], indirect=True)
+def test_a_worker_that_hangs_is_done_without(cluster, shards):
+    hanging, _ = cluster.worker("hanging"), cluster.worker("going")
+    when_a_shard_is_done(shards, "kill", "-STOP", str(hanging.pid))
+    complete(shards, write_slowly, cluster)
+    assert all(is_whole(shard) for shard in shards)
+
+
+def test_a_scheduler_that_is_killed_is_said_and_the_next_run_goes_on(cluster, shards):
+    cluster.worker("first")
+    when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.processes[0].pid))
+    with pytest.raises(RunnerError, match="Shards that are done are kept"):
+        complete(shards, write_slowly, cluster)
+    done = {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards if is_whole(shard)}
+    assert done
+    cluster.scheduler()
+    cluster.worker("second")
+    complete(shards, write_slowly, cluster)
+    assert all(is_whole(shard) for shard in shards)
+    assert {path: Path(path).stat().st_mtime_ns for path in done} == done

@@ -1,0 +1,114 @@
+"""Several runs at once on one data directory: everything is made once, and by somebody."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+
+import filelock
+import pytest
+
+from pipelines.verify_artifacts import verify_artifacts
+from tasks.execution import artifact_lock
+from tests.faults.runs import ROOT, Run, configured, started, wait_until
+
+YEAR = 365 * 86400
+SECONDS_TO_TAKE_OVER = 20.0
+MADE_BY_ANOTHER = 10  # `already_running` of luigi.cfg: another worker of the central scheduler did a part
+
+
+def run_at_once(runs: list[Run]) -> Counter:
+    """Waits for all; returns how often each stage was started, by what it says of it."""
+    threads = [threading.Thread(target=run.finish) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for run in runs:
+        assert run.process.returncode in (0, MADE_BY_ANOTHER), "".join(run.said)
+    return Counter(line.split(" ", 1)[1] for run in runs for line in run.said if started(line))
+
+
+def check_all_was_made_once(runs: list[Run], data_dir) -> None:
+    starts = run_at_once(runs)
+    found = dict(verify_artifacts(data_dir))
+    assert set(found.values()) == {None}
+    assert len(starts) == len(found)
+    assert set(starts.values()) == {1}
+
+
+def test_four_runs_at_once_make_everything_once(tmp_path):
+    configuration, data_dir = configured(tmp_path / "run")
+    check_all_was_made_once([Run("tasks", "TokenizeCaptions", configuration) for _ in range(4)], data_dir)
+
+
+@pytest.mark.faults
+def test_four_runs_of_the_whole_pipeline_at_once_make_everything_once(tmp_path):
+    configuration, data_dir = configured(tmp_path / "run")
+    check_all_was_made_once([Run("tests.faults.lean", "LeanPipeline", configuration) for _ in range(4)], data_dir)
+
+
+@pytest.mark.parametrize("clock", [0, -YEAR, YEAR], ids=["right", "behind", "ahead"])
+def test_a_killed_holder_s_lock_is_taken_over_whatever_its_file_s_time(tmp_path, clock):
+    configuration, data_dir = configured(tmp_path / "run")
+    first = Run("tests.faults.slow", "Slow", configuration, "--dataset", "toys")
+    wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 120)
+    (directory,) = data_dir.glob("toys/Slow/*/")
+    lock = artifact_lock(directory)
+    os.utime(lock.lock_file, (time.time() + clock,) * 2)
+    with pytest.raises(filelock.Timeout):
+        lock.acquire(timeout=0.5)
+    second = Run("tests.faults.slow", "Slow", configuration, "--dataset", "toys")
+    assert any("is being made by another process; waiting for it" in line for line in second.lines())
+    first.kill(all_at_once=False)
+    killed = time.monotonic()
+    assert any(started(line) for line in second.lines())
+    assert time.monotonic() - killed < SECONDS_TO_TAKE_OVER
+    second.kill(all_at_once=True)
+
+
+@contextmanager
+def luigid(configuration):
+    """The options that name a central scheduler."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", "--port", port, "--address", "127.0.0.1"],
+        cwd=ROOT,
+        env={**os.environ, "LUIGI_CONFIG_PATH": str(configuration)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: _listens(int(port)), 60)
+        yield ["--scheduler-host", "127.0.0.1", "--scheduler-port", port, "--worker-keep-alive"]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_two_workers_on_a_central_scheduler_make_everything_once(tmp_path):
+    configuration, data_dir = configured(tmp_path / "run")
+    with luigid(configuration) as options:
+        check_all_was_made_once([Run("tasks", "TokenizeCaptions", configuration, *options) for _ in range(2)], data_dir)
+
+
+def test_a_killed_worker_s_stage_goes_to_the_other_worker(tmp_path):
+    configuration, data_dir = configured(tmp_path / "run")
+    with luigid(configuration) as options:
+        first = Run("tests.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
+        assert any(started(line) for line in first.lines())
+        second = Run("tests.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
+        wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 120)
+        first.kill(all_at_once=False)
+        assert any(started(line) for line in second.lines())
+        second.kill(all_at_once=True)

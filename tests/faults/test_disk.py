@@ -1,0 +1,138 @@
+"""Disks that are full, read-only, forbidden or limited: one sentence, and nothing that was made is lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.verify_artifacts import verify_artifacts
+from schemas.provenance import FILE_NAME
+from tasks.execution import StageFailed, execute
+from tests.faults.greedy import Greedy
+from tests.faults.runs import ROOT
+from tests.tasks.toys import Source
+
+MEBIBYTE = 1 << 20
+
+
+def of(stage, data_dir, **parameters):
+    return stage(dataset="toys", data_dir=str(data_dir), **parameters)
+
+
+@contextmanager
+def mounted(directory: Path, *options: str):
+    """A small file system in memory at `directory`; skips the test where mounting is not allowed."""
+    directory.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(directory)]
+    if not shutil.which("mount") or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+
+
+@pytest.mark.parametrize("form", ["text", "hdf5"])
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(tmp_path, form):
+    with mounted(tmp_path / "disk"):
+        source, greedy = of(Source, tmp_path / "disk"), of(Greedy, tmp_path / "disk", form=form)
+        execute(source)
+        with pytest.raises(StageFailed, match=r"^Greedy \w{10}: No space left on device.*; make room on that disk"):
+            execute(greedy)
+        assert not greedy.complete()
+        assert not list(greedy.directory.rglob("*big*")), "what was half written takes up the room"
+        assert [problem for _, problem in verify_artifacts(tmp_path / "disk")] == [None]
+        smaller = of(Greedy, tmp_path / "disk", form=form, size=MEBIBYTE)
+        execute(smaller)
+        assert smaller.key == greedy.key and greedy.complete()
+
+
+def test_a_disk_too_full_for_the_mark_of_completeness_is_named(tmp_path):
+    with mounted(tmp_path / "disk"):
+        source = of(Source, tmp_path / "disk", text="a")
+        filler = tmp_path / "disk" / "filler"
+        source.directory.mkdir(parents=True)
+        with pytest.raises(OSError, match="No space"), open(filler, "wb", buffering=0) as stream:
+            while True:
+                stream.write(b"0" * 4096)
+        with pytest.raises(StageFailed, match=r"^Source \w{10}: .*No space left on device"):
+            execute(source)
+        assert not source.complete()
+        filler.unlink()
+        execute(source)
+
+
+def test_a_read_only_disk_is_named(tmp_path):
+    with mounted(tmp_path / "disk"):
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
+        with pytest.raises(StageFailed, match=r"^Source \w{10}: .*Read-only file system .*; make it writable or set"):
+            execute(of(Source, tmp_path / "disk"))
+
+
+def test_a_forbidden_folder_is_named(tmp_path):
+    forbidden = tmp_path / "forbidden"
+    forbidden.mkdir(mode=0o555)
+    said = execute_elsewhere("Source", forbidden, *without_root_s_rights())
+    assert "Source" in said and f"Permission denied ({forbidden}/toys); give this user the right" in said
+
+
+def test_a_limit_on_the_size_of_files_is_named(tmp_path):
+    limit = ["prlimit", f"--fsize={MEBIBYTE}"]
+    if not shutil.which("prlimit"):
+        pytest.skip("there is no prlimit here")
+    said = execute_elsewhere("Greedy", tmp_path, *limit, form="text")
+    assert "File too large; raise the limit on the size of files" in said
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate"])
+def test_damage_at_a_hundred_random_places_is_named_before_use(tmp_path, damage):
+    source = of(Source, tmp_path, text="some words " * 1000)
+    others = [of(Source, tmp_path, text=text) for text in "bc"]
+    for stage in (source, *others):
+        execute(stage)
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        path = source.directory / random.choice(["text.txt", FILE_NAME])
+        whole = path.read_bytes()
+        place = int(random.integers(len(whole)))
+        broken = bytearray(whole[:place]) if damage == "truncate" else bytearray(whole)
+        if damage == "flip":
+            broken[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(broken)
+        problems = dict(verify_artifacts(tmp_path))
+        assert problems.pop(source.directory).startswith(str(source.directory))
+        assert list(problems.values()) == [None, None]
+        path.write_bytes(whole)
+
+
+def execute_elsewhere(stage: str, data_dir: Path, *prefix: str, **parameters: str) -> str:
+    """The error that a stage ends with in a process of its own, started by way of `prefix`."""
+    module = {"Source": "tests.tasks.toys", "Greedy": "tests.faults.greedy"}[stage]
+    script = f"""
+from {module} import {stage}
+from tasks.execution import StageFailed, execute
+try:
+    execute({stage}(dataset="toys", data_dir={str(data_dir)!r}, **{parameters!r}))
+except StageFailed as error:
+    print(error)
+"""
+    command = [*prefix, sys.executable, "-c", script]
+    run = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert not run.returncode, run.stderr
+    return run.stdout
+
+
+def without_root_s_rights() -> list[str]:
+    """What to start a command with, so that it may not write where only root may."""
+    if os.geteuid():
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere, and there is no setpriv here")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]

@@ -1,0 +1,50 @@
+"""Too little memory: the sentence names the stage and what to lower."""
+
+import shutil
+import signal
+
+import pytest
+
+from tasks.execution import StageFailed, execute
+from tasks.faults import describe_exit
+from tests.faults.greedy import Greedy
+
+GIBIBYTE = 1 << 30
+
+
+@pytest.fixture
+def limited(monkeypatch):
+    """Processes that are started may have 4 GiB of addresses."""
+    from tasks import execution
+
+    if not shutil.which("prlimit"):
+        pytest.skip("there is no prlimit here")
+    popen = execution.subprocess.Popen
+
+    def start(command, **options):
+        return popen(["prlimit", f"--as={4 * GIBIBYTE}", *command], **options)
+
+    monkeypatch.setattr(execution.subprocess, "Popen", start)
+
+
+def test_a_limit_below_need_names_the_stage_and_what_to_lower(tmp_path, limited):
+    greedy = Greedy(form="memory", size=8 * GIBIBYTE, dataset="toys", data_dir=str(tmp_path))
+    message = r"^Greedy \w{10}: memory ran out; lower --Greedy-batch-size, which is 64, or give it more memory\.$"
+    with pytest.raises(StageFailed, match=message):
+        execute(greedy)
+    execute(Greedy(form="memory", size=1000, dataset="toys", data_dir=str(tmp_path)))
+    assert greedy.complete()
+
+
+def test_a_stage_ended_by_the_kernel_is_told_so(tmp_path):
+    greedy = Greedy(form="killed", dataset="toys", data_dir=str(tmp_path))
+    with pytest.raises(
+        StageFailed, match=r"was ended by SIGKILL, as it is when memory runs out; .*batch-size.*; see .*log"
+    ):
+        execute(greedy)
+
+
+def test_other_ends_are_not_put_down_to_memory(tmp_path):
+    greedy = Greedy(form="memory", dataset="toys", data_dir=str(tmp_path))
+    assert describe_exit(3, greedy) == "its process ended with exit status 3"
+    assert describe_exit(-signal.SIGTERM, greedy) == "its process was ended by SIGTERM"

@@ -1,0 +1,65 @@
+"""Decoding as it is described and no faster: what the real one is compared with."""
+
+from collections import Counter
+from functools import cache
+
+import numpy as np
+
+from schemas.vocabulary import BOS
+
+
+def next_log_probs(network, image):
+    """ln P(next word | caption so far) of one image, as a function of the caption; a word at a time."""
+    projected = network.project_image(image[None])
+
+    @cache
+    def after(caption):
+        state = after(caption[:-1])[1] if caption else network.initial_state(1, projected)
+        logits, state = network.step(np.array([caption[-1] if caption else BOS]), state, projected)
+        logits = logits.numpy()[0].astype(np.float64)
+        return logits - logits.max() - np.log(np.exp(logits - logits.max()).sum()), state
+
+    return lambda caption: after(caption)[0]
+
+
+def may_follow(caption, word, constraints):
+    """Whether the constraints let the word (or the end sign) come after the caption."""
+    if word == BOS:
+        return len(caption) >= constraints.min_length
+    n = constraints.no_repeat_ngram
+    seen = [caption[start : start + n] for start in range(len(caption) - n + 1)] if n else []
+    return word not in constraints.forbidden and (*caption, word)[-n:] not in seen
+
+
+def rank(caption, score, max_length, options):
+    predicted = min(len(caption) + 1, max_length)  # a caption that was cut off has no end sign
+    return score / ((5 + predicted) / 6) ** options.length_penalty
+
+
+def plain_beam_search(log_probs, width, max_length, constraints, options):
+    """The search that `BeamSearch` describes, for one image, to the very end: (caption, ln P) pairs, best first."""
+    share = width // options.groups
+    live = [[((), 0.0, 0.0)] for _ in range(options.groups)]  # caption, score, ln P
+    finished = [[] for _ in range(options.groups)]
+    for _ in range(max_length):
+        said = Counter()
+        for group, hypotheses in enumerate(live):
+            continuations = sorted(
+                (-(score + log_prob - options.diversity * said[word]), parent, word, total + log_prob)
+                for parent, (caption, score, total) in enumerate(hypotheses)
+                for word, log_prob in enumerate(log_probs(caption))
+                if may_follow(caption, word, constraints)
+            )
+            finished[group] += [
+                (hypotheses[parent][0], -loss, total)
+                for loss, parent, word, total in continuations[:share]
+                if word == BOS
+            ]
+            others = [each for each in continuations if each[2] != BOS][:share]
+            live[group] = [((*hypotheses[parent][0], word), -loss, total) for loss, parent, word, total in others]
+            said.update(word for _, _, word, _ in others)
+    found = {}
+    for ended, cut_off in zip(finished, live, strict=True):
+        best = sorted(ended + cut_off, key=lambda each: -rank(each[0], each[1], max_length, options))[:share]
+        found |= {caption: total for caption, _, total in best}
+    return sorted(found.items(), key=lambda each: -rank(*each, max_length, options))

@@ -1,0 +1,53 @@
+"""The reward against pycocoevalcap's CIDEr-D on the same corpus."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pycocoevalcap.cider.cider import Cider
+
+from model.cider_reward import CiderReward
+
+END = "<bos>"
+WORDS = st.sampled_from(["a", "dog", "runs", "on", "grass", "."])
+SENTENCES = st.lists(WORDS, max_size=8)
+
+
+def official(corpus, hypotheses):
+    """CIDEr-D of one hypothesis an image; document frequencies are those of all captions of the corpus."""
+    references = {image: [" ".join(words) for words in captions] for image, captions in enumerate(corpus)}
+    _, each = Cider().compute_score(references, {image: [" ".join(words)] for image, words in enumerate(hypotheses)})
+    return each
+
+
+def reward_of(corpus):
+    owners = [image for image, captions in enumerate(corpus) for _ in captions]
+    order = np.random.default_rng(0).permutation(len(owners))  # captions of an image need not stand together
+    captions = [words for captions in corpus for words in captions]
+    return CiderReward([captions[row] for row in order], np.array(owners)[order])
+
+
+@given(st.lists(st.lists(SENTENCES, min_size=1, max_size=4), min_size=2, max_size=5), st.data())
+def test_it_is_the_official_score(corpus, data):
+    corpus = [[[*words, END] for words in captions] for captions in corpus]
+    hypotheses = [[*data.draw(SENTENCES), END] for _ in corpus]
+    expected = official(corpus, hypotheses)
+    reward = reward_of(corpus)
+    np.testing.assert_allclose(reward(hypotheses, np.arange(len(corpus))), expected, rtol=0, atol=1e-9)
+    # Of some images alone, in another order and more than once: the frequencies stay those of the corpus.
+    images = np.array(data.draw(st.lists(st.integers(0, len(corpus) - 1), min_size=1, max_size=6)))
+    some = reward([hypotheses[image] for image in images], images)
+    np.testing.assert_allclose(some, expected[images], rtol=0, atol=1e-9)
+
+
+def test_words_and_ngrams_that_no_caption_has_only_count_in_the_norm():
+    corpus = [[["a", "dog"]], [["a", "cat"]]]
+    hypotheses = [["a", "dog", "whistles"], ["whistling", "cat"]]
+    np.testing.assert_allclose(reward_of(corpus)(hypotheses, np.arange(2)), official(corpus, hypotheses), atol=1e-9)
+
+
+def test_a_sentence_that_breaks_off_gets_less_than_one_that_ends():
+    reward = reward_of([[["a", "dog", END]], [["a", "cat", "sits", END]]])
+    ended, broken = reward([["a", "dog", END], ["a", "dog"]], np.array([0, 0]))
+    assert ended > broken
+    assert ended == pytest.approx(10 * 3 / 4)  # its own caption, which has no n-gram of four words
