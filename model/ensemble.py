@@ -43,3 +43,8 @@ class Ensemble:
         log_probs = tf.stack([tf.nn.log_softmax(tf.cast(logits, tf.float32)) for logits, _ in steps])
         mean = tf.reduce_logsumexp(log_probs, axis=0) - tf.math.log(float(len(steps)))
         return mean, [new_state for _, new_state in steps]
+
+
+def as_one(networks: Sequence[MRNN]) -> MRNN | Ensemble:
+    """The only network, or the ensemble of several; errors as of `Ensemble`."""
+    return networks[0] if len(networks) == 1 else Ensemble(networks)

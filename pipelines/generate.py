@@ -6,12 +6,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.decode import decode_rows
 from pipelines.engine import Engine, complete_shards
 from pipelines.line_shards import read_lines, write_lines
 from pipelines.shards import Shard, plan_ranges
 from schemas.checkpoint import read_checkpoint
 from schemas.features import FeatureFile
-from schemas.hypotheses import Hypothesis, ImageHypotheses, from_record, to_record, write_hypotheses
+from schemas.hypotheses import from_record, to_record, write_hypotheses
 from schemas.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -64,33 +65,16 @@ def caption_shard(shard: Shard, job: GenerationJob) -> None:
     decode, vocabulary = _load(job)
     with FeatureFile(job.features / "features.h5") as features:
         rows = features.read(shard.items)
-    write_lines(
-        shard,
-        (
-            to_record(
-                ImageHypotheses(
-                    image_id,
-                    tuple(Hypothesis(tuple(vocabulary.decode(each.tokens)), each.log_prob) for each in found),
-                )
-            )
-            for start in range(0, len(rows), job.batch_size)
-            for image_id, found in zip(
-                shard.items[start : start + job.batch_size],
-                decode(rows[start : start + job.batch_size], shard.first + start),
-                strict=True,
-            )
-        ),
-    )
+    write_lines(shard, map(to_record, decode_rows(decode, vocabulary, shard.items, rows, job.batch_size, shard.first)))
 
 
 @lru_cache(maxsize=1)  # once a process: the search is compiled
 def _load(job: GenerationJob) -> "tuple[Decode, Vocabulary]":
     # Only a worker computes: TensorFlow is loaded there, and in no driver.
     from model.devices import prepare_process
-    from model.ensemble import Ensemble
+    from model.ensemble import as_one
     from model.network import load_network
 
     prepare_process(job.inference_threads)
     networks = [load_network(read_checkpoint(path).network) for path in job.models]
-    decode = job.search(Ensemble(networks) if len(networks) > 1 else networks[0])
-    return decode, read_checkpoint(job.models[0]).vocabulary
+    return job.search(as_one(networks)), read_checkpoint(job.models[0]).vocabulary

@@ -1,21 +1,21 @@
 """CaptionImages: captions of anybody's pictures by a trained model."""
 
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import luigi
 
-from schemas.errors import InputError
+from schemas.errors import ConfigurationError, InputError
 from tasks.command import Command
 from tasks.execution import run_process
 from tasks.find_neighbours import FindNeighbours
 from tasks.generate_captions import GenerateCaptions
+from tasks.model_source import DependsOnModel
 from tasks.rerank_captions import RerankCaptions
 from tasks.stage import Stage
 from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import ModelVariant, TrainModel
+from tasks.tune_reranking import TuneReranking
 from tasks.workspace import Workspace
 
 SETTINGS = "settings.json"
@@ -23,7 +23,7 @@ SHOWN = 3  # captions a picture on the terminal
 NAMED = 10  # pictures that could not be read, in the last sentence; `rejects.jsonl` has all
 
 
-class CaptionImages(Command, ModelVariant):
+class CaptionImages(Command, DependsOnModel):
     """Captions pictures with the model of the configuration, or of a release; prints, and writes files to a folder.
 
     Search and reranking are those of GenerateCaptions and RerankCaptions.
@@ -31,7 +31,8 @@ class CaptionImages(Command, ModelVariant):
 
     images = luigi.Parameter(description="a picture, a folder of pictures, or a pattern such as 'holiday/*.jpg'")
     model = luigi.Parameter(
-        default="", description="release of PublishFeatures, or artifact of TrainModel; default: the configuration's"
+        default="",
+        description="a release, or an artifact of TrainModel or TuneOnCider, if not the configuration's",
     )
     backbone = luigi.Parameter(default="", description="where the model's image network is, if not where it was")
     weights = luigi.Parameter(default="", description="where its weights are, if not where they were")
@@ -43,13 +44,27 @@ class CaptionImages(Command, ModelVariant):
     out = luigi.Parameter(default="", significant=False, description="folder for what is written; default: in data_dir")
 
     def requires(self) -> dict[str, Stage]:
-        """The model of the configuration and what it was made from, unless another is named."""
+        """The models of the configuration and what they were made from, unless another is named.
+
+        Raises:
+            ConfigurationError: another is named, and the configuration wants something of its own models.
+        """
+        generation = self.upstream(GenerateCaptions)
+        tuned = self.rerank and self.upstream(RerankCaptions).against == "tuned"
         if self.model:
+            if generation.ensemble:
+                raise ConfigurationError("--model is one model; set ensemble of [GenerateCaptions] to [].")
+            if tuned:
+                raise ConfigurationError(
+                    "Reranking is tuned for the configuration's model, not for that of --model; set against of "
+                    "[RerankCaptions] to neighbours or self, or --rerank to false."
+                )
             return {}
         return {
-            "model": self.upstream(TrainModel),
+            **generation.models(),
             "features": self.features(),
             "captions": self.upstream(TokenizeCaptions),
+            **({"tuning": self.upstream(TuneReranking)} if tuned else {}),
         }
 
     def parameters(self, significant: bool) -> dict[str, Any]:
@@ -100,24 +115,17 @@ class CaptionImages(Command, ModelVariant):
             )
 
     def _configured(self) -> dict[str, Any]:
-        """The settings of search and reranking: other tasks' parameters, known where the command line is read."""
-        from pipelines.captioning.settings import CaptionSettings
+        """Search and reranking: what the command line says of other tasks is known only where it is read."""
+        from dataclasses import asdict
 
-        generation, reranking = self.upstream(GenerateCaptions), self.upstream(RerankCaptions)
-        neighbours = self.upstream(FindNeighbours)
-        return asdict(
-            CaptionSettings(
-                beam_width=generation.beam_width,
-                wide_beam_width=generation.wide_beam_width,
-                max_length=generation.max_length,
-                similarity=reranking.similarity,
-                against=reranking.against,
-                feature_kind=reranking.feature_kind,
-                metric=neighbours.metric,
-                k=reranking.k,
-                m=reranking.m,
+        settings: dict[str, Any] = {"search": self.upstream(GenerateCaptions).to_str_params()}
+        if self.rerank:
+            tuning = self.requires().get("tuning")
+            setting = self.upstream(RerankCaptions).setting(
+                self.upstream(FindNeighbours).metric, tuning.directory if tuning else None
             )
-        )
+            settings["reranking"] = asdict(setting)
+        return settings
 
     def work(self, workspace: Workspace) -> None:
         """Writes hypotheses, captions and the gallery."""
@@ -125,18 +133,23 @@ class CaptionImages(Command, ModelVariant):
         from pipelines.captioning.captioner import captioner_of_artifacts, captioner_of_directory
         from pipelines.captioning.outcome import write_outcome
         from pipelines.captioning.pictures import find_pictures
-        from pipelines.captioning.settings import CaptionSettings
         from pipelines.image_network import ImageNetwork
+        from schemas.checkpoint import read_checkpoint
         from schemas.files import read_json
+        from schemas.reranking import RerankingSetting
 
         workspace.progress(0.0, "loading the networks")
         pictures = find_pictures(self.images)
-        inputs = workspace.inputs
+        inputs, settings = workspace.inputs, read_json(workspace.directory / SETTINGS)
+        generation = GenerateCaptions.from_str_params(settings["search"])
         captioner = (
             captioner_of_directory(Path(self.model).expanduser())
             if self.model
-            else captioner_of_artifacts(inputs["model"], inputs["features"], inputs["captions"])
+            else captioner_of_artifacts(generation.models_among(inputs), inputs["features"], inputs["captions"])
         )
+        setting = None
+        if self.rerank and captioner.tokens:
+            setting, generation = RerankingSetting(**settings["reranking"]), generation.clone(search="wide")
         extraction = captioner.extraction
         network = ImageNetwork(
             captioner.backbone(self.backbone, self.weights), extraction["crop"], extraction["dtype"], threads=0
@@ -145,8 +158,8 @@ class CaptionImages(Command, ModelVariant):
             pictures,
             captioner,
             network,
-            CaptionSettings(**read_json(workspace.directory / SETTINGS)),
-            self.rerank and captioner.tokens is not None,
+            generation.search_with(read_checkpoint(captioner.models[0]).vocabulary),
+            setting,
             workspace.directory,
             workspace.progress,
         )

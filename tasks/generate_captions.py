@@ -1,5 +1,9 @@
 """GenerateCaptions: hypotheses of the images of a split."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import luigi
 
 from tasks.model_source import UsesModel
@@ -7,6 +11,10 @@ from tasks.on_beam import OnBeam
 from tasks.prepare_annotations import PrepareAnnotations
 from tasks.stage import Stage
 from tasks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from model.searches import Search
+    from schemas.vocabulary import Vocabulary
 
 
 class OfSplit(UsesModel):
@@ -54,41 +62,55 @@ class GenerateCaptions(OnBeam, OfSplit):
         widths = {"greedy": 1, "beam": self.beam_width, "wide": self.wide_beam_width, "sample": self.wide_beam_width}
         return int(widths[self.search])
 
+    def models(self) -> dict[str, Stage]:
+        """The trained models; several are an ensemble."""
+        return {"model": self.model(), **{f"model of seed {seed}": self.model(seed=seed) for seed in self.ensemble}}
+
+    @staticmethod
+    def models_among(inputs: Mapping[str, Path]) -> tuple[Path, ...]:
+        """Their artifacts among those that a stage requires."""
+        return tuple(path for name, path in inputs.items() if name.startswith("model"))
+
     def requires(self) -> dict[str, Stage]:
         """The trained models, the features and the list of images."""
         return {
-            "model": self.model(),
-            **{f"model of seed {seed}": self.model(seed=seed) for seed in self.ensemble},
+            **self.models(),
             "features": self.features(),
             "annotations": self.upstream(PrepareAnnotations),
         }
 
-    def work(self, workspace: Workspace) -> None:
-        """Writes `hypotheses.jsonl`."""
+    def search_with(self, vocabulary: "Vocabulary") -> "Search":
+        """The search that the parameters say.
+
+        Raises:
+            ConfigurationError: a forbidden word is not in the vocabulary, or it cannot be drawn like that.
+        """
         from model.constraints import Constraints, ids_of
         from model.decoding import BeamOptions
         from model.sampling import Sampling
         from model.searches import Beam, Draws
+
+        constraints = Constraints(self.min_length, ids_of(self.forbidden, vocabulary), self.no_repeat_ngram)
+        if self.search == "sample":
+            sampling = Sampling(self.temperature, self.top_k, self.top_p)
+            return Draws(self.width, sampling, self.seed, self.max_length, constraints)
+        options = BeamOptions(
+            0.0 if self.search == "greedy" else self.length_penalty,
+            self.groups if self.search == "wide" else 1,
+            self.diversity,
+        )
+        return Beam(self.width, self.max_length, constraints, options)
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `hypotheses.jsonl`."""
         from pipelines.generate import GenerationJob, generate_captions
         from schemas.annotations import read_annotations
         from schemas.checkpoint import read_checkpoint
 
         engine = self.engine()
         inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
-        models = tuple(path for name, path in inputs.items() if name.startswith("model"))
-        forbidden = ids_of(self.forbidden, read_checkpoint(models[0]).vocabulary)
-        constraints = Constraints(self.min_length, forbidden, self.no_repeat_ngram)
-        options = BeamOptions(
-            0.0 if self.search == "greedy" else self.length_penalty,
-            self.groups if self.search == "wide" else 1,
-            self.diversity,
-        )
-        sampling = Sampling(self.temperature, self.top_k, self.top_p)
-        search = (
-            Draws(self.width, sampling, self.seed, self.max_length, constraints)
-            if self.search == "sample"
-            else Beam(self.width, self.max_length, constraints, options)
-        )
+        models = self.models_among(inputs)
+        search = self.search_with(read_checkpoint(models[0]).vocabulary)
         image_ids = [image.image_id for image in read_annotations(inputs["annotations"], self.split)]
         captioned = generate_captions(
             GenerationJob(models, inputs["features"], search, self.batch_size, engine.cores_per_process()),

@@ -9,8 +9,8 @@ from tasks.trained_model import UsesTrainedModel
 from tasks.tune_on_cider import TuneOnCider
 
 
-class UsesModel(UsesTrainedModel):
-    """A stage that reads the final model."""
+class DependsOnModel(UsesTrainedModel):
+    """A stage that reads the final model, or passes on to others which one that is."""
 
     self_critical = luigi.BoolParameter(
         config_path={"section": "pipeline", "name": "self_critical"},
@@ -19,6 +19,10 @@ class UsesModel(UsesTrainedModel):
         significant=False,  # the key of the required stage says it
         description="the model is trained on by the CIDEr-D of what it says (TuneOnCider)",
     )
+
+
+class UsesModel(DependsOnModel):
+    """A stage that reads the final model."""
 
     def model(self, **parameters: Any) -> Stage:
         """TuneOnCider, or what it starts from, with these parameters; errors as of `trained_model`."""

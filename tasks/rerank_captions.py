@@ -1,5 +1,6 @@
 """RerankCaptions: hypotheses ordered by their consensus with the captions of similar training images."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import luigi
@@ -58,8 +59,12 @@ class RerankCaptions(OnBeam, Reranking):
         from dataclasses import asdict
 
         from pipelines.rerank_shards import RerankingJob, rerank_split
+        from schemas.provenance import read_provenance
 
-        setting = self._setting(workspace)
+        neighbours = workspace.inputs.get("neighbours")
+        # Its artifact says it: this process does not know what the command line set for other stages.
+        metric = read_provenance(neighbours).parameters["metric"] if neighbours else ""
+        setting = self.setting(metric, workspace.inputs.get("tuning"))
         chosen = TuneReranking.neighbours_of(setting.features, setting.metric)
         name = chosen if self.against == "tuned" else "neighbours"
         inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
@@ -73,12 +78,17 @@ class RerankCaptions(OnBeam, Reranking):
         )
         workspace.counts.update(changed, **asdict(setting))
 
-    def _setting(self, workspace: Workspace) -> "RerankingSetting":
+    def setting(self, metric: str, tuning: Path | None) -> "RerankingSetting":
+        """The setting that the parameters say; metric: that of FindNeighbours; tuning: TuneReranking's artifact if any.
+
+        Raises:
+            ArtifactError: `tuning` is damaged.
+        """
         from schemas.reranking import RerankingSetting, read_best_setting
 
-        if self.against == "tuned":
-            return read_best_setting(workspace.inputs["tuning"] / "grid.json")
+        if tuning:
+            return read_best_setting(tuning / "grid.json")
         if self.against == "self":
             return RerankingSetting(self.similarity)
         m = self.m_cider if self.similarity == "cider" else self.m_bleu
-        return RerankingSetting(self.similarity, self.feature_kind, self.upstream(FindNeighbours).metric, self.k, m)
+        return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, m)

@@ -2,27 +2,30 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from model.decoding import BeamSearch, decode_images
+from model.ensemble import as_one
 from model.neighbours import nearest
 from model.network import MRNN, load_network
 from model.refinement import refine_features
+from model.searches import Search
 from pipelines.captioning.captioner import Captioner
-from pipelines.captioning.settings import CaptionSettings
+from pipelines.decode import decode_rows
 from pipelines.image_network import ImageNetwork
 from pipelines.read_images import ImageSource, read_ahead
-from pipelines.rerank import rerank
+from pipelines.rerank import Reranker, rerank
 from pipelines.shard_counts import ShardCounts
 from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError
 from schemas.features import FeatureFile, Reject, write_rejects
 from schemas.files import read_json_lines
-from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
+from schemas.hypotheses import ImageHypotheses, write_hypotheses
 from schemas.neighbours import Neighbours
+from schemas.reranking import RerankingSetting
 
 Progress = Callable[[float, str], None]
 BATCH = 32  # pictures at a time
@@ -32,32 +35,29 @@ def caption_pictures(
     pictures: Sequence[ImageSource],
     captioner: Captioner,
     network: ImageNetwork,
-    settings: CaptionSettings,
-    reranked: bool,
+    search: Search,
+    setting: RerankingSetting | None,
     directory: Path,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Writes `hypotheses.jsonl` and `rejects.jsonl`, and `reranked.jsonl` if `reranked`; returns counts.
+    """Writes `hypotheses.jsonl` and `rejects.jsonl`, and `reranked.jsonl` if there is a `setting`; returns counts.
 
     Raises:
         ArtifactError: the image network is not the one that the model was trained with, or artifacts do not fit.
+        ConfigurationError: nothing can be said under the search's settings, or the models make no ensemble.
     """
     _check_network(network, captioner)
-    checkpoint = read_checkpoint(captioner.checkpoint)
-    model = load_network(checkpoint.network)
+    checkpoints = [read_checkpoint(path) for path in captioner.models]
+    models = [load_network(checkpoint.network) for checkpoint in checkpoints]
     image_ids, rows, rejects = _extract(pictures, network, lambda done, what: progress(0.6 * done, what))
-    width = settings.wide_beam_width if reranked else settings.beam_width
-    search = BeamSearch(model, width, settings.max_length)
-    found = decode_images(search, rows, BATCH, lambda done: progress(0.6 + 0.3 * done, f"beam search, width {width}"))
-    decode = checkpoint.vocabulary.decode
-    hypotheses = [
-        ImageHypotheses(image_id, tuple(Hypothesis(tuple(decode(each.tokens)), each.log_prob) for each in captions))
-        for image_id, captions in zip(image_ids, found, strict=True)
-    ]
+    hypotheses: list[ImageHypotheses] = []
+    for image in decode_rows(search(as_one(models)), checkpoints[0].vocabulary, image_ids, rows, BATCH):
+        hypotheses.append(image)
+        progress(0.6 + 0.3 * len(hypotheses) / len(rows), f"{len(hypotheses)} of {len(rows)} pictures captioned")
     write_rejects(directory, rejects)
-    if reranked and hypotheses:
-        progress(0.9, "comparing with captions of similar training images")
-        _rerank(hypotheses, rows, model, captioner, settings, directory)
+    if setting and hypotheses:
+        progress(0.9, "comparing captions")
+        _rerank(hypotheses, rows, models[0], captioner, setting, directory)
     else:
         write_hypotheses(directory, hypotheses)
         (directory / "reranked.jsonl").unlink(missing_ok=True)  # of an earlier run
@@ -104,19 +104,18 @@ def _rerank(
     rows: np.ndarray,
     model: MRNN,
     captioner: Captioner,
-    settings: CaptionSettings,
+    setting: RerankingSetting,
     directory: Path,
 ) -> None:
     assert captioner.tokens is not None
     tokens = read_json_lines(captioner.tokens)
     captions = {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"}
-    neighbours, k = None, settings.k
-    if settings.against == "neighbours":
-        neighbours = _find_neighbours(
-            [image.image_id for image in hypotheses], rows, captions, model, captioner, settings
-        )
-        k = min(k, neighbours.indices.shape[1] - 1)
-    rerank(hypotheses, neighbours, captions, settings.similarity, k, settings.m, directory, lambda done: None)
+    neighbours = None
+    if setting.by_neighbours:
+        image_ids = [image.image_id for image in hypotheses]
+        neighbours = _find_neighbours(image_ids, rows, captions, model, captioner, setting)
+        setting = replace(setting, k=min(setting.k, neighbours.indices.shape[1] - 1))
+    rerank(hypotheses, Reranker(hypotheses, neighbours, captions, setting), directory, lambda done: None)
 
 
 def _find_neighbours(
@@ -125,13 +124,13 @@ def _find_neighbours(
     captions: Mapping[str, Any],
     model: MRNN,
     captioner: Captioner,
-    settings: CaptionSettings,
+    setting: RerankingSetting,
 ) -> Neighbours:
     """The k nearest training images, and one more, for a picture that has the name of one of them."""
     with FeatureFile(captioner.features) as features:
         reference_ids = [image_id for image_id in captions if image_id in features]
         references = features.read(reference_ids)
-    if settings.feature_kind == "refined":
+    if setting.features == "refined":
         rows, references = (np.concatenate(list(refine_features(model, iter([side])))) for side in (rows, references))
-    indices, distances = nearest(rows, references, settings.k + 1, settings.metric)
+    indices, distances = nearest(rows, references, setting.k + 1, setting.metric)
     return Neighbours(list(image_ids), reference_ids, indices, distances)

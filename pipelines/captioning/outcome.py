@@ -78,5 +78,6 @@ def write_outcome(directory: Path, pictures: Sequence[ImageSource]) -> None:
         thumbnail=lambda name: thumbnails.picture(name, SIDE),
         rejects=read_rejects(directory),
         reranked=any(each.captions[0].consensus is not None for each in found),
+        compared=any(each.neighbours for each in found),
     )
     write_text(directory / "gallery.html", page)

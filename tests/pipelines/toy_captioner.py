@@ -8,9 +8,10 @@ import tensorflow as tf
 from PIL import Image
 
 from model.backbones.spec import BackboneSpec
-from model.decoding import BeamSearch, decode_images
+from model.constraints import USUAL
+from model.decoding import PLAIN, BeamSearch, decode_images
 from model.network import MRNN
-from pipelines.captioning.settings import CaptionSettings
+from model.searches import Beam
 from pipelines.engine import Engine
 from pipelines.extract import ExtractionOptions, extract_features
 from pipelines.read_images import ImageSource
@@ -19,12 +20,14 @@ from schemas.features import FeatureFile
 from schemas.files import write_json, write_json_lines
 from schemas.hypotheses import Hypothesis, ImageHypotheses
 from schemas.provenance import Upstream
+from schemas.reranking import RerankingSetting
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 from tests.pipelines.artifacts import make_artifact
 
 WORDS = "a dog cat <script>alert(1)</script> =cmd runs".split()
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, *WORDS])
-SETTINGS = CaptionSettings(2, 4, 6, "cider", "neighbours", "refined", "euclidean", k=3, m=9)
+SEARCH = Beam(4, 6, USUAL, PLAIN)
+SETTING = RerankingSetting("cider", "refined", "euclidean", k=3, m=9)
 NETWORKS = {
     "keras": ("keras:MobileNetV2", "random:0", 32, "ten_crop"),
     "vgg": ("vgg16/block5_pool", "random:0", 32, "center"),
@@ -101,8 +104,8 @@ class ToyCaptioner:
             place = "/".join(directory.parts[-3:])
             make_artifact(root, place, parameters=own, upstream=upstream, operational=operational)
 
-    def in_the_pipeline(self, width: int) -> list[ImageHypotheses]:
-        found = decode_images(BeamSearch(self.net, width, SETTINGS.max_length), self.rows, 5)
+    def in_the_pipeline(self) -> list[ImageHypotheses]:
+        found = decode_images(BeamSearch(self.net, SEARCH.width, SEARCH.max_length), self.rows, 5)
         return [
             ImageHypotheses(
                 image_id, tuple(Hypothesis(tuple(VOCABULARY.decode(c.tokens)), c.log_prob) for c in captions)
