@@ -15,7 +15,7 @@ from pipelines.captioning.captioner import Captioner
 from pipelines.captioning.settings import CaptionSettings
 from pipelines.image_network import ImageNetwork
 from pipelines.read_images import ImageSource, read_ahead
-from pipelines.rerank import rerank
+from pipelines.rerank import Reranker, rerank
 from pipelines.shard_counts import ShardCounts
 from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError
@@ -23,6 +23,7 @@ from schemas.features import FeatureFile, Reject, write_rejects
 from schemas.files import read_json_lines
 from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
 from schemas.neighbours import Neighbours
+from schemas.reranking import RerankingSetting
 
 Progress = Callable[[float, str], None]
 BATCH = 32  # pictures at a time
@@ -110,13 +111,14 @@ def _rerank(
     assert captioner.tokens is not None
     tokens = read_json_lines(captioner.tokens)
     captions = {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"}
-    neighbours, k = None, settings.k
-    if settings.against == "neighbours":
+    neighbours, setting = None, RerankingSetting(settings.similarity)
+    if settings.against != "self":
         neighbours = _find_neighbours(
             [image.image_id for image in hypotheses], rows, captions, model, captioner, settings
         )
-        k = min(k, neighbours.indices.shape[1] - 1)
-    rerank(hypotheses, neighbours, captions, settings.similarity, k, settings.m, directory, lambda done: None)
+        k = min(settings.k, neighbours.indices.shape[1] - 1)
+        setting = RerankingSetting(settings.similarity, settings.feature_kind, settings.metric, k, settings.m)
+    rerank(hypotheses, Reranker(hypotheses, neighbours, captions, setting), directory, lambda done: None)
 
 
 def _find_neighbours(

@@ -18,10 +18,11 @@ from pipelines.captioning.outcome import write_outcome
 from pipelines.captioning.pictures import find_pictures
 from pipelines.captioning.settings import CaptionSettings
 from pipelines.image_network import ImageNetwork
-from pipelines.rerank import rerank
+from pipelines.rerank import Reranker, rerank
 from schemas.errors import ArtifactError, ConfigurationError
 from schemas.hypotheses import read_hypotheses
 from schemas.neighbours import Neighbours
+from schemas.reranking import RerankingSetting
 from tests.pipelines.artifacts import make_artifact
 from tests.pipelines.toy_captioner import NETWORKS, SETTINGS, ToyCaptioner
 
@@ -70,7 +71,9 @@ def test_the_reranked_captions_are_the_pipeline_s(hub_artifacts, tmp_path, kind)
     generated = hub_artifacts.in_the_pipeline(SETTINGS.wide_beam_width)
     expected = tmp_path / "expected"
     expected.mkdir()
-    rerank(generated, neighbours, hub_artifacts.tokens, "cider", SETTINGS.k, SETTINGS.m, expected, lambda done: None)
+    setting = RerankingSetting("cider", kind, "euclidean", SETTINGS.k, SETTINGS.m)
+    reranker = Reranker(generated, neighbours, hub_artifacts.tokens, setting)
+    rerank(generated, reranker, expected, lambda done: None)
     assert_same(list(read_hypotheses(tmp_path / "out")), list(read_hypotheses(expected)))
     assert (tmp_path / "out" / "reranked.jsonl").read_text() == (expected / "reranked.jsonl").read_text()
 
