@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-portable test-faults setup-browser lint bench lock clean
+.PHONY: help run test test-portable test-faults setup-browser lint bench docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,10 @@ lint: $(VENV)/.installed-dev  ## style, format and types, checked and not change
 
 bench: $(VENV)/.installed-dev  ## the performance suite
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.installed-dev  ## the documentation as a site, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "documentation  build/site/index.html"
 
 lock: $(BIN)/uv  ## both lock files anew from setup.cfg; ARGS=--upgrade takes the newest versions
 	@# Luigi wants an old python-daemon on Windows only; without this constraint the lock takes it everywhere.

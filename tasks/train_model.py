@@ -27,7 +27,7 @@ class TrainModel(ModelVariant):
     content = ("model.keras", "config.json", "vocabulary.txt")
     beside = ("training/curve.jsonl",)
 
-    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
+    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants and docs/model.md")
     embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
     recurrent_size = luigi.OptionalIntParameter(default=None, description="recurrent layer, embedding layer II")
     multimodal_size = luigi.OptionalIntParameter(default=None, description="multimodal layer")
