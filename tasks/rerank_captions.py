@@ -95,5 +95,4 @@ class RerankCaptions(OnBeam, Reranking):
             return read_best_setting(tuning / "grid.json")
         if self.against == "self":
             return RerankingSetting(self.similarity)
-        m = self.m_cider if self.similarity == "cider" else self.m_bleu
-        return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, m)
+        return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, self.m)

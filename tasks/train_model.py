@@ -98,7 +98,8 @@ class TrainModel(ModelVariant):
         from model.distribution import make_strategy
         from model.network import MRNN
         from model.precision import precision
-        from model.training import Trainer, TrainingOptions, make_deterministic
+        from model.training import Trainer, make_deterministic
+        from model.training_records import TrainingOptions
         from pipelines.training_data import read_training_data
         from schemas.checkpoint import write_checkpoint
         from schemas.vocabulary import Vocabulary
