@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-portable test-faults lint bench lock clean
+.PHONY: help run test test-portable test-faults setup-browser lint bench docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,13 @@ test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, wh
 test-faults: $(VENV)/.installed-dev  ## the fault suite in full: kills, full disks, clusters
 	@$(BIN)/pytest -m 'faults or not faults' tests/faults $(ARGS)
 
+setup-browser:  ## Chromium from the system's packages, for the tests of pages in a browser
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -q update >/dev/null && apt-get -q install -y --no-install-recommends chromium >/dev/null \
+		|| echo "Chromium could not be installed: the tests in a browser are left out."; \
+	else echo "There is no Chromium; install it (apt install chromium) or do without the tests in a browser."; fi
+
 lint: $(VENV)/.installed-dev  ## style, format and types, checked and not changed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -37,6 +44,10 @@ lint: $(VENV)/.installed-dev  ## style, format and types, checked and not change
 
 bench: $(VENV)/.installed-dev  ## the performance suite
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.installed-dev  ## the documentation as a site, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "documentation  build/site/index.html"
 
 lock: $(BIN)/uv  ## both lock files anew from setup.cfg; ARGS=--upgrade takes the newest versions
 	@# Luigi wants an old python-daemon on Windows only; without this constraint the lock takes it everywhere.

@@ -11,7 +11,8 @@ import tensorflow as tf
 from benchmarks.timing import compare, seconds
 from model.batches import training_batches
 from model.network import MRNN
-from model.training import Trainer, TrainingData, TrainingOptions
+from model.training import Trainer
+from model.training_records import TrainingData, TrainingOptions
 from schemas.captions import Captions
 from schemas.vocabulary import PAD, SPECIAL_WORDS, Vocabulary
 

@@ -15,7 +15,8 @@ from model.image_blocks import CutNetwork
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
-from model.training import NATS_PER_BIT, EpochReport, TrainingData
+from model.training import NATS_PER_BIT
+from model.training_records import EpochReport, TrainingData
 from model.training_state import load_state, save_state
 from model.validation import generated_cider
 from schemas.errors import ConfigurationError, TrainingError

@@ -1,4 +1,4 @@
-"""Scores of generated captions, through pycocoevalcap: BLEU-1..4, ROUGE-L, CIDEr-D and, with Java, METEOR and SPICE."""
+"""Scores of generated captions, through pycocoevalcap: BLEU-1..4, and whatever is in `model/scorers`."""
 
 import contextlib
 import io
@@ -9,14 +9,11 @@ from functools import partial
 import numpy as np
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.bleu.bleu_scorer import BleuScorer
-from pycocoevalcap.cider.cider import Cider
-from pycocoevalcap.rouge.rouge import Rouge
 
 from model.bootstrap import Difference, Statistics, differences, interval, mean_of
 from model.java import ScorerMissing
-from model.meteor import meteor
 from model.ptb import ptb_words
-from model.spice import spice
+from model.scorers import cider_d, scorers
 from schemas.errors import InputError
 
 FEW_IMAGES = 20  # below which CIDEr's document frequencies mean little
@@ -62,24 +59,20 @@ def score_captions(
     if empty is not None:
         raise InputError(f"Image {empty} has no reference with a word in it; leave it out of the split.")
 
+    left_out: dict[str, str] = {}
     # The scorers print their progress to standard output; that is not ours to show.
     with contextlib.redirect_stdout(io.StringIO()):
         bleu, bleu_each = Bleu(_ORDERS).compute_score(truth, results, verbose=0)
-        rouge, rouge_each = Rouge().compute_score(truth, results)
-        cider, cider_each = Cider().compute_score(truth, results)
-    corpus = {f"BLEU-{n}": float(value) for n, value in enumerate(bleu, start=1)}
-    per_image = {f"BLEU-{n}": [float(value) for value in each] for n, each in enumerate(bleu_each, start=1)}
-    for name, value, each in (("ROUGE-L", rouge, rouge_each), ("CIDEr-D", cider, cider_each)):
-        corpus[name], per_image[name] = float(value), np.asarray(each, float).tolist()
-
-    left_out: dict[str, str] = {}
-    for name, scorer in (("METEOR", meteor), ("SPICE", spice)) if with_java else ():
-        try:
-            corpus[name], per_image[name] = scorer(truth, results)
-        except ScorerMissing as reason:
-            left_out[name] = str(reason)
-    means = {metric: mean_of(np.array(values)) for metric, values in per_image.items() if not metric.startswith("BLEU")}
-    return Scores(corpus, per_image, {**_bleu_statistics(truth, results), **means}, left_out, _warnings(truth))
+        corpus = {f"BLEU-{n}": float(value) for n, value in enumerate(bleu, start=1)}
+        per_image = {f"BLEU-{n}": [float(value) for value in each] for n, each in enumerate(bleu_each, start=1)}
+        statistics = _bleu_statistics(truth, results)
+        for scorer in scorers(with_java):
+            try:
+                corpus[scorer.NAME], per_image[scorer.NAME] = scorer.score(truth, results)
+                statistics[scorer.NAME] = mean_of(np.array(per_image[scorer.NAME]))
+            except ScorerMissing as reason:
+                left_out[scorer.NAME] = str(reason)
+    return Scores(corpus, per_image, statistics, left_out, _warnings(truth))
 
 
 def compare_captions(ours: Scores, theirs: Scores) -> dict[str, Difference]:
@@ -120,8 +113,5 @@ def _warnings(truth: Mapping[str, list[str]]) -> tuple[str, ...]:
 
 def cider(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
     """CIDEr-D alone, of texts that are already words joined by spaces; for model selection while training."""
-    value, _ = Cider().compute_score(
-        {image: list(texts) for image, texts in references.items()},
-        {image: [hypotheses[image]] for image in references},
-    )
-    return float(value)
+    truth = {image: list(texts) for image, texts in references.items()}
+    return cider_d.score(truth, {image: [hypotheses[image]] for image in references})[0]

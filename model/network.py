@@ -24,7 +24,7 @@ class MRNN(keras.Model):
         m(t)  = g2(V_w w(t) + V_r r(t) + V_I I)
         P     = softmax(U_M m(t) + b)
 
-    The variants leave out, replace or move parts of it, see `model/variants.py`. Image features are standardised first.
+    The variants leave out, replace or move parts of it, see `model/variants`. Image features are standardised first.
     Dropout acts at the three places of TF-mRNN: on the words, on the recurrent layer's output and on the multimodal
     layer; `image_dropout` on the standardised image features.
     """

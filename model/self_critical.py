@@ -22,7 +22,8 @@ from model.decoding import BeamSearch
 from model.network import MRNN
 from model.perplexity import losses_and_logits
 from model.sampling import Sampling, sample_captions
-from model.training import Trainer, TrainingData, TrainingOptions
+from model.training import Trainer
+from model.training_records import TrainingData, TrainingOptions
 from schemas.captions import Captions
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD, UNK, Vocabulary

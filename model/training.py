@@ -21,11 +21,10 @@ from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
 from model.scheduled_sampling import replace_words, share_at
 from model.training_events import write_events
+from model.training_records import EpochReport, TrainingData, TrainingOptions
 from model.training_state import load_state, save_state
 from model.validation import generated_cider
-from schemas.captions import Captions
 from schemas.errors import ConfigurationError, TrainingError
-from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import Vocabulary
 
 NATS_PER_BIT = math.log(2.0)
@@ -36,67 +35,6 @@ DIVERGED = 2.0  # times the cost of the first epoch
 def make_deterministic() -> None:
     """From here on TensorFlow computes the same bits in every run on the same machine; call it before anything else."""
     tf.config.experimental.enable_op_determinism()
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
-
-    optimiser, learning_rate (the peak), schedule, warmup_steps, decay_factor, decay_keep, decay_every: see
-    `model/optimisation.py`. weight_decay: lambda of the paper's cost, or AdamW's; clip_norm: largest global norm of the
-    gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the vocabulary; average:
-    see `make_optimiser`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
-    `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
-    caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA;
-    scheduled_sampling: share of the words before that are the network's own in the last epoch, see
-    `model/scheduled_sampling.py`.
-    """
-
-    epochs: int
-    batch_size: int
-    optimiser: str
-    learning_rate: float
-    schedule: str
-    warmup_steps: int
-    decay_factor: float
-    decay_keep: int
-    decay_every: int
-    weight_decay: float
-    clip_norm: float
-    label_smoothing: float
-    average: float
-    select_by: str
-    patience: int
-    max_length: int
-    beam_width: int
-    seed: int
-    xla: bool = False
-    scheduled_sampling: float = 0.0
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Captions of a split and the features (images, D) in the order of `captions.image_ids`."""
-
-    captions: Captions
-    features: np.ndarray | FeatureRows
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One line of the training curve. cost: bits a word plus weight decay; perplexities: 2 ** (bits a word); score: the
-    higher, the better the epoch."""
-
-    epoch: int
-    cost: float
-    train_perplexity: float
-    val_perplexity: float
-    val_cider: float
-    score: float
-    distinct_captions: int
-    learning_rate: float
-    words_per_second: float
-    seconds: float
 
 
 @dataclass

@@ -16,7 +16,7 @@ from model.backbones.spec import BackboneSpec
 from model.fine_tuning import FineTuner, FineTuningOptions
 from model.image_blocks import cut_below
 from model.network import load_network
-from model.training import TrainingData
+from model.training_records import TrainingData
 from pipelines.feature_shards import ShardCounts
 from pipelines.read_images import ImageSource, read_ahead
 from pipelines.training_data import read_training_data

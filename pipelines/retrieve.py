@@ -7,7 +7,7 @@ import numpy as np
 
 from model.network import MRNN, load_network
 from model.retrieval import image_ranks, log_likelihoods, log_prior, recall, sentence_ranks
-from model.training import TrainingData
+from model.training_records import TrainingData
 from pipelines.training_data import read_training_data
 from schemas.checkpoint import read_checkpoint
 from schemas.errors import ConfigurationError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.training import TrainingData
+from model.training_records import TrainingData
 from schemas.captions import read_captions
 from schemas.errors import InputError
 from schemas.feature_rows import FeatureRows

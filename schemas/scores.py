@@ -1,6 +1,6 @@
 """The `scores.json` artifacts: numbers, and all that one must know to compare them with other numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +8,12 @@ from schemas.errors import ArtifactError
 from schemas.files import read_json, write_json, write_json_lines
 
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE")
+
+
+def in_order(metrics: Collection[str]) -> list[str]:
+    """Metrics as they are usually listed: METRICS, then others by name."""
+    others = sorted({*metrics} - {*METRICS})
+    return [metric for metric in METRICS if metric in metrics] + others
 
 
 @dataclass(frozen=True)

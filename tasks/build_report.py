@@ -19,6 +19,7 @@ RANDOM_WEIGHTS_NOTE = (
 class BuildReport(Evaluated):
     """Collects scores, curves, galleries and provenance; needs no network to be read."""
 
+    version = 2  # words, nearest images, the graph of stages
     page = "report.html"
 
     def requires(self) -> dict[str, Stage]:

@@ -27,7 +27,7 @@ class TrainModel(ModelVariant):
     content = ("model.keras", "config.json", "vocabulary.txt")
     beside = ("training/curve.jsonl",)
 
-    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants.py and docs/model.md")
+    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants and docs/model.md")
     embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
     recurrent_size = luigi.OptionalIntParameter(default=None, description="recurrent layer, embedding layer II")
     multimodal_size = luigi.OptionalIntParameter(default=None, description="multimodal layer")
@@ -98,7 +98,8 @@ class TrainModel(ModelVariant):
         from model.distribution import make_strategy
         from model.network import MRNN
         from model.precision import precision
-        from model.training import Trainer, TrainingOptions, make_deterministic
+        from model.training import Trainer, make_deterministic
+        from model.training_records import TrainingOptions
         from pipelines.training_data import read_training_data
         from schemas.checkpoint import write_checkpoint
         from schemas.vocabulary import Vocabulary

@@ -49,7 +49,8 @@ class TuneOnCider(UsesTrainedModel):
 
         from model.network import load_network
         from model.self_critical import Estimate, SelfCriticalTrainer
-        from model.training import TrainingOptions, make_deterministic
+        from model.training import make_deterministic
+        from model.training_records import TrainingOptions
         from pipelines.training_data import read_training_data
         from schemas.checkpoint import read_checkpoint, write_checkpoint
 

@@ -1,6 +1,7 @@
 """What all tests share: TensorFlow, where it is used, says little and runs on the processor."""
 
 import os
+import signal
 
 import hypothesis
 
@@ -9,3 +10,6 @@ os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""})
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+# A shell's background job ignores Ctrl-C, and the programs that tests start and stop would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,13 +12,17 @@ from pipelines.report.contents import (
     Epoch,
     FeatureFacts,
     ModelFacts,
+    RejectedImage,
     ReportContents,
     ScoreRow,
     SplitCounts,
 )
 from pipelines.report.gallery import SEED, collect_gallery
+from pipelines.report.nearest import Nearest, compare_neighbours
 from pipelines.report.published import published_captions, published_retrieval
 from pipelines.report.stages import walk_stages
+from pipelines.report.thumbnails import Thumbnails
+from pipelines.report.words import count_words
 from schemas.annotations import EVERY_SPLIT, AnnotatedImage, read_annotations
 from schemas.captions import read_captions
 from schemas.checkpoint import read_checkpoint, read_curve
@@ -26,8 +30,12 @@ from schemas.errors import ArtifactError
 from schemas.features import FeatureFile, Reject, read_rejects
 from schemas.hypotheses import read_hypotheses
 from schemas.provenance import read_provenance
+from schemas.results import read_results
 from schemas.scores import read_caption_scores, read_retrieval_scores
 from schemas.vocabulary import UNK, Vocabulary
+
+SHOWN_REJECTS = 100  # the artifact has them all
+REJECT_SIDE = 128  # pixels
 
 
 def collect_contents(
@@ -56,8 +64,10 @@ def collect_contents(
         ArtifactError: an artifact is missing or damaged, or they do not belong together.
     """
     images = {image.image_id: image for image in read_annotations(annotations)}
+    thumbnails = Thumbnails(dataset_root, images)
+    nearest = {kind: Nearest(neighbours[kind]) for kind in ("original", "refined")}
     rejects = read_rejects(features)
-    checkpoint, trained = read_checkpoint(model), read_provenance(model)
+    checkpoint = read_checkpoint(model)
     rows = tuple(
         ScoreRow(label, read_provenance(directory).key, read_caption_scores(directory))
         for label, directory in scores.items()
@@ -73,17 +83,20 @@ def collect_contents(
             feature_file.dimension,
             str(feature_file.dataset.dtype),
         )
+    reranking = next(row.scores.reranking for row in rows if row.label == main) or {}
+    looked_at = nearest.get(str(reranking.get("features")))
+    gallery = collect_gallery(images, thumbnails, scores[main], hypotheses, reranked, looked_at)
+    results = read_results(scores[main] / "results.json")
     return ReportContents(
         title=title,
         note=note,
         corpus=CorpusFacts(dataset, corpus.title, corpus.homepage, corpus.licence, corpus.citation),
         splits=splits,
         problems=_read_problems(annotations),
-        rejects=tuple(rejects),
+        rejects=len(rejects),
+        rejected=tuple(_rejected_image(reject, images, thumbnails) for reject in rejects[:SHOWN_REJECTS]),
         features=feature_facts,
-        model=ModelFacts(
-            checkpoint.config, trained.parameters, trained.counts, vocabulary_size=len(checkpoint.vocabulary)
-        ),
+        model=ModelFacts(checkpoint.config, len(checkpoint.vocabulary), read_provenance(model)),
         curve=_read_epochs(model),
         stages=walk_stages([*given, retrieval] if retrieval is not None else given),
         rows=rows,
@@ -91,8 +104,12 @@ def collect_contents(
         published=published_captions(dataset),
         retrieval=read_retrieval_scores(retrieval) if retrieval is not None else None,
         published_retrieval=published_retrieval(dataset),
-        gallery=collect_gallery(images, dataset_root, scores[main], hypotheses, reranked, neighbours),
+        gallery=gallery,
         gallery_seed=SEED,
+        neighbours=compare_neighbours(
+            nearest, [image.picture.image_id for image in gallery if "random" in image.groups], thumbnails
+        ),
+        words=count_words(results, {image_id: images[image_id].captions for image_id in results}),
     )
 
 
@@ -141,6 +158,15 @@ def _count_splits(
     return tuple(counts)
 
 
+def _rejected_image(reject: Reject, images: Mapping[str, AnnotatedImage], thumbnails: Thumbnails) -> RejectedImage:
+    image = images.get(reject.image_id)
+    if image is None:
+        raise ArtifactError(f"Image {reject.image_id} was rejected but is not annotated; run ExtractFeatures again.")
+    return RejectedImage(
+        thumbnails.picture(reject.image_id, REJECT_SIDE), image.file, image.split, reject.stage, reject.error
+    )
+
+
 def _read_problems(annotations: Path) -> tuple[str, ...]:
     path = annotations / "problems.txt"
     try:
@@ -155,6 +181,7 @@ def _read_epochs(model: Path) -> tuple[Epoch, ...]:
         return tuple(
             Epoch(
                 record["epoch"],
+                record["cost"],
                 record["train_perplexity"],
                 record["val_perplexity"],
                 record["val_cider"],

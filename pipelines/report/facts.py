@@ -1,12 +1,26 @@
 """What was run, in words and numbers: groups of (term, value) for the report's fact lists."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from pipelines.report.contents import ReportContents
+from pipelines.report.wording import in_words
 from schemas.provenance import Provenance
 
 Facts = list[tuple[str, str]]
+_DIGITS = 12  # of a revision
+
+
+def headline(contents: ReportContents) -> Facts:
+    """What was run, in a line."""
+    made = contents.model.made
+    return [
+        ("Data", f"{contents.corpus.title}, {sum(split.images for split in contents.splits):,} images"),
+        ("Variant", str(made.parameters["variant"])),
+        ("Backbone", contents.features.description.kind),
+        ("Seed", str(made.parameters["seed"])),
+        ("Revision", _revision(made)),
+        ("Model", made.key),
+    ]
 
 
 def run_facts(contents: ReportContents) -> dict[str, Facts]:
@@ -18,22 +32,6 @@ def run_facts(contents: ReportContents) -> dict[str, Facts]:
         "Model": _model(contents, made),
         "Software and machine": [*_software(made), ("git revision", _distinct(map(_revision, made))), *_hosts(made)],
     }
-
-
-def in_words(value: Any) -> str:
-    """A value of a provenance record as a reader wants it: `train 900, test 200` and not JSON."""
-    if isinstance(value, dict):
-        return ", ".join(
-            f"{name} ({in_words(each)})" if isinstance(each, dict) else f"{name} {in_words(each)}"
-            for name, each in value.items()
-        )
-    if isinstance(value, list):
-        return "[" + ", ".join(in_words(each) for each in value) + "]"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return "none" if value is None else str(value)
 
 
 def _data(contents: ReportContents) -> Facts:
@@ -50,7 +48,7 @@ def _data(contents: ReportContents) -> Facts:
 def _features(contents: ReportContents) -> Facts:
     features = contents.features
     return [
-        ("kind", features.description.kind),
+        ("backbone", features.description.kind),
         ("preprocessing", features.description.preprocessing),
         ("weights", f"SHA-256 {features.description.weights_digest[:16]}…"),
         ("size", f"{features.images:,} images of {features.dimension:,} numbers, {features.dtype}"),
@@ -84,11 +82,13 @@ def _extraction(made: Iterable[Provenance]) -> Facts:
 def _model(contents: ReportContents, made: Iterable[Provenance]) -> Facts:
     model = contents.model
     config = {name: value for name, value in model.config.items() if not name.endswith("_digest")}
+    given = {name: value for name, value in model.made.parameters.items() if value is not None}
     facts = [
+        ("variant", str(model.made.parameters["variant"])),
         ("vocabulary", f"{model.vocabulary_size:,} words"),
         ("configuration", in_words(config)),
-        ("training", in_words(model.training)),
-        ("outcome", in_words(model.counts)),
+        ("training", in_words(given)),
+        ("outcome", in_words(model.made.counts)),
     ]
     seeds = {(each.stage, str(each.parameters["seed"])) for each in made if "seed" in each.parameters}
     return [*facts, ("seeds", "; ".join(f"{stage} {seed}" for stage, seed in sorted(seeds)) or "none")]
@@ -110,7 +110,7 @@ def _hosts(made: list[Provenance]) -> Facts:
 def _revision(provenance: Provenance) -> str:
     if provenance.git is None:
         return "not run from a checkout"
-    return str(provenance.git["revision"]) + (
+    return str(provenance.git["revision"])[:_DIGITS] + (
         " with changes that were not committed" if provenance.git["dirty"] else ""
     )
 

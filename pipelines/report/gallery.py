@@ -5,30 +5,32 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.report.contents import GROUPS, GalleryImage, Picture, ShownHypothesis
+from pipelines.report.contents import GROUPS, GalleryImage, ShownHypothesis
+from pipelines.report.nearest import Nearest
 from pipelines.report.thumbnails import Thumbnails
 from schemas.annotations import AnnotatedImage
 from schemas.errors import ArtifactError
 from schemas.files import read_json_lines
 from schemas.hypotheses import ImageHypotheses, read_hypotheses
-from schemas.neighbours import Neighbours, read_neighbours
 from schemas.results import read_results
 
 BEST, WORST, RANDOM = 8, 8, 16  # images of each group
 SEED = 0  # of the random group
-SIDE, NEIGHBOUR_SIDE = 224, 96  # pixels
-NEIGHBOURS = 3  # of each feature kind
+SIDE = 224  # pixels
+NEIGHBOURS = 3
 
 
 def collect_gallery(
     images: Mapping[str, AnnotatedImage],
-    dataset_root: Path,
+    thumbnails: Thumbnails,
     row: Path,
     hypotheses: Path,
     reranked: Path,
-    neighbours: Mapping[str, Path],
+    nearest: Nearest | None,
 ) -> tuple[GalleryImage, ...]:
     """The best, the worst and some random images by CIDEr-D in the score artifact `row`, which also has the caption.
+
+    nearest: those that reranking looked at, None if it looked at none.
 
     Raises:
         ArtifactError: an artifact is damaged, or does not cover an image that another one has.
@@ -43,8 +45,6 @@ def collect_gallery(
         for record in _records(reranked / "reranked.jsonl", "scores")
         if record["image_id"] in groups
     }
-    nearest = {kind: _Nearest(directory) for kind, directory in neighbours.items()}
-    thumbnails = Thumbnails(dataset_root, images)
 
     def show(image_id: str) -> GalleryImage:
         return GalleryImage(
@@ -54,7 +54,7 @@ def collect_gallery(
             cider=cider[image_id],
             hypotheses=_hypotheses(by_likelihood[image_id], by_consensus[image_id], consensus[image_id]),
             references=images[image_id].captions,
-            neighbours={kind: each.pictures(image_id, thumbnails) for kind, each in nearest.items()},
+            nearest=nearest.pictures(image_id, NEIGHBOURS, thumbnails) if nearest is not None else (),
         )
 
     try:
@@ -80,20 +80,6 @@ def choose_images(cider: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
         image_id: tuple(group for group, ids in members.items() if image_id in ids)
         for image_id in dict.fromkeys([*best, *worst, *chosen])
     }
-
-
-class _Nearest:
-    """The nearest training images in one neighbours artifact."""
-
-    def __init__(self, directory: Path):
-        self._neighbours: Neighbours = read_neighbours(directory / "neighbours.h5")
-        self._rows = {image_id: row for row, image_id in enumerate(self._neighbours.target_ids)}
-
-    def pictures(self, image_id: str, thumbnails: Thumbnails) -> tuple[Picture, ...]:
-        found = self._neighbours.indices[self._rows[image_id], :NEIGHBOURS]
-        return tuple(
-            thumbnails.picture(self._neighbours.reference_ids[reference], NEIGHBOUR_SIDE) for reference in found
-        )
 
 
 def _hypotheses(

@@ -1,53 +1,39 @@
 """From `ReportContents` to one HTML file that needs nothing else: styles, script and pictures are inside it."""
 
-import base64
-import hashlib
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipelines.pages.render import render_page
 from pipelines.report.contents import ReportContents
-from pipelines.report.facts import in_words, run_facts
-from pipelines.report.plots import best_epoch, cider_plot, perplexity_plot
+from pipelines.report.facts import headline, run_facts
 from pipelines.report.published import MARKS
+from pipelines.report.score_plots import interval_plot
 from pipelines.report.score_table import conditions, left_out_notes, left_out_reason, metric_columns
+from pipelines.report.stage_graph import stage_graph
+from pipelines.report.training_plots import best_epoch, cider_plot, loss_plot, perplexity_plot
+from pipelines.report.word_plots import frequency_plot, lengths_plot
+from pipelines.report.wording import count, duration, in_words, percent, score, size, statistic
 
-LISTED = 100  # rejected images and problems that are shown; the artifacts have them all
-_FOLDER = Path(__file__).parent
+LISTED = 100  # problems that are shown; the artifact has them all
+COMPARED = ("CIDEr-D", "BLEU-4")  # whose intervals are drawn
+_FOLDER = Path(__file__).parent / "templates"
 
 
 def render_report(contents: ReportContents) -> str:
     """The report as HTML. The same contents give the same text.
 
-    Whatever comes from artifacts is escaped. A content security policy lets the page load nothing, and admits its style
-    and its script by their digests.
+    Whatever comes from artifacts is escaped, see `render_page`.
     """
-    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        score=_score,
-        count=_count,
-        statistic=_statistic,
-        percent=_percent,
-        size=_size,
-        duration=_duration,
-        in_words=in_words,
-    )
     marks = {each.mark for each in contents.published} | {each.mark for each in contents.published_retrieval}
-    return environment.get_template("report.html").render(
+    return render_page(
+        _FOLDER / "report.html",
+        (_FOLDER / "report.js").read_text(encoding="utf-8"),
+        (score, count, statistic, percent, size, duration, in_words),
         contents=contents,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
-        plots=[Markup(plot(contents.curve)) for plot in (perplexity_plot, cider_plot)] if contents.curve else [],
+        **{name: [Markup(plot) for plot in plots] for name, plots in _plots(contents).items()},
         kept=best_epoch(contents.curve).number if contents.curve else None,
+        headline=headline(contents),
         facts=run_facts(contents),
         metrics=metric_columns(contents),
         notes=left_out_notes(contents.rows),
@@ -58,43 +44,15 @@ def render_report(contents: ReportContents) -> str:
     )
 
 
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def _score(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
-
-
-def _statistic(value: float) -> str:
-    return _count(value) if isinstance(value, int) else _score(value)
-
-
-def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+def _plots(contents: ReportContents) -> dict[str, list[str]]:
+    curves = (loss_plot, perplexity_plot, cider_plot) if contents.curve else ()
+    return {
+        "interval_plots": [
+            interval_plot(contents.rows, metric)
+            for metric in COMPARED
+            if any(metric in row.scores.intervals for row in contents.rows)
+        ],
+        "training_plots": [plot(contents.curve) for plot in curves],
+        "word_plots": [plot(contents.words) for plot in (frequency_plot, lengths_plot)],
+        "graphs": [stage_graph(contents.stages)],
+    }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.report.contents import ReportContents, ScoreRow
-from schemas.scores import METRICS
+from schemas.scores import in_order
 
 _CONDITIONS = {
     "split": "Split",
@@ -16,7 +16,7 @@ def metric_columns(contents: ReportContents) -> list[str]:
     """The metrics that a row has, leaves out with a reason, or that are published, in the usual order."""
     named = {metric for row in contents.rows for metric in (*row.scores.metrics, *row.scores.left_out)}
     named.update(metric for published in contents.published for metric in published.values)
-    return [metric for metric in METRICS if metric in named]
+    return in_order(named)
 
 
 def left_out_notes(rows: Sequence[ScoreRow]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from schemas.errors import ArtifactError, MRNNError
 from schemas.files import canonical_json
 from schemas.provenance import FILE_NAME, Provenance, is_complete, read_provenance
-from schemas.scores import METRICS, CaptionScores, read_caption_scores
+from schemas.scores import CaptionScores, in_order, read_caption_scores
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def find_runs(data_dir: Path) -> tuple[list[Run], list[str]]:
 
 def metrics_of(runs: Sequence[Run]) -> list[str]:
     """The metrics that a run has, in the usual order."""
-    return [metric for metric in METRICS if any(metric in run.scores.metrics for run in runs)]
+    return in_order({metric for run in runs for metric in run.scores.metrics})
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, str]]:

@@ -59,6 +59,7 @@ local_scheduler = false
 
 [scheduler]
 worker_disconnect_delay = 3
+retry_delay = 3
 prune_on_get_work = true
 """
 

@@ -11,7 +11,8 @@ from keras import layers
 from model.fine_tuning import FineTuner, FineTuningOptions
 from model.image_blocks import cut_below
 from model.perplexity import losses_and_logits, perplexity
-from model.training import NATS_PER_BIT, TrainingData
+from model.training import NATS_PER_BIT
+from model.training_records import TrainingData
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 

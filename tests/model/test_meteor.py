@@ -11,7 +11,7 @@ from pycocoevalcap.meteor.meteor import Meteor
 
 from model import java as module
 from model.java import ScorerMissing
-from model.meteor import meteor
+from model.scorers.meteor import score as meteor
 
 REFERENCES = {"1": ["a dog runs", "the dog runs"], "2": ["two cats sleep"]}
 HYPOTHESES = {"1": ["a dog runs"], "2": ["two cats"]}

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from model.self_critical import Estimate, SelfCriticalTrainer, as_batch, policy_cost
-from model.training import TrainingData, TrainingOptions
+from model.training_records import TrainingData, TrainingOptions
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD, SPECIAL_WORDS, Vocabulary
 

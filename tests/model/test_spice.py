@@ -9,7 +9,8 @@ import pytest
 
 from model.java import ScorerMissing
 from model.metrics import score_captions
-from model.spice import MODELS, spice
+from model.scorers.spice import MODELS
+from model.scorers.spice import score as spice
 
 REFERENCES = {"1": ["a dog runs", "the dog runs"], "2": ["two cats sleep"]}
 HYPOTHESES = {"1": ["a dog runs"], "2": ["two cats"]}

@@ -10,7 +10,8 @@ from model.metrics import cider
 from model.network import MRNN, load_network
 from model.perplexity import perplexity
 from model.precision import precision
-from model.training import Trainer, TrainingData, TrainingOptions
+from model.training import Trainer
+from model.training_records import TrainingData, TrainingOptions
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
 from schemas.feature_rows import FeatureRows
 from schemas.features import FeatureDescription, write_features

@@ -16,7 +16,8 @@ import tensorflow as tf
 from model import training
 from model.distribution import make_strategy
 from model.network import MRNN
-from model.training import Trainer, TrainingData, TrainingOptions, make_deterministic
+from model.training import Trainer, make_deterministic
+from model.training_records import TrainingData, TrainingOptions
 from schemas.captions import Captions
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 

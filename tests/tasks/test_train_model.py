@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.training import TrainingOptions
+from model.training_records import TrainingOptions
 from model.variants import VARIANTS
 from tasks.train_model import TrainModel
 

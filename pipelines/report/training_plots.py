@@ -3,28 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipelines.report.contents import Epoch
+from pipelines.report.drawing import BLUE, ORANGE, new_figure
 from pipelines.report.svg import INK, inline_svg
 
-# Mid tones: at least 3:1 against a white and against a nearly black page; shape and dashes tell them apart, too.
-_TRAIN: dict[str, Any] = {"color": "#c2660a", "marker": "o", "linestyle": "--"}
-_VAL: dict[str, Any] = {"color": "#2f7fd0", "marker": "s", "linestyle": "-"}
-_SETTINGS: dict[Any, Any] = {
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": INK,
-    "grid.alpha": 0.15,
-    "lines.markersize": 5,
-    "legend.frameon": False,
-}
+_TRAIN: dict[str, Any] = {"color": ORANGE, "marker": "o", "linestyle": "--"}
+_VAL: dict[str, Any] = {"color": BLUE, "marker": "s", "linestyle": "-"}
+
+
+def loss_plot(curve: Sequence[Epoch]) -> str:
+    """The training cost and the validation loss by epoch, in bits a word, as SVG."""
+    train = [epoch.train_cost for epoch in curve]
+    val = [epoch.val_cost for epoch in curve]
+    return _plot(
+        curve,
+        {"training": (train, _TRAIN), "validation": (val, _VAL)},
+        name="loss",
+        title="Loss by epoch, bits a word",
+        description=f"Training loss: {_course(train)}. Validation loss: {_course(val)}.",
+    )
 
 
 def perplexity_plot(curve: Sequence[Epoch]) -> str:
@@ -68,15 +67,14 @@ def _plot(
     description: str,
     ringed: tuple[int, float, str] | None = None,
 ) -> str:
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5, 3.1), layout="constrained")
+    with new_figure(height=3.1) as figure:
         axes = figure.subplots()
         for label, (values, style) in lines.items():
             axes.plot([epoch.number for epoch in curve], values, label=label, **style)
         if ringed is not None:
             x, y, label = ringed
             axes.plot([x], [y], "o", markersize=11, markerfacecolor="none", color=INK, label=label)
-        axes.set_title(title, loc="left")
+        axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend()

@@ -6,7 +6,7 @@
   const shown = document.getElementById("shown");
   const buttons = [...filter.querySelectorAll("button")];
   const cards = [...document.getElementById("cards").children].map((element) => {
-    // Alternative texts of the neighbours belong to the card's words, too.
+    // Alternative texts of the pictures belong to the card's words, too.
     const alternatives = [...element.querySelectorAll("img")].map((image) => image.alt);
     return {
       element,

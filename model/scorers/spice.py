@@ -12,13 +12,14 @@ from pycocoevalcap.spice import spice as package
 
 from model.java import ScorerMissing, require_java
 
+NAME, NEEDS_JAVA = "SPICE", True
 HOME = Path(package.__file__).parent
 MODELS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")  # 0.4 GB, not part of the package
 START_SECONDS = 300.0  # of patience for loading the parser, to which every caption adds
 SECONDS_A_CAPTION = 0.5
 
 
-def spice(
+def score(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, Sequence[str]],
     home: Path = HOME,
@@ -31,7 +32,7 @@ def spice(
     Raises:
         ScorerMissing: there is no Java, the models are not there, or the program died, fell silent or gave no numbers.
     """
-    require_java("SPICE", "8; its parser fails on much later ones")
+    require_java(NAME, "8; its parser fails on much later ones")
     missing = [name for name in MODELS if not (home / "lib" / name).is_file()]
     if missing:
         raise ScorerMissing(

@@ -8,12 +8,13 @@ from pycocoevalcap.meteor.meteor import Meteor
 
 from model.java import ScorerMissing, require_java
 
+NAME, NEEDS_JAVA = "METEOR", True
 ATTEMPTS = 2
 START_SECONDS = 180.0  # of patience for the start of Java, to which every image adds
 SECONDS_AN_IMAGE = 1.0
 
 
-def meteor(
+def score(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, Sequence[str]],
     start: Callable[[], Any] = Meteor,
@@ -26,7 +27,7 @@ def meteor(
     Raises:
         ScorerMissing: there is no Java, or the scorer died or fell silent, also when started a second time.
     """
-    require_java("METEOR", "1.8 or later")
+    require_java(NAME, "1.8 or later")
     seconds = START_SECONDS + SECONDS_AN_IMAGE * len(references) if patience is None else patience
     for _ in range(ATTEMPTS):
         outcome = _try(references, hypotheses, start, seconds)
@@ -48,14 +49,14 @@ def _try(
     except OSError as error:
         return f"cannot be started ({error})"
 
-    def score() -> None:
+    def compute() -> None:
         try:
             value, each = scorer.compute_score(references, hypotheses)
             found.append((float(value), [float(one) for one in each]))
         except (OSError, ValueError) as error:
             found.append(f"died ({error})")
 
-    thread = threading.Thread(target=score, daemon=True)
+    thread = threading.Thread(target=compute, daemon=True)
     thread.start()
     thread.join(seconds)
     silent = thread.is_alive()

@@ -1,0 +1,80 @@
+"""docs/extending.md keeps its word: in a copy of the project, its files and nothing else make what it says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+USE = """
+from pathlib import Path
+
+import numpy as np
+
+from model.backbones import load_backbone
+from model.backbones.spec import BackboneSpec
+from model.metrics import score_captions
+from model.network import MRNN
+from pipelines.annotate import annotate
+from pipelines.datasets import find_corpus
+from schemas.scores import in_order
+
+pictures = Path("pictures")
+pictures.mkdir()
+for name in ("a_dog_runs", "two_cats", "a_tree"):
+    (pictures / f"{name}.jpg").touch()
+images, problems = annotate(find_corpus("notes"), pictures, lambda fraction, message: None, "random:1:1:0")
+print("corpus", sorted(image.captions for image in images), problems)
+
+white = np.full((1, 64, 64, 3), 255, np.uint8)
+print("backbone", load_backbone(BackboneSpec("colours", "")).features(white))
+
+network = MRNN(vocabulary_size=10, feature_size=3, variant="small-gru")
+print("variant", network(np.array([[2, 3]]), np.zeros((1, 3), np.float32)).shape, network.sizes["recurrent_size"])
+
+captions, references = {"1": "a dog", "2": "two cats sit"}, {"1": ["a dog runs fast"], "2": ["two cats sit"]}
+scores = score_captions(captions, references, with_java=False)
+print("metric", scores.per_image["length"], scores.corpus["length"], "length" in scores.intervals())
+print("order", in_order(scores.corpus)[-1])
+"""
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a program prints, by its first word, that uses the page's four files in a copy of the project."""
+    copy: Path = tmp_path_factory.mktemp("copy")
+    for package in ("schemas", "model", "pipelines"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    files = re.findall(r"^```python\n# (\S+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(files) == 4
+    for name, text in files:
+        assert not (copy / name).exists(), "it is a new file"
+        (copy / name).write_text(text, encoding="utf-8")
+    (copy / "use.py").write_text(USE, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    run = subprocess.run([sys.executable, "use.py"], cwd=copy, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return dict(line.split(" ", 1) for line in run.stdout.splitlines())
+
+
+def test_a_corpus(printed: dict[str, str]) -> None:
+    assert printed["corpus"] == "[('a dog runs',), ('a tree',), ('two cats',)] []"
+
+
+def test_a_backbone(printed: dict[str, str]) -> None:
+    assert printed["backbone"] == "[[1. 1. 1.]]"
+
+
+def test_a_variant(printed: dict[str, str]) -> None:
+    assert printed["variant"] == "(1, 2, 10) 64"
+
+
+def test_a_metric_is_scored_with_its_interval_and_listed_last(printed: dict[str, str]) -> None:
+    assert printed["metric"] == "[0.5, 1.0] 0.75 True"
+    assert printed["order"] == "length"

@@ -1,0 +1,56 @@
+"""The documentation builds as a site without a warning, needs nothing from elsewhere, and its links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# What a browser fetches by itself: not links that one may click.
+LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*?\bsrc=[\"']?(?:https?:)?//|url\([\"']?(?:https?:)?//", re.I)
+LINKED = re.compile(r"<link\b(?![^>]*rel=[\"']?canonical)[^>]*?\bhref=[\"']?(?:https?:)?//", re.I)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` does it; a broken link or anchor, or a page outside the menu, fails it."""
+    directory = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(directory)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return directory
+
+
+def test_every_page_is_there(site: Path) -> None:
+    pages = {path.name for path in site.glob("*.html")}
+    assert {f"{path.stem}.html" for path in (ROOT / "docs").glob("*.md")} <= pages
+    assert {"index.html", "contributing.html", "changelog.html", "benchmarks.html"} <= pages
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
+        text = path.read_text(encoding="utf-8")
+        assert not LOADED.search(text), path
+        assert not LINKED.search(text), path
+
+
+def test_the_api_is_on_its_page(site: Path) -> None:
+    page = (site / "api.html").read_text(encoding="utf-8")
+    modules = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert modules
+    for module in modules:
+        assert f'id="{module}"' in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_of_the_repository(page: Path) -> None:
+    for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there."
+
+
+def test_the_readme_leads_to_the_documentation() -> None:
+    targets = set(re.findall(r"\]\(docs/([\w-]+\.md)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {"tutorial.md", "troubleshooting.md", "architecture.md", "reproduction.md", "extending.md"} <= targets
