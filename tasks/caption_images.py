@@ -98,7 +98,7 @@ class CaptionImages(Command, DependsOnModel):
 
         find_pictures(self.images)  # says what is wrong before TensorFlow is loaded
         self.directory.mkdir(parents=True, exist_ok=True)
-        write_json(self.directory / SETTINGS, self._configured())
+        write_json(self.directory / SETTINGS, self.settings())
         counts = run_process(self, self.log_path)["counts"]
         for each in read_captioned(self.directory):
             print(each.picture)
@@ -114,7 +114,7 @@ class CaptionImages(Command, DependsOnModel):
                 "mend or remove them."
             )
 
-    def _configured(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Search and reranking: what the command line says of other tasks is known only where it is read."""
         from dataclasses import asdict
 

@@ -5,6 +5,7 @@ import luigi
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.evaluate_retrieval import EvaluateRetrieval
 from tasks.model_source import UsesModel
+from tasks.rerank_captions import RerankCaptions
 from tasks.stage import Stage
 
 
@@ -19,7 +20,7 @@ class Evaluated(UsesModel):
     )
 
     def score_rows(self) -> dict[str, Stage]:
-        """EvaluateCaptions by the label of its row."""
+        """EvaluateCaptions by the label of its row; what RerankCaptions is configured to give is always among them."""
 
         def row(**options: str) -> Stage:
             return self.upstream(EvaluateCaptions, split="test", **options)
@@ -34,6 +35,10 @@ class Evaluated(UsesModel):
             "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", against="self"),
             "m-RNN, reranked (tuned)": row(captions="reranked", against="tuned"),
         }
+        # `upstream` shares similarity and the like, whichever of the two stages comes first.
+        configured = self.upstream(RerankCaptions, split="test").upstream(EvaluateCaptions, captions="reranked")
+        if configured not in rows.values():
+            rows["m-RNN, reranked (as configured)"] = configured
         if self.compare_blind:
             rows["image-blind control, beam"] = row(captions="beam", image_input="shuffled")
         return rows

@@ -41,11 +41,6 @@ class RerankCaptions(OnBeam, Reranking):
     m_cider = luigi.IntParameter(default=125, description="largest similarities that are summed, for cider")
     m_bleu = luigi.IntParameter(default=175, description="the same for bleu")
 
-    @property
-    def m(self) -> int:
-        """That of the similarity."""
-        return int(self.m_cider if self.similarity == "cider" else self.m_bleu)
-
     def requires(self) -> dict[str, Stage]:
         """Hypotheses, the training captions, and neighbours: those that are asked for, or all that may be chosen."""
         required: dict[str, Stage] = {
@@ -95,4 +90,5 @@ class RerankCaptions(OnBeam, Reranking):
             return read_best_setting(tuning / "grid.json")
         if self.against == "self":
             return RerankingSetting(self.similarity)
-        return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, self.m)
+        m = self.m_cider if self.similarity == "cider" else self.m_bleu
+        return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, m)

@@ -16,13 +16,11 @@ USAGE = "hub:HANDLE"
 
 def load(spec: BackboneSpec) -> Backbone:
     """The module behind a handle, from the network or a folder; by Hub's convention it takes RGB in 0..1."""
-    import tensorflow_hub
-
     if spec.precision != "float32":
         raise ConfigurationError("A TensorFlow Hub module computes as it was saved; set precision to float32.")
     try:
-        folder = Path(tensorflow_hub.resolve(spec.rest))
-        module = tensorflow_hub.load(str(folder))
+        folder = _folder(spec.rest)
+        module = tf.saved_model.load(str(folder))
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{spec.rest} cannot be loaded as a TensorFlow Hub module ({reason}).") from error
@@ -48,6 +46,15 @@ def load(spec: BackboneSpec) -> Backbone:
         preprocessing="RGB, 0..1",
         weights_digest=_digest_files(each for each in sorted(folder.rglob("*")) if each.is_file()),
     )
+
+
+def _folder(handle: str) -> Path:
+    """Where the module is on this disk; a published one is fetched."""
+    if (folder := Path(handle)).is_dir():
+        return folder
+    import tensorflow_hub  # not for a folder: it takes a second
+
+    return Path(tensorflow_hub.resolve(handle))
 
 
 def _stated_size(module: object) -> int | None:
