@@ -166,8 +166,8 @@ class NeighbourPanel:
 class NeighbourComparison:
     """What two kinds of features find near.
 
-    shared: which part of an image's `depth` nearest by the one kind is among its `depth` nearest by the other, 0 to 1; the
-    mean over all test images.
+    shared: which part of an image's `depth` nearest by the one kind is among its `depth` nearest by the other, 0 to 1;
+    the mean over all test images.
     """
 
     panels: tuple[NeighbourPanel, ...]
@@ -215,8 +215,8 @@ class WordStatistics:
 class ReportContents:
     """All that the report shows.
 
-    main_label: the score row that the headline and the gallery are about; rejects: how many images were rejected, of which
-    `rejected` shows the first.
+    main_label: the score row that the headline and the gallery are about; rejects: how many images were rejected, of
+    which `rejected` shows the first.
     """
 
     title: str
