@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-portable lint bench lock clean
+.PHONY: help run test test-portable setup-browser lint bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,13 @@ test: $(VENV)/.installed-dev  ## the tests
 test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, where Go can build its job service
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
 	else echo "There is no Go here to build Prism with: the test of the portable runner is left out."; fi
+
+setup-browser:  ## Chromium for the tests of pages, where Debian's packages can be installed
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; \
+	else echo "Chromium cannot be installed from here: as root on Debian, apt-get install chromium."; fi \
+	|| echo "Chromium could not be installed."
 
 lint: $(VENV)/.installed-dev  ## style, format and types, checked and not changed
 	@$(BIN)/ruff check .
