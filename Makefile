@@ -30,12 +30,12 @@ test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, wh
 test-faults: $(VENV)/.installed-dev  ## the fault suite in full: kills, full disks, clusters
 	@$(BIN)/pytest -m 'faults or not faults' tests/faults $(ARGS)
 
-setup-browser:  ## Chromium from the system's packages, for the tests of pages in a browser
+setup-browser:  ## Chromium for the tests of pages, where Debian's packages can be installed
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get -q update >/dev/null && apt-get -q install -y --no-install-recommends chromium >/dev/null \
-		|| echo "Chromium could not be installed: the tests in a browser are left out."; \
-	else echo "There is no Chromium; install it (apt install chromium) or do without the tests in a browser."; fi
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; \
+	else echo "Chromium cannot be installed from here: as root on Debian, apt-get install chromium."; fi \
+	|| echo "Chromium could not be installed."
 
 lint: $(VENV)/.installed-dev  ## style, format and types, checked and not changed
 	@$(BIN)/ruff check .

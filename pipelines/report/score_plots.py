@@ -6,7 +6,7 @@ from pipelines.report.contents import ScoreRow
 from pipelines.report.drawing import BLUE, new_figure
 from pipelines.report.svg import inline_svg
 
-_ROW_HEIGHT = 0.42  # inches
+_ROW_HEIGHT = 0.46  # inches
 
 
 def interval_plot(rows: Sequence[ScoreRow], metric: str) -> str:
@@ -20,7 +20,7 @@ def interval_plot(rows: Sequence[ScoreRow], metric: str) -> str:
             axes.plot([low, high], [place, place], color=BLUE, linewidth=2, marker="|", markersize=9)
             axes.plot([value], [place], "o", color=BLUE)
             axes.annotate(
-                row.label, (0, place), xycoords=("axes fraction", "data"), xytext=(2, 5), textcoords="offset points"
+                row.label, (0, place), xycoords=("axes fraction", "data"), xytext=(2, 7), textcoords="offset points"
             )
         axes.set_title(f"{metric} and its 95 % interval")
         axes.set_ylim(len(shown) - 0.6, -0.95)

@@ -16,7 +16,7 @@ def metric_columns(contents: ReportContents) -> list[str]:
     """The metrics that a row has, leaves out with a reason, or that are published, in the usual order."""
     named = {metric for row in contents.rows for metric in (*row.scores.metrics, *row.scores.left_out)}
     named.update(metric for published in contents.published for metric in published.values)
-    return in_order(named)
+    return in_order(named - {"perplexity"})  # which has a column of its own
 
 
 def left_out_notes(rows: Sequence[ScoreRow]) -> dict[str, str]:

@@ -12,8 +12,8 @@ from pipelines.report.drawing import BLUE, ORANGE, new_figure
 from pipelines.report.svg import INK, inline_svg
 from pipelines.report.wording import duration, size
 
-_BOX_WIDTH, _BOX_HEIGHT = 1.58, 0.48  # inches
-_COLUMN, _LAYER = 1.68, 0.86  # inches from one box to the next
+_BOX_WIDTH, _BOX_HEIGHT = 1.64, 0.48  # inches
+_COLUMN, _LAYER = 1.76, 0.86  # inches from one box to the next
 
 Sources = Mapping[str, set[str]]
 
@@ -71,7 +71,7 @@ def _draw_box(axes: Any, x: float, y: float, of_stage: Sequence[StageEntry]) -> 
     number = f" × {len(of_stage)}" if len(of_stage) > 1 else ""
     state = f"{gone} gone" if gone else "complete"
     cost = f"{duration(sum(each.seconds for each in of_stage))}, {size(sum(each.size for each in of_stage))}"
-    axes.text(x, y - 0.08, f"{of_stage[0].stage}{number}", ha="center", va="center", fontsize=9, fontweight="bold")
+    axes.text(x, y - 0.08, f"{of_stage[0].stage}{number}", ha="center", va="center", fontsize=8.5, fontweight="bold")
     axes.text(x, y + 0.1, f"{state}, {cost}", ha="center", va="center", fontsize=7.5)
 
 

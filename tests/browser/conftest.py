@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")  # of axe's rules
 
 OpenPage = Callable[..., Page]
@@ -39,7 +39,9 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
     opened = []
 
     def show(path: Path, width: int = 1280, colours: str = "light") -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=colours, reduced_motion="reduce"
+        )
         opened.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

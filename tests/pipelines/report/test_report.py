@@ -35,7 +35,7 @@ def test_scores_are_those_of_the_artifacts(page: Page, arguments: dict[str, Any]
             assert row[name] == (f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]")
         assert (row["Perplexity"], row["Images"]) == ("12.346", "14")
         assert row["METEOR"] == "left out [1]"
-    assert page.text.count(WARNING) == len(arguments["scores"])
+    assert page.text.count(WARNING) == 1
     assert f"[1] Left out, METEOR: {METEOR_REASON}" in page.text
 
 
@@ -101,7 +101,7 @@ def test_stages_include_what_is_upstream(page: Page, arguments: dict[str, Any], 
     assert row[1:6] == [arguments["model"].name, "complete", "2026-01-02T03:04:05+00:00", "1 min", "2.5 GB"]
     captions, features = arguments["captions"].name, arguments["features"].name
     assert row[7] == f"ExtractFeatures {features}, TokenizeCaptions {captions}"
-    assert row[8] == "parameters 1,234,567"
+    assert "Counts: parameters 1,234,567" in page.text
     assert "abc1234 with changes that were not committed" in page.text
     assert "ExtractFeatures 0; TrainModel 3" in page.text
 
