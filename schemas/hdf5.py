@@ -43,7 +43,14 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
         missing = [name for name in datasets if name not in file]
         if missing:
             raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
-        yield file
+        try:
+            yield file
+        except ArtifactError:
+            raise
+        except Exception as error:  # what h5py raises on a damaged file depends on the damage
+            raise ArtifactError(
+                f"{path} is damaged ({' '.join(str(error).split())[:200]}); run its stage again."
+            ) from error
 
 
 def write_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:
