@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-portable lint bench lock clean
+.PHONY: help run test test-portable test-faults lint audit bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
@@ -27,10 +27,20 @@ test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, wh
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
 	else echo "There is no Go here to build Prism with: the test of the portable runner is left out."; fi
 
+test-faults: $(VENV)/.installed-dev  ## the fault suite in full: kills, full disks, clusters
+	@$(BIN)/pytest -m 'faults or not faults' tests/faults $(ARGS)
+
 lint: $(VENV)/.installed-dev  ## style, format and types, checked and not changed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+audit: $(VENV)/.installed-dev  ## what is known to be unsafe, in this code (bandit) and in the locked packages (pip-audit)
+	@$(BIN)/bandit -q -c pyproject.toml -r schemas model pipelines tasks
+	@report=$$($(BIN)/pip-audit --disable-pip --progress-spinner off -r requirements.lock 2>&1) || case "$$report" in \
+	*"known vulnerabilit"*) echo "$$report"; exit 1;; \
+	*) echo "The database of vulnerabilities cannot be reached: the locked packages were not looked up."; exit 0;; esac; \
+	echo "$$(echo "$$report" | grep -c 'could not be audited') packages are unknown to the database of vulnerabilities."
 
 bench: $(VENV)/.installed-dev  ## the performance suite
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,6 +1,6 @@
 """HDF5 files that are whole or absent, and checked when opened."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,9 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
         if missing:
             raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
         try:
+            others = lead_out(file, datasets)
+            if others:
+                raise ArtifactError(f"{path} has {others[0]!r} in another file; run its stage again.")
             yield file
         except ArtifactError:
             raise
@@ -51,6 +54,18 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
             raise ArtifactError(
                 f"{path} is damaged ({' '.join(str(error).split())[:200]}); run its stage again."
             ) from error
+
+
+def lead_out(file: h5py.File, names: Iterable[str]) -> list[str]:
+    """Which of the objects that are there stand for the content of other files: by a link, as external or virtual."""
+
+    def leads_out(name: str) -> bool:
+        if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+            return True
+        found = file.get(name)
+        return isinstance(found, h5py.Dataset) and (found.external is not None or found.is_virtual)
+
+    return [name for name in names if leads_out(name)]
 
 
 def write_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:

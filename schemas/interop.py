@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import InputError
+from schemas.hdf5 import lead_out
 from schemas.restricted_pickle import is_object_array, read_object_array
 
 BLOCK_ROWS = 1024
@@ -80,18 +81,26 @@ def plain_id(value: Any, place: str) -> str:
         with suppress(UnicodeDecodeError):
             value = value.decode("utf-8")
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        with suppress(ValueError):  # more digits than Python writes
+        with suppress(ValueError):  # it may have more digits than Python writes
             return str(int(value))
     if isinstance(value, str) and value.strip() and is_plain_name(value):
         return str(value)
     raise InputError(
-        f"{place}: the image id is {reprlib.repr(value)} and neither a whole number nor text in one line; mend it."
+        f"{place}: the image id is {brief(value)} and neither a whole number nor text in one line; mend it."
     )
 
 
 def is_plain_name(text: str) -> bool:
     """Whether a name is one line without control characters, which lists and terminals can bear."""
     return not _NOT_IN_NAMES.search(text)
+
+
+def brief(value: Any) -> str:
+    """A value from outside as a few words of a message, however large it is."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of too many digits"
 
 
 def fit_dtype(block: np.ndarray, dtype: str, source: str) -> np.ndarray:
@@ -174,6 +183,11 @@ def _read_npz(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
 
 def _read_hdf5(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
     with h5py.File(path, "r") as file:
+        outside = lead_out(file, file)
+        if outside:
+            raise InputError(
+                f"{path} has {outside[0]!r} in another file, which is not followed; copy it into this one."
+            )
         others = [name for name in file if not isinstance(file[name], h5py.Dataset)]
         if others:
             raise InputError(f"{path} has a group {others[0]!r} where datasets are looked for; move them to the top.")

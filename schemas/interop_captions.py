@@ -1,6 +1,5 @@
 """Captions in other people's formats, read at the edge and checked record by record."""
 
-import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,7 @@ import numpy as np
 
 from schemas.errors import InputError
 from schemas.files import canonical_json, parse_json
-from schemas.interop import is_plain_name, plain_id
+from schemas.interop import brief, is_plain_name, plain_id
 from schemas.restricted_pickle import read_object_array
 
 T = TypeVar("T")
@@ -103,7 +102,7 @@ def read_karpathy(path: Path) -> list[CaptionedImage]:
         sentences = _list_of(dict, record.get("sentences"), f"{place}, sentences")
         captions = _list_of(str, [sentence.get("raw") for sentence in sentences], f"{place}, sentences")
         if not isinstance(record.get("split"), str):
-            raise InputError(f"{place}: the split is {reprlib.repr(record.get('split'))}, no text; get the file again.")
+            raise InputError(f"{place}: the split is {brief(record.get('split'))}, no text; get the file again.")
         in_coco_keys = {
             "id": record.get("cocoid", PurePosixPath(str(record.get("filename"))).stem),
             "file_name": record.get("filename"),
@@ -128,19 +127,16 @@ def _image(record: dict[str, Any], captions: Sequence[str], place: str) -> Capti
     """An image from a record of COCO's keys; m-RNN's lists add the folder as `file_path`."""
     name, folder = record.get("file_name"), record.get("file_path", "")
     if not (isinstance(name, str) and name and isinstance(folder, str)):
-        raise InputError(
-            f"{place}: the file name is {reprlib.repr(name)} in {reprlib.repr(folder)} and no text; get the file again."
-        )
+        raise InputError(f"{place}: the file name is {brief(name)} in {brief(folder)} and no text; get the file again.")
     file = PurePosixPath(folder, name)
     if not is_plain_name(str(file)):
-        raise InputError(f"{place}: the file name {reprlib.repr(str(file))} has control characters; rename the file.")
+        raise InputError(f"{place}: the file name {brief(str(file))} has control characters; rename the file.")
     if file.is_absolute() or ".." in file.parts or "\\" in str(file):
         raise InputError(f"{place}: {file} leads out of the folder of the images; get the file from another source.")
     sizes = [record.get("width", 0), record.get("height", 0)]
     if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
         raise InputError(
-            f"{place}: the size is {reprlib.repr(sizes[0])} x {reprlib.repr(sizes[1])} and no number of pixels; "
-            "get the file again."
+            f"{place}: the size is {brief(sizes[0])} x {brief(sizes[1])} and no number of pixels; get the file again."
         )
     extras = {key: _json_value(value) for key, value in record.items() if key not in _KEYS}
     return CaptionedImage(
