@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from schemas.errors import ArtifactError
+from schemas.errors import ArtifactError, MRNNError
 from schemas.files import atomic_path
 
 SCHEMA_VERSION = 1
@@ -37,23 +37,24 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
     except OSError as error:
         raise ArtifactError(f"{path} cannot be opened as HDF5 ({error}); run its stage again.") from error
     with file:
-        version = file.attrs.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise ArtifactError(f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}; make it anew.")
-        missing = [name for name in datasets if name not in file]
-        if missing:
-            raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
         try:
+            version = file.attrs.get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ArtifactError(
+                    f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}; make it anew."
+                )
+            missing = [name for name in datasets if name not in file]
+            if missing:
+                raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
             others = lead_out(file, datasets)
             if others:
                 raise ArtifactError(f"{path} has {others[0]!r} in another file; run its stage again.")
             yield file
-        except ArtifactError:
+        except MRNNError:
             raise
         except Exception as error:  # what h5py raises on a damaged file depends on the damage
-            raise ArtifactError(
-                f"{path} is damaged ({' '.join(str(error).split())[:200]}); run its stage again."
-            ) from error
+            reason = " ".join(str(error).split())[:200]
+            raise ArtifactError(f"{path} is damaged ({reason}); run its stage again.") from error
 
 
 def lead_out(file: h5py.File, names: Iterable[str]) -> list[str]:
