@@ -1,5 +1,6 @@
 """How valid files are spoilt: any bytes, and JSON that is still JSON."""
 
+import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -100,7 +101,7 @@ def _spoil_json(sample: bytes, line: int, edits: list[tuple[str, list[int], Any]
         lines = [json.loads(each) for each in sample.splitlines()]
     index = line * len(lines) >> 16
     for name, path, value in edits:
-        lines[index] = _edited(lines[index], name, path, value)
+        lines[index] = _edited(lines[index], name, path, copy.deepcopy(value))
     texts = [json.dumps(each).replace(json.dumps(_NESTED), "[" * _DEPTH + "]" * _DEPTH) for each in lines]
     return "\n".join(texts).encode()
 
