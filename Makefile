@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-portable test-faults setup-browser lint bench docs lock clean
+.PHONY: help run test test-portable test-faults setup-browser lint audit bench docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,13 @@ lint: $(VENV)/.installed-dev  ## style, format and types, checked and not change
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+audit: $(VENV)/.installed-dev  ## what is known to be unsafe, in this code (bandit) and in the locked packages (pip-audit)
+	@$(BIN)/bandit -q -c pyproject.toml -r schemas model pipelines tasks
+	@report=$$($(BIN)/pip-audit --disable-pip --progress-spinner off -r requirements.lock 2>&1) || case "$$report" in \
+	*"known vulnerabilit"*) echo "$$report"; exit 1;; \
+	*) echo "The database of vulnerabilities cannot be reached: the locked packages were not looked up."; exit 0;; esac; \
+	echo "$$(echo "$$report" | grep -c 'could not be audited') packages are unknown to the database of vulnerabilities."
 
 bench: $(VENV)/.installed-dev  ## the performance suite
 	@$(BIN)/python -m benchmarks $(ARGS)

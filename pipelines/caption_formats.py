@@ -1,7 +1,6 @@
 """Captions of one's own images: COCO or Karpathy JSON, Flickr's token file, CSV, TSV or JSON lines, told by content."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from pipelines.corpus_files import has_word, read_lines, read_token_lines
 from pipelines.datasets.base import Problems
 from schemas.annotations import UNLABELLED
 from schemas.errors import InputError
+from schemas.files import parse_json
+from schemas.interop import is_plain_name
 from schemas.interop_captions import CaptionedImage, read_coco_captions, read_karpathy
 
 IMAGE_KEYS = ("image", "file", "file_name", "filename", "image_name", "image_path", "path")
@@ -185,7 +186,7 @@ def _read_json_lines(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
     for number, line in read_lines(path):
         place = f"{path}, line {number}"
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
             problems.error(f"{place}, is not JSON ({error}); mend the line.")
         else:
@@ -194,7 +195,7 @@ def _read_json_lines(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
 
 def _read_json_list(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
     try:
-        records = json.loads(path.read_text(encoding="utf-8-sig"))
+        records = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}); mend it.") from error
     for number, record in enumerate(records):
@@ -216,6 +217,8 @@ def _row(record: Any, place: str, problems: Problems) -> Iterator[CaptionedRow]:
         problems.error(f"{place}, has no text as caption; give it the key or column caption.")
     elif not isinstance(split, str) or not isinstance(image_id, str | int):
         problems.error(f"{place}, has a split or image_id that is no text; put it in quotes.")
+    elif not is_plain_name(f"{file}{image_id}"):
+        problems.error(f"{place}, has control characters in the name of the image; rename it.")
     else:
         extras = record.get("extras", {})
         yield CaptionedRow(

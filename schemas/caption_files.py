@@ -1,11 +1,11 @@
 """Files of captions that anybody may have: references and generated captions, in whichever of the known forms."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError
+from schemas.files import parse_json
 from schemas.interop import plain_id
 from schemas.interop_captions import read_anno_list, read_coco_captions
 
@@ -57,8 +57,10 @@ def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The records of a JSON list or of JSON lines, each with where it stands."""
-    values = enumerate(_parse(path)) if path.suffix == ".json" else enumerate(_lines(path), start=1)
-    for number, record in values:
+    content = _parse(path) if path.suffix == ".json" else None
+    if path.suffix == ".json" and not isinstance(content, list):
+        raise InputError(f"{path} holds no list of captions; give a file of captions.")
+    for number, record in enumerate(_lines(path), start=1) if content is None else enumerate(content):
         place = f"{path}, {'record' if path.suffix == '.json' else 'line'} {number}"
         if not isinstance(record, dict):
             raise InputError(f'{place}, is no record {{"image_id", "caption"}}; mend it.')
@@ -85,8 +87,8 @@ def _text(caption: Any, place: str) -> str:
 
 def _parse(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}); check the path and the file.") from error
 
 
@@ -99,6 +101,6 @@ def _lines(path: Path) -> Iterator[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield json.loads(line)
-            except (ValueError, RecursionError) as error:
+                yield parse_json(line)
+            except ValueError as error:
                 raise InputError(f"{path}, line {number}, is not JSON ({error}); mend it.") from error

@@ -1,7 +1,7 @@
 """The `features` artifact: one HDF5 file with a row an image, and the list of images that were rejected."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -78,8 +78,12 @@ class FeatureFile:
     def __init__(self, path: Path):
         """Opens `path`; raises ArtifactError if it is missing or damaged."""
         self.path = path
-        self._context = open_hdf5(path, ("features", "image_ids"))
-        file = self._context.__enter__()
+        with ExitStack() as stack:
+            self._read_head(stack.enter_context(open_hdf5(path, ("features", "image_ids"))))
+            self._context = stack.pop_all()
+
+    def _read_head(self, file: h5py.File) -> None:
+        path = self.path
         unsaid = [name for name in FeatureDescription.__dataclass_fields__ if name not in file.attrs]
         if unsaid:
             raise ArtifactError(f"{path} does not say its {unsaid[0]}; run its stage again.")
@@ -96,7 +100,7 @@ class FeatureFile:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._context.__exit__(None, None, None)
+        self._context.close()
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._rows
@@ -156,5 +160,9 @@ def write_rejects(directory: Path, rejects: Iterable[Reject]) -> int:
 
 
 def read_rejects(directory: Path) -> list[Reject]:
-    """Reads `rejects.jsonl`."""
-    return [Reject(**record) for record in read_json_lines(directory / "rejects.jsonl")]
+    """Reads `rejects.jsonl`; raises ArtifactError if it is missing or malformed."""
+    path = directory / "rejects.jsonl"
+    try:
+        return [Reject(**record) for record in read_json_lines(path)]
+    except TypeError as error:
+        raise ArtifactError(f"{path} is no list of rejected images ({error}); run its stage again.") from error

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -55,6 +56,28 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def parse_json(text: str) -> Any:
+    """A JSON value that can be stored again.
+
+    Raises:
+        ValueError: the text is not JSON, or has what cannot be kept: NaN, infinity, half a character, endless nesting.
+    """
+    try:
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if "\\ud" in text.lower():  # an escape may be of half a character, which UTF-8 does not have
+        canonical_json(value).encode("utf-8")
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:80]} is no finite number")
+    return number
+
+
 def read_json(path: Path) -> Any:
     """Reads one JSON value.
 
@@ -62,7 +85,7 @@ def read_json(path: Path) -> Any:
         ArtifactError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read as JSON ({error}); remove it and run its stage again.") from error
 
@@ -87,7 +110,7 @@ def read_json_lines(path: Path) -> Iterator[Any]:
     try:
         with open(path, "rb") as stream:
             for number, line in enumerate(stream, start=1):  # noqa: B007  (named in the error)
-                yield json.loads(line.decode("utf-8"))
+                yield parse_json(line.decode("utf-8"))
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error.strerror}); run its stage again.") from error
     except ValueError as error:

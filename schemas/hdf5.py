@@ -1,13 +1,13 @@
 """HDF5 files that are whole or absent, and checked when opened."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from schemas.errors import ArtifactError
+from schemas.errors import ArtifactError, MRNNError
 from schemas.files import atomic_path
 
 SCHEMA_VERSION = 1
@@ -37,13 +37,36 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
     except OSError as error:
         raise ArtifactError(f"{path} cannot be opened as HDF5 ({error}); run its stage again.") from error
     with file:
-        version = file.attrs.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise ArtifactError(f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}; make it anew.")
-        missing = [name for name in datasets if name not in file]
-        if missing:
-            raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
-        yield file
+        try:
+            version = file.attrs.get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ArtifactError(
+                    f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}; make it anew."
+                )
+            missing = [name for name in datasets if name not in file]
+            if missing:
+                raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
+            others = lead_out(file, datasets)
+            if others:
+                raise ArtifactError(f"{path} has {others[0]!r} in another file; run its stage again.")
+            yield file
+        except MRNNError:
+            raise
+        except Exception as error:  # what h5py raises on a damaged file depends on the damage
+            reason = " ".join(str(error).split())[:200]
+            raise ArtifactError(f"{path} is damaged ({reason}); run its stage again.") from error
+
+
+def lead_out(file: h5py.File, names: Iterable[str]) -> list[str]:
+    """Which of the objects that are there stand for the content of other files: by a link, as external or virtual."""
+
+    def leads_out(name: str) -> bool:
+        if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+            return True
+        found = file.get(name)
+        return isinstance(found, h5py.Dataset) and (found.external is not None or found.is_virtual)
+
+    return [name for name in names if leads_out(name)]
 
 
 def write_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:

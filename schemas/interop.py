@@ -3,8 +3,8 @@
 `schemas.interop_writers` writes them; captions in such formats are the matter of `schemas.interop_captions`.
 """
 
-import zipfile
-import zlib
+import re
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import InputError
+from schemas.hdf5 import lead_out
 from schemas.restricted_pickle import is_object_array, read_object_array
 
 BLOCK_ROWS = 1024
 ID_NAMES = ("image_ids", "ids")
 FEATURE_NAMES = ("features", "F")
+_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 FORMATS = (
     ".npy (an m-RNN dictionary, or a matrix with its ids in a .parquet), .npz, .h5 or .hdf5, or a folder of .txt files"
 )
@@ -73,16 +75,32 @@ def plain_id(value: Any, place: str) -> str:
     """An image id as a string; `place` says where it stands.
 
     Raises:
-        InputError: it is neither a whole number nor text.
+        InputError: it is neither a whole number nor text without control characters.
     """
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
             value = value.decode("utf-8")
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, str) and value.strip():
+        with suppress(ValueError):  # it may have more digits than Python writes
+            return str(int(value))
+    if isinstance(value, str) and value.strip() and is_plain_name(value):
         return str(value)
-    raise InputError(f"{place}: the image id is {value!r} and neither a whole number nor text; mend it.")
+    raise InputError(
+        f"{place}: the image id is {brief(value)} and neither a whole number nor text in one line; mend it."
+    )
+
+
+def is_plain_name(text: str) -> bool:
+    """Whether a name is one line without control characters, which lists and terminals can bear."""
+    return not _NOT_IN_NAMES.search(text)
+
+
+def brief(value: Any) -> str:
+    """A value from outside as a few words of a message, however large it is."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of too many digits"
 
 
 def fit_dtype(block: np.ndarray, dtype: str, source: str) -> np.ndarray:
@@ -102,8 +120,10 @@ def _damage_named(path: Path) -> Iterator[None]:
     """Turns what the libraries raise on damaged files into one InputError."""
     try:
         yield
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, pa.ArrowException) as error:
-        problem = str(error).partition("\n")[0]
+    except InputError:
+        raise
+    except Exception as error:  # depends on the library and on the damage
+        problem = str(error).partition("\n")[0][:200]
         raise InputError(f"{path} is damaged or not what its name says ({problem}); get it again.") from error
 
 
@@ -163,6 +183,11 @@ def _read_npz(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
 
 def _read_hdf5(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
     with h5py.File(path, "r") as file:
+        outside = lead_out(file, file)
+        if outside:
+            raise InputError(
+                f"{path} has {outside[0]!r} in another file, which is not followed; copy it into this one."
+            )
         others = [name for name in file if not isinstance(file[name], h5py.Dataset)]
         if others:
             raise InputError(f"{path} has a group {others[0]!r} where datasets are looked for; move them to the top.")

@@ -1,6 +1,5 @@
 """Captions in other people's formats, read at the edge and checked record by record."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -9,7 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from schemas.errors import InputError
-from schemas.interop import plain_id
+from schemas.files import canonical_json, parse_json
+from schemas.interop import brief, is_plain_name, plain_id
 from schemas.restricted_pickle import read_object_array
 
 T = TypeVar("T")
@@ -50,6 +50,10 @@ def read_anno_list(path: Path) -> list[CaptionedImage]:
         sentences = _list_of(list, record.get("sentences", []), f"{place}, sentences")
         captions = [" ".join(_list_of(str, words, f"{place}, sentences")) for words in sentences]
         images.append(_image(record, captions, place))
+        try:
+            canonical_json(vars(images[-1])).encode("utf-8")
+        except (TypeError, ValueError, RecursionError) as error:  # a pickle can hold more than JSON
+            raise InputError(f"{place}, has what JSON cannot say ({error}); get the file again.") from error
     return _distinct(images, path)
 
 
@@ -98,7 +102,7 @@ def read_karpathy(path: Path) -> list[CaptionedImage]:
         sentences = _list_of(dict, record.get("sentences"), f"{place}, sentences")
         captions = _list_of(str, [sentence.get("raw") for sentence in sentences], f"{place}, sentences")
         if not isinstance(record.get("split"), str):
-            raise InputError(f"{place}: the split is {record.get('split')!r} and no text; get the file again.")
+            raise InputError(f"{place}: the split is {brief(record.get('split'))}, no text; get the file again.")
         in_coco_keys = {
             "id": record.get("cocoid", PurePosixPath(str(record.get("filename"))).stem),
             "file_name": record.get("filename"),
@@ -111,7 +115,7 @@ def read_karpathy(path: Path) -> list[CaptionedImage]:
 
 def _json_with_images(path: Path, wanted: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}); get it again.") from error
     if not isinstance(content, dict) or "images" not in content:
@@ -123,14 +127,16 @@ def _image(record: dict[str, Any], captions: Sequence[str], place: str) -> Capti
     """An image from a record of COCO's keys; m-RNN's lists add the folder as `file_path`."""
     name, folder = record.get("file_name"), record.get("file_path", "")
     if not (isinstance(name, str) and name and isinstance(folder, str)):
-        raise InputError(f"{place}: the file name is {name!r} in {folder!r} and no text; get the file again.")
+        raise InputError(f"{place}: the file name is {brief(name)} in {brief(folder)} and no text; get the file again.")
     file = PurePosixPath(folder, name)
+    if not is_plain_name(str(file)):
+        raise InputError(f"{place}: the file name {brief(str(file))} has control characters; rename the file.")
     if file.is_absolute() or ".." in file.parts or "\\" in str(file):
         raise InputError(f"{place}: {file} leads out of the folder of the images; get the file from another source.")
     sizes = [record.get("width", 0), record.get("height", 0)]
     if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
         raise InputError(
-            f"{place}: the size is {sizes[0]!r} x {sizes[1]!r} and no number of pixels; get the file again."
+            f"{place}: the size is {brief(sizes[0])} x {brief(sizes[1])} and no number of pixels; get the file again."
         )
     extras = {key: _json_value(value) for key, value in record.items() if key not in _KEYS}
     return CaptionedImage(

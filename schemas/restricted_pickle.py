@@ -62,8 +62,9 @@ def _read_header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dty
         # Version 3 is for structured arrays with names beyond Latin-1, which no one publishes features in.
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except ValueError as error:
-        raise InputError(f"{path} is no .npy file ({error}); get it again.") from error
+    except Exception as error:  # it is Python source, and spoilt source can raise anything
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is no .npy file ({reason}); get it again.") from error
     return shape, dtype
 
 

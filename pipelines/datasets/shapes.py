@@ -1,6 +1,5 @@
 """Shapes: small pictures of coloured shapes with five captions each, generated, so that nothing need be downloaded."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from pipelines.shapes.grammar import write_captions
 from pipelines.shapes.scene import sample_scene
 from schemas.annotations import SPLITS
 from schemas.errors import InputError
-from schemas.files import write_json_lines
+from schemas.files import parse_json, write_json_lines
 
 _BLOCK = ("train",) * 9 + ("val",) + ("test",) * 2  # the splits of each twelve successive images, in some order
 
@@ -84,7 +83,7 @@ def _split(seed: int, index: int) -> str:
 
 def _parse(line: str) -> Record:
     """One line of `captions.jsonl`. Raises ValueError with what is wrong."""
-    fields = json.loads(line)
+    fields = parse_json(line)
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     missing = {"file", "split", "captions", "scene"} - fields.keys()
