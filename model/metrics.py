@@ -35,8 +35,10 @@ class Scores:
     warnings: tuple[str, ...]
 
     def intervals(self) -> dict[str, list[float]]:
-        """metric -> its 95 % bootstrap interval over images; that of METEOR is of the mean over images."""
-        return {metric: list(interval(statistics)) for metric, statistics in self.statistics.items()}
+        """metric -> its 95 % bootstrap interval over images. METEOR has none: it is no mean of its images' values."""
+        return {
+            metric: list(interval(statistics)) for metric, statistics in self.statistics.items() if metric != "METEOR"
+        }
 
 
 def score_captions(

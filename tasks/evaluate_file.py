@@ -25,8 +25,10 @@ class EvaluateFile(Command):
             Path(self.results), Path(self.references), Path(self.out), Path(self.baseline) if self.baseline else None
         )
         for metric, value in sheet.metrics.items():
-            low, high = sheet.intervals[metric]
-            line = f"{metric:10s} {value:7.4f}  [{low:.4f}, {high:.4f}]"
+            line = f"{metric:10s} {value:7.4f}"
+            if metric in sheet.intervals:
+                low, high = sheet.intervals[metric]
+                line += f"  [{low:.4f}, {high:.4f}]"
             if metric in sheet.differences:
                 found = sheet.differences[metric]
                 line += f"  {found['value']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}], p {found['p']:.3f}"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from model import java
-from model.metrics import cider, compare_captions, score_captions
+from model.bootstrap import mean_of
+from model.metrics import Scores, cider, compare_captions, score_captions
 from model.ngrams import SentenceTable
 from model.ptb import ptb_words
 from model.similarity import CiderSimilarity
@@ -115,6 +116,12 @@ def test_without_java_meteor_is_left_out_and_the_reason_given():
     scores = score_captions(HYPOTHESES, REFERENCES)
     assert "METEOR" not in scores.corpus and "METEOR" not in scores.per_image
     assert "Java" in scores.left_out["METEOR"]
+
+
+def test_meteor_which_is_no_mean_of_its_images_has_no_interval():
+    statistics = {metric: mean_of(np.array([0.1, 0.3])) for metric in ("METEOR", "ROUGE-L")}
+    scores = Scores({"METEOR": 0.15, "ROUGE-L": 0.2}, {}, statistics, {}, ())
+    assert [*scores.intervals()] == ["ROUGE-L"]
 
 
 def test_intervals_hold_the_score_and_come_from_its_statistics():
