@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 SCRATCH = "scratch"
-NOTE = "begun.json"  # in scratch: {"upstream": keys}, from what an artifact that is not complete is being made
+# In scratch, hidden from what lists an artifact's files: {"upstream": keys}, from what it is being made.
+NOTE = ".begun.json"
 
 
 @dataclass
