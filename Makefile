@@ -21,7 +21,7 @@ run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
 	@$(BIN)/luigi --module tasks FullPipeline --local-scheduler $(ARGS)
 
 test: $(VENV)/.installed-dev  ## the tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, where Go can build its job service
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
