@@ -180,7 +180,7 @@ class Trainer:
 
     def _learn(self, batch: Any) -> tuple[float, float, int]:
         """One step: its cost, -ln P of the words that it was made on, and how many these are."""
-        options, number = self.options, int(self.optimiser.iterations)
+        options, number = self.options, int(self.optimiser.iterations.numpy())
         own_share = share_at(options.scheduled_sampling, number // self.steps_per_epoch, options.epochs)
         cost, nats = self._step(
             *self._tensors(batch),
