@@ -78,6 +78,7 @@ def summaries(data_dir: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.faults
 def test_killed_in_each_stage_up_to_training(trained, tmp_path):
     killed = kill_everywhere(*TRAINED, trained, tmp_path / "run", kills_a_stage=1, seed=0)
     assert killed["ExtractFeatures"] and killed["TrainModel"]
