@@ -16,7 +16,7 @@ from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
 from model.training import NATS_PER_BIT
-from model.training_records import EpochReport, TrainingData
+from model.training_records import EpochReport, TrainingData, out_of_patience
 from model.training_state import load_state, save_state
 from model.validation import generated_cider
 from schemas.errors import ConfigurationError, TrainingError
@@ -99,7 +99,7 @@ class FineTuner:
         if state_path.exists():
             record, best = load_state(state_path, self._variables)
             curve = [EpochReport(**epoch) for epoch in record["curve"]]
-        while len(curve) < self.options.epochs and not self._out_of_patience(curve):
+        while len(curve) < self.options.epochs and not out_of_patience(curve, self.options.patience):
             report = self._train_epoch(curve, progress)
             if report.score > max((past.score for past in curve), default=-math.inf):
                 best = [variable.numpy() for variable in self._weights]
@@ -123,10 +123,6 @@ class FineTuner:
     @property
     def _variables(self) -> list:
         return [*self._weights, *(variable for optimiser in self._optimisers for variable in optimiser.variables)]
-
-    def _out_of_patience(self, curve: list[EpochReport]) -> bool:
-        scores = [report.score for report in curve]
-        return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self.options.patience
 
     def _refuse_broken_weights(self, epoch: int) -> None:
         """A step with a finite cost may have left infinite weights, such as below a tanh that is at its end."""

@@ -21,7 +21,7 @@ from model.optimisation import LearningRate, make_optimiser
 from model.perplexity import losses_and_logits, of_nats, perplexity
 from model.scheduled_sampling import replace_words, share_at
 from model.training_events import write_events
-from model.training_records import EpochReport, TrainingData, TrainingOptions
+from model.training_records import EpochReport, TrainingData, TrainingOptions, out_of_patience
 from model.training_state import load_state, save_state
 from model.validation import generated_cider
 from schemas.errors import ConfigurationError, TrainingError
@@ -110,7 +110,7 @@ class Trainer:
             if self.replicas.led_here:
                 save_state(state_path, self._variables, best, record)
 
-        while len(curve) < self.options.epochs and not self._out_of_patience(curve):
+        while len(curve) < self.options.epochs and not out_of_patience(curve, self.options.patience):
             self._train_epoch(curve, sums, progress, save)
             with self._averaged_weights():
                 report = self._validate(curve, sums)
@@ -140,10 +140,6 @@ class Trainer:
 
     def _weights(self) -> list[np.ndarray]:
         return [variable.numpy() for variable in self.network.variables]
-
-    def _out_of_patience(self, curve: list[EpochReport]) -> bool:
-        scores = [report.score for report in curve]
-        return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self.options.patience
 
     def _train_epoch(
         self,

@@ -1,5 +1,6 @@
 """What training is given, and what it says of each epoch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,3 +68,9 @@ class EpochReport:
     learning_rate: float
     words_per_second: float
     seconds: float
+
+
+def out_of_patience(curve: Sequence[EpochReport], patience: int) -> bool:
+    """Whether the last `patience` epochs brought no better one."""
+    scores = [report.score for report in curve]
+    return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience

@@ -1,7 +1,6 @@
 """Fine-tuning of the image network with the m-RNN: artifacts in, checkpoint and image network's weights out."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from model.network import load_network
 from model.training_records import TrainingData
 from pipelines.feature_shards import ShardCounts
 from pipelines.read_images import ImageSource, read_ahead
+from pipelines.trained import write_trained
 from pipelines.training_data import read_training_data
 from schemas.annotations import read_annotations
-from schemas.checkpoint import read_checkpoint, write_backbone, write_checkpoint
+from schemas.checkpoint import read_checkpoint, write_backbone
 from schemas.errors import ConfigurationError, InputError
 from schemas.feature_rows import FeatureRows
 from schemas.features import FeatureDescription, Reject, create_features
@@ -83,19 +83,8 @@ def fine_tune(
     tuner = FineTuner(cut, network, checkpoint.vocabulary, train, val, options)
     curve = tuner.train(directory / "training" / "state.h5", progress)
     write_backbone(directory, backbone.network.whole.save_weights)
-    write_checkpoint(
-        directory, network.save, network.get_config(), checkpoint.vocabulary, [asdict(epoch) for epoch in curve]
-    )
-    best = max(curve, key=lambda epoch: epoch.score)
-    return {
-        "parameters": network.count_params(),
-        "backbone_parameters": sum(int(np.prod(variable.shape)) for variable in cut.variables),
-        "captions": len(train.captions),
-        "epochs": len(curve),
-        "best_epoch": best.epoch,
-        "val_perplexity": round(best.val_perplexity, 4),
-        "val_cider": round(best.val_cider, 4),
-    }
+    counts = write_trained(directory, network, checkpoint.vocabulary, train, curve)
+    return {**counts, "backbone_parameters": sum(int(np.prod(variable.shape)) for variable in cut.variables)}
 
 
 def _write_lower_rows(

@@ -9,7 +9,7 @@ from pipelines.engine import Engine, complete_shards
 from pipelines.line_shards import read_lines, write_lines
 from pipelines.rerank import Reranked, Reranker, write_reranked
 from pipelines.shards import Shard, plan_ranges
-from schemas.files import read_json_lines
+from schemas.captions import read_tokens
 from schemas.hypotheses import ImageHypotheses, from_record, read_hypotheses, to_record
 from schemas.neighbours import read_neighbours
 from schemas.reranking import RerankingSetting
@@ -75,9 +75,5 @@ def rerank_shard(shard: Shard, job: RerankingJob) -> None:
 def _load(job: RerankingJob) -> tuple[list[ImageHypotheses], Reranker]:
     images = list(read_hypotheses(job.hypotheses))
     neighbours = read_neighbours(job.neighbours / "neighbours.h5") if job.neighbours else None
-    captions = {
-        record["image_id"]: record["tokens"]
-        for record in read_json_lines(job.captions / "tokens.jsonl")
-        if record["split"] == "train"
-    }
+    captions = read_tokens(job.captions / "tokens.jsonl", "train")
     return images, Reranker(images, neighbours, captions, job.setting)

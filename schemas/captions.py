@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.annotations import EVERY_SPLIT
 from schemas.errors import ArtifactError
+from schemas.files import read_json_lines
 from schemas.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 from schemas.vocabulary import Vocabulary
 
@@ -80,3 +81,8 @@ def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
             read_strings(file["image_ids"]), file["tokens"][()], file["offsets"][()], file["image_index"][()]
         )
         return every.of_images(file["image_split"][()] == EVERY_SPLIT.index(split))
+
+
+def read_tokens(path: Path, split: str) -> dict[str, list[list[str]]]:
+    """The tokenised captions of a split by image id, from the `tokens.jsonl` of TokenizeCaptions; all their words."""
+    return {record["image_id"]: record["tokens"] for record in read_json_lines(path) if record["split"] == split}

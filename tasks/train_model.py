@@ -93,15 +93,15 @@ class TrainModel(ModelVariant):
 
     def work(self, workspace: Workspace) -> None:
         """Writes `model.keras`, `config.json`, `vocabulary.txt` and `training/` (state to resume from, curves)."""
-        from dataclasses import asdict, fields
+        from dataclasses import fields
 
         from model.distribution import make_strategy
         from model.network import MRNN
         from model.precision import precision
         from model.training import Trainer, make_deterministic
         from model.training_records import TrainingOptions
+        from pipelines.trained import write_trained
         from pipelines.training_data import read_training_data
-        from schemas.checkpoint import write_checkpoint
         from schemas.vocabulary import Vocabulary
 
         make_deterministic()
@@ -132,14 +132,4 @@ class TrainModel(ModelVariant):
             curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
         if not trainer.replicas.led_here:
             return
-        records = [asdict(epoch) for epoch in curve]
-        write_checkpoint(workspace.directory, network.save, network.get_config(), vocabulary, records)
-        best = max(curve, key=lambda epoch: epoch.score)
-        workspace.counts.update(
-            parameters=network.count_params(),
-            captions=len(train.captions),
-            epochs=len(curve),
-            best_epoch=best.epoch,
-            val_perplexity=round(best.val_perplexity, 4),
-            val_cider=round(best.val_cider, 4),
-        )
+        workspace.counts.update(write_trained(workspace.directory, network, vocabulary, train, curve))

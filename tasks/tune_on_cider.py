@@ -45,14 +45,13 @@ class TuneOnCider(UsesTrainedModel):
 
     def work(self, workspace: Workspace) -> None:
         """Writes what TrainModel writes."""
-        from dataclasses import asdict
-
         from model.network import load_network
         from model.self_critical import Estimate, SelfCriticalTrainer
         from model.training import make_deterministic
         from model.training_records import TrainingOptions
+        from pipelines.trained import write_trained
         from pipelines.training_data import read_training_data
-        from schemas.checkpoint import read_checkpoint, write_checkpoint
+        from schemas.checkpoint import read_checkpoint
 
         make_deterministic()
         checkpoint = read_checkpoint(workspace.inputs["model"])
@@ -85,14 +84,4 @@ class TuneOnCider(UsesTrainedModel):
         estimate = Estimate(self.samples, self.baseline)
         trainer = SelfCriticalTrainer(network, checkpoint.vocabulary, train, val, options, estimate)
         curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
-        records = [asdict(epoch) for epoch in curve]
-        write_checkpoint(workspace.directory, network.save, network.get_config(), checkpoint.vocabulary, records)
-        best = max(curve, key=lambda epoch: epoch.score)
-        workspace.counts.update(
-            parameters=network.count_params(),
-            captions=len(train.captions),
-            epochs=len(curve),
-            best_epoch=best.epoch,
-            val_perplexity=round(best.val_perplexity, 4),
-            val_cider=round(best.val_cider, 4),
-        )
+        workspace.counts.update(write_trained(workspace.directory, network, checkpoint.vocabulary, train, curve))

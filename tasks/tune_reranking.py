@@ -52,11 +52,11 @@ class TuneReranking(UsesModel):
 
         from pipelines.tune_reranking import tune_reranking
         from schemas.annotations import read_annotations
-        from schemas.files import read_json_lines
+        from schemas.captions import read_tokens
         from schemas.hypotheses import read_hypotheses
         from schemas.neighbours import read_neighbours
 
-        tokens = read_json_lines(workspace.inputs["captions"] / "tokens.jsonl")
+        tokens = read_tokens(workspace.inputs["captions"] / "tokens.jsonl", "train")
         best, scores = tune_reranking(
             list(read_hypotheses(workspace.inputs["hypotheses"])),
             {
@@ -64,7 +64,7 @@ class TuneReranking(UsesModel):
                 for kind in self.feature_kinds
                 for metric in self.metrics
             },
-            {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"},
+            tokens,
             {image.image_id: image.captions for image in read_annotations(workspace.inputs["annotations"], "val")},
             self.similarities,
             self.ks,

@@ -19,10 +19,10 @@ from pipelines.image_network import ImageNetwork
 from pipelines.read_images import ImageSource, read_ahead
 from pipelines.rerank import Reranker, rerank
 from pipelines.shard_counts import ShardCounts
+from schemas.captions import read_tokens
 from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError
 from schemas.features import FeatureFile, Reject, write_rejects
-from schemas.files import read_json_lines
 from schemas.hypotheses import ImageHypotheses, write_hypotheses
 from schemas.neighbours import Neighbours
 from schemas.reranking import RerankingSetting
@@ -108,8 +108,7 @@ def _rerank(
     directory: Path,
 ) -> None:
     assert captioner.tokens is not None
-    tokens = read_json_lines(captioner.tokens)
-    captions = {record["image_id"]: record["tokens"] for record in tokens if record["split"] == "train"}
+    captions = read_tokens(captioner.tokens, "train")
     neighbours = None
     if setting.by_neighbours:
         image_ids = [image.image_id for image in hypotheses]
