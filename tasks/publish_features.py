@@ -6,6 +6,7 @@ import luigi
 
 from schemas.provenance import is_complete
 from tasks.find_neighbours import FindNeighbours
+from tasks.fine_tune_backbone import FineTuneBackbone
 from tasks.generate_captions import GenerateCaptions
 from tasks.model_source import UsesModel
 from tasks.prepare_annotations import PrepareAnnotations
@@ -37,7 +38,9 @@ class PublishFeatures(UsesModel):
     def requires(self) -> dict[str, Stage]:
         """What is released."""
         test = {"split": "test"}
+        tuned: dict[str, Stage] = {"image_network": self.upstream(FineTuneBackbone)} if self.is_tuned else {}
         return {
+            **tuned,
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
             "original": self.features(),

@@ -12,8 +12,7 @@ from schemas.errors import ArtifactError, ConfigurationError
 from schemas.files import read_json
 from schemas.provenance import Upstream, is_complete, read_provenance
 
-# What stands in an artifact for a network on the disk where it was made, or for weights that were made there.
-_ELSEWHERE = ("SHA-256", "fine-tuned")
+_ELSEWHERE = "SHA-256"  # stands in an artifact for a network on the disk where it was made
 _MODELS = ("TrainModel", "TuneOnCider")  # stages; what FineTuneBackbone starts from are not the features of its model
 
 
@@ -39,7 +38,7 @@ class Captioner:
         """
         name, held = backbone or self.extraction["backbone"], weights or self.extraction["weights"]
         for parameter, value in (("backbone", name), ("weights", held)):
-            if any(mark in value for mark in _ELSEWHERE):
+            if _ELSEWHERE in value:
                 raise ConfigurationError(
                     f"The model was trained with the image network {self.extraction['backbone']}, which lay on another "
                     f"disk; say where it is with --{parameter}."
@@ -75,7 +74,9 @@ def captioner_of_directory(directory: Path) -> Captioner:
     if (directory / INDEX).is_file():
         made = read_json(directory / "provenance" / "original.json")
         _check_extracted(made["stage"], directory)
-        return Captioner((directory / "model",), directory / "features" / "original_train.h5", made["parameters"], None)
+        tuned = directory / "model" / BACKBONE_WEIGHTS
+        extraction = {**made["parameters"], **({"weights": str(tuned)} if tuned.is_file() else {})}
+        return Captioner((directory / "model",), directory / "features" / "original_train.h5", extraction, None)
     if not is_complete(directory) or (trained := read_provenance(directory)).stage not in _MODELS:
         raise ConfigurationError(
             f"{directory} is neither a release of PublishFeatures nor an artifact of {' or '.join(_MODELS)}; set "

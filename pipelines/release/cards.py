@@ -34,8 +34,9 @@ def dataset_card(corpus: Corpus, index: dict[str, Any], sources: dict[str, Path]
     return _card("dataset_card.md", front, corpus=corpus, index=index, total=total, kinds=kinds)
 
 
-def model_card(corpus: Corpus, model: Path) -> str:
+def model_card(corpus: Corpus, sources: dict[str, Path]) -> str:
     """README.md of the model's folder."""
+    model = sources["model"]
     made = read_provenance(model)
     front = {
         **_LICENCE,
@@ -59,7 +60,7 @@ def model_card(corpus: Corpus, model: Path) -> str:
         ],
     }
     config = {name: value for name, value in read_json(model / "config.json").items() if isinstance(value, int | float)}
-    return _card("model_card.md", front, corpus=corpus, made=made, config=config)
+    return _card("model_card.md", front, corpus=corpus, made=made, config=config, tuned="image_network" in sources)
 
 
 def _card(template: str, front: dict[str, Any], **values: Any) -> str:

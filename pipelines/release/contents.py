@@ -14,6 +14,7 @@ from pipelines.release.features import describe_layout, write_split
 from pipelines.release.formats import write_formats
 from pipelines.release.layout import CROISSANT, IMAGES, INDEX, KINDS, SUMS, released_files
 from schemas.annotations import AnnotatedImage, read_annotations, splits_of
+from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.features import FeatureFile
 from schemas.files import atomic_path, digest_file, write_json, write_json_lines, write_text
 from schemas.hypotheses import read_hypotheses
@@ -47,7 +48,8 @@ def write_release(
     """Writes the release into `directory`; the same artifacts give the same bytes. Returns counts.
 
     sources: the artifacts `annotations`, `captions`, `original`, `refined`, `model`, `hypotheses`, `reranked`,
-    `neighbours_original` and `neighbours_refined`; the last four are of the test split.
+    `neighbours_original` and `neighbours_refined`; the last four are of the test split. `image_network` too, if it was
+    trained with the model.
 
     Raises:
         InputError: a feature does not fit the dtype; ConfigurationError: there is no such format.
@@ -76,7 +78,7 @@ def write_release(
     }
     write_json(directory / INDEX, index)
     write_text(directory / "README.md", dataset_card(corpus, index, sources))
-    write_text(directory / "model" / "README.md", model_card(corpus, sources["model"]))
+    write_text(directory / "model" / "README.md", model_card(corpus, sources))
     script = Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8")
     write_text(directory / SCRIPT, script.replace("@BASE_URL@", shlex.quote(options.base_url)))
     described = _digests(directory)
@@ -97,6 +99,8 @@ def _copy_files(directory: Path, sources: dict[str, Path], splits: Sequence[str]
             for name in ("hypotheses", "reranked")
         },
     }
+    if tuned := sources.get("image_network"):
+        copies[f"model/{BACKBONE_WEIGHTS}"] = tuned / BACKBONE_WEIGHTS
     for name, source in copies.items():
         with atomic_path(directory / name) as temporary:
             shutil.copyfile(source, temporary)

@@ -26,6 +26,7 @@ from pipelines.image_network import ImageNetwork
 from pipelines.rerank import Reranker, rerank
 from schemas.checkpoint import BACKBONE_WEIGHTS, write_checkpoint
 from schemas.errors import ArtifactError, ConfigurationError
+from schemas.files import read_json, write_json
 from schemas.hypotheses import read_hypotheses
 from schemas.neighbours import Neighbours
 from schemas.provenance import Upstream
@@ -114,8 +115,16 @@ def test_a_tuned_image_network_is_found_beside_its_features(hub_artifacts, tmp_p
     features = make_artifact(tmp_path, "toys/ExtractFeatures/1234567890", parameters=parameters, upstream=upstream)
     captioner = captioner_of_artifacts([hub_artifacts.model], features, None)
     assert captioner.backbone("", "").weights == str(network / BACKBONE_WEIGHTS)
-    with pytest.raises(ConfigurationError, match="--weights"):  # in a release, which they are not part of
-        replace(captioner, extraction=parameters).backbone("", "")
+
+
+def test_a_release_has_the_tuned_image_network_s_weights(tmp_path):
+    release = ToyCaptioner(tmp_path, "keras").release()
+    made = release / "provenance" / "original.json"
+    content = read_json(made)
+    write_json(made, {**content, "parameters": {**content["parameters"], "weights": "fine-tuned"}})
+    weights = release / "model" / BACKBONE_WEIGHTS
+    weights.touch()
+    assert captioner_of_directory(release).backbone("", "") == BackboneSpec("keras:MobileNetV2", str(weights), 32)
 
 
 def test_a_release_says_that_its_network_was_elsewhere_and_takes_it_from_where_it_is(hub_artifacts, tmp_path):

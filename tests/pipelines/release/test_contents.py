@@ -15,6 +15,7 @@ import yaml
 
 from pipelines.release.verify import verify_release
 from schemas.annotations import read_annotations, write_annotations
+from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.errors import ConfigurationError, InputError
 from schemas.features import FeatureDescription, write_features
 from schemas.files import read_json_lines, write_json_lines
@@ -189,3 +190,16 @@ def test_metadata_that_is_no_croissant_would_be_noticed(toy: Toy) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(mlcroissant.ValidationError):
         mlcroissant.Dataset(str(path))
+
+
+def test_the_image_network_is_released_if_it_was_trained_too(toy: Toy) -> None:
+    assert not (toy.release("fixed") / "model" / BACKBONE_WEIGHTS).exists()
+    toy.sources["image_network"] = toy.root / "var" / "image_network"
+    toy.sources["image_network"].mkdir()
+    (toy.sources["image_network"] / BACKBONE_WEIGHTS).write_bytes(b"weights")
+    toy.say_who_made_it("2024-01-01T00:00:00+00:00")
+    release = toy.release("tuned")
+    assert (release / "model" / BACKBONE_WEIGHTS).read_bytes() == b"weights"
+    assert BACKBONE_WEIGHTS in (release / "model" / "README.md").read_text()
+    assert (release / "provenance" / "image_network.json").is_file()
+    assert verify_release(release) == []
