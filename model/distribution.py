@@ -4,20 +4,22 @@ Replica k of n computes on captions k, k + n, ... of a batch and divides by the 
 over the replicas are the cost of one device and its gradient, up to rounding. Every replica then makes the same step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from model.hosts import this_host
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, TrainingError
 
 STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "one-device": tf.distribute.get_strategy,
     "mirrored": tf.distribute.MirroredStrategy,
     "multi-worker": tf.distribute.MultiWorkerMirroredStrategy,
 }
+_HOST_GONE = "Collective ops is aborted"  # of all that TensorFlow says when the others do not answer
 _SEEDS_APART = 1 << 32  # between the dropout generators of two replicas; their own seeds are far smaller
 
 
@@ -35,6 +37,23 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if name == "multi-worker":
         this_host()
     return STRATEGIES[name]()
+
+
+@contextmanager
+def beside_other_hosts() -> Iterator[None]:
+    """What computes together with other hosts.
+
+    Raises:
+        TrainingError: one of them is gone, whichever step of the computation noticed it.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if _HOST_GONE not in error.message:
+            raise
+        raise TrainingError(
+            "Another host that trains along is gone; see its log and start all hosts again: finished epochs are kept."
+        ) from error
 
 
 class Replicas:

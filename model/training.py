@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from model.batches import Batch, training_batches
 from model.decoding import BeamSearch
-from model.distribution import Replicas
+from model.distribution import Replicas, beside_other_hosts
 from model.feature_statistics import mean_and_deviation
 from model.network import MRNN
 from model.optimisation import LearningRate, make_optimiser
@@ -87,6 +87,7 @@ class Trainer:
         self._search = BeamSearch(network, options.beam_width, options.max_length)
         self._step = self._compile_step()
 
+    @beside_other_hosts()
     def train(self, state_path: Path, progress: Callable[[float, str], None]) -> list[EpochReport]:
         """Trains to the end and leaves the weights of the best epoch in the network; returns the curve.
 
@@ -95,7 +96,8 @@ class Trainer:
         killed goes on from there and ends with the same bytes. `tensorboard` beside it has the curve of each epoch.
 
         Raises:
-            TrainingError: the cost is no longer a number, or grows beyond all measure; the last good state is kept.
+            TrainingError: the cost is no longer a number, or grows beyond all measure, or another host is gone; the
+                last good state is kept.
         """
         curve: list[EpochReport] = []
         best, sums = self._weights(), _Sums()

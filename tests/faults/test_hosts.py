@@ -1,0 +1,39 @@
+"""One of two hosts that train together dies: the other says so in bounded time, and both go on when started again."""
+
+import os
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from schemas.checkpoint import read_curve
+from schemas.provenance import is_complete
+from tasks.train_model import TrainModel
+from tests.faults.runs import wait_until
+from tests.tasks.hosts import PARAMETERS, make_upstream, start_hosts
+
+EPOCHS = 40
+SECONDS_TO_NOTICE = 180
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("dying", [0, 1], ids=["the one that leads", "the one that assists"])
+def test_a_host_that_dies_is_said_and_training_goes_on_where_it_stopped(tmp_path, dying):
+    parameters = {**PARAMETERS, "data_dir": str(tmp_path / "var"), "epochs": EPOCHS, "patience": EPOCHS}
+    task = TrainModel(**parameters)
+    make_upstream(task.requires())
+    hosts = start_hosts(parameters, subprocess.PIPE)
+    state = task.directory / "training" / "state.h5"
+    wait_until(state.exists, 120)
+    groups = {os.getpgid(each.pid) for each in psutil.Process(hosts[dying].pid).children(recursive=True)}
+    for group in {hosts[dying].pid, *groups}:
+        os.killpg(group, signal.SIGKILL)
+    _, said = hosts[1 - dying].communicate(timeout=SECONDS_TO_NOTICE)
+    hosts[dying].communicate()
+    assert hosts[1 - dying].returncode != 0
+    assert "Another host that trains along is gone" in said.splitlines()[-1]
+    assert not is_complete(task.directory)
+
+    assert [host.wait() for host in start_hosts(parameters)] == [0, 0]
+    assert len(read_curve(task.directory)) == EPOCHS
