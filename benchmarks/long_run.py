@@ -120,7 +120,7 @@ def training(captions: int, _: Path) -> None:
     train, val = synthetic_captions(random, captions), synthetic_captions(random, 10)
     network = MRNN(2550, 1280, embedding_size=32, recurrent_size=32, multimodal_size=32)
     course = Course()
-    course.follow(lambda: trained_words_a_second(network, train, val, 1, course.progress))
+    course.follow(lambda: trained_words_a_second(network, train, val, epochs=1, progress=course.progress))
     print(f"training on {captions:,} captions: {course.describe()}", flush=True)
 
 
