@@ -75,7 +75,7 @@ def _sentence(error: BaseException) -> str | None:
 
 
 def say_stopped(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """A `sys.excepthook` that makes one sentence of what Luigi lets through: Ctrl-C, a bad value of its own sections."""
+    """A `sys.excepthook`: one sentence for what Luigi lets through: Ctrl-C, bad values of its own sections."""
     if issubclass(kind, KeyboardInterrupt):
         print(STOPPED, file=sys.stderr)
     elif sentence := _sentence(error):

@@ -208,7 +208,7 @@ ensemble = []
 
 
 def _read_configuration(path: Path, _: Path) -> None:
-    """As Luigi does on its start, then all stages up to captions with their keys: nothing else reads a configuration."""
+    """As Luigi does on its start, then the keys of all stages up to captions: nothing else reads a configuration."""
     parser = LuigiConfigParser(interpolation=LuigiConfigParser._DEFAULT_INTERPOLATION)
     before, LuigiConfigParser._instance = LuigiConfigParser._instance, parser
     Register.clear_instance_cache()

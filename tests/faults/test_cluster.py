@@ -173,9 +173,7 @@ def test_a_worker_whose_address_cannot_be_reached_does_its_part(cluster, shards,
     """Its connection to the scheduler is its own making: it is given shards, but nobody gets an answer from it."""
     for number in range(reachable):
         cluster.worker(f"reachable {number}")
-    cluster.worker(
-        "unreachable", "--listen-address", "tcp://127.0.0.1:0", "--contact-address", "tcp://127.0.0.1:9"
-    )
+    cluster.worker("unreachable", "--listen-address", "tcp://127.0.0.1:0", "--contact-address", "tcp://127.0.0.1:9")
     with distributed.Client(cluster.address, timeout=120) as client:
         client.wait_for_workers(reachable + 1, timeout=60)
     complete(shards, write_slowly, cluster)

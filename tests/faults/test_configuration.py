@@ -16,7 +16,7 @@ FAULTS = {
     "[pipeline]\nverbose = x": r"verbose of \[Messages\] cannot be read",
     "[pipeline]\ndataset = ../elsewhere": r"'\.\./elsewhere' cannot name a folder; set dataset of \[pipeline\]",
     "[pipeline]\ndata_dir = 5%": r"data_dir of \[FullPipeline\] cannot be read \('%' must be followed by",
-    "[pipeline]\ndata_dir = ${NOT_SET}": r"data_dir of \[FullPipeline\] cannot be read \(Config refers to a nonexisting",
+    "[pipeline]\ndata_dir = ${NOT_SET}": r"data_dir of \[FullPipeline\] cannot be read \(Config refers to a non",
 }
 
 
