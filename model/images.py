@@ -29,7 +29,8 @@ def decode_image(data: bytes) -> Image.Image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"{image.width}x{image.height} pixels are over the limit of {MAX_PIXELS}")
             image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)  # a copy of a large image is large too
+            return _rgb(image)
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:

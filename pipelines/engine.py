@@ -13,7 +13,8 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from pipelines.shards import Shard, clear_error, is_whole, leave_error, raise_error_left
+from pipelines.dask_cluster import wait_for_cluster
+from pipelines.shards import Shard, clear_shard, is_settled, is_whole, leave_error, raise_error_left
 from schemas.errors import ArtifactError, ConfigurationError, MRNNError, RunnerError
 from schemas.software import versions
 
@@ -97,10 +98,12 @@ def complete_shards(
     missing = [shard for shard in shards if not is_whole(shard)]
     while missing:
         for shard in missing:
-            clear_error(shard)
+            clear_shard(shard)
         failure = _run(missing, shards, work, engine, progress)
         for shard in missing:
             raise_error_left(shard)
+        if isinstance(failure, RunnerError):
+            raise failure
         left = [shard for shard in missing if not is_whole(shard)]
         if len(left) == len(missing):
             if failure is None:
@@ -128,7 +131,11 @@ def _run(
     straight_line(pipeline, missing, work, engine)
     try:
         with _watched(shards, progress):
-            pipeline.run().wait_until_finish()
+            result = pipeline.run()
+            if type(result).__name__ == "DaskRunnerResult":  # by its name: Dask is an extra
+                wait_for_cluster(result, pipeline.options, lambda: all(map(is_settled, missing)))
+            else:
+                result.wait_until_finish()
     except Exception as error:  # runners raise what they like
         return error
     return None

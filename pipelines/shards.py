@@ -125,10 +125,16 @@ def raise_error_left(shard: Shard) -> None:
         raise getattr(errors, kind)(message)
 
 
-def clear_error(shard: Shard) -> None:
-    """Removes the error of an earlier run."""
-    if FileSystems.exists(shard.error_path):
-        FileSystems.delete([shard.error_path])
+def clear_shard(shard: Shard) -> None:
+    """Removes the error of an earlier run, and the digest of a file that is not whole."""
+    for path in (shard.error_path, shard.digest_path):
+        if FileSystems.exists(path):
+            FileSystems.delete([path])
+
+
+def is_settled(shard: Shard) -> bool:
+    """Whether a worker has come to an end with a shard that was cleared: there is its file, or an error."""
+    return bool(FileSystems.exists(shard.digest_path) or FileSystems.exists(shard.error_path))
 
 
 def _join(directory: str, name: str) -> str:

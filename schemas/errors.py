@@ -2,7 +2,15 @@
 
 
 class MRNNError(Exception):
-    """Base of every error that a user can cause and mend; shown without a traceback."""
+    """Base of every error that a user can cause and mend; shown without a traceback.
+
+    What the message quotes may hold line ends and control characters: they are written as escapes.
+    """
+
+    def __init__(self, message: str):
+        """`message`: the sentence."""
+        signs = (sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in message)
+        super().__init__("".join(signs))
 
 
 class InputError(MRNNError):

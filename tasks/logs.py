@@ -8,6 +8,7 @@ import luigi
 from tqdm import tqdm
 
 from schemas.errors import MRNNError
+from tasks.misconfigured import misconfigured
 
 STOPPED = "Stopped: what is complete is kept, and the same command goes on with what is missing."
 
@@ -34,7 +35,10 @@ class Console(logging.StreamHandler):
     def __init__(self) -> None:
         """To be made when Luigi has read its command line."""
         super().__init__()
-        verbose = Messages().verbose
+        try:
+            verbose = Messages().verbose
+        except ValueError as error:
+            raise SystemExit(_sentence(error)) from error  # there is no log yet that could say it
         self.addFilter(lambda record: verbose or record.levelno >= _lowest_level(record.name))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -62,14 +66,19 @@ class PlainFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, unless there is an error nobody foresaw."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, MRNNError):
-            return f"{self.formatTime(record, self.datefmt)} ERROR {error}"
-        return super().format(record)
+        sentence = error and _sentence(error)
+        return f"{self.formatTime(record, self.datefmt)} ERROR {sentence}" if sentence else super().format(record)
+
+
+def _sentence(error: BaseException) -> str | None:
+    return str(error) if isinstance(error, MRNNError) else misconfigured(error)
 
 
 def say_stopped(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """A `sys.excepthook` that makes one sentence of Ctrl-C, which Luigi lets through to the interpreter."""
+    """A `sys.excepthook`: one sentence for what Luigi lets through: Ctrl-C, bad values of its own sections."""
     if issubclass(kind, KeyboardInterrupt):
         print(STOPPED, file=sys.stderr)
+    elif sentence := _sentence(error):
+        print(sentence, file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)

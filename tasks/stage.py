@@ -8,11 +8,27 @@ from typing import Any, ClassVar
 
 import luigi
 
+from schemas.errors import ConfigurationError
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
 from tasks.execution import execute, remove_scratch
 from tasks.workspace import Workspace
 
 log = logging.getLogger("tasks")
+LONGEST_NAME = 255  # bytes, on most file systems
+
+
+class FolderName(luigi.Parameter):
+    """A text that names one folder, so that what lies below it lies below the data directory."""
+
+    def normalize(self, x: str) -> str:
+        """The name.
+
+        Raises:
+            ConfigurationError: it leads elsewhere, or is none.
+        """
+        if x in ("", ".", "..") or "/" in x or not x.isprintable() or len(x.encode()) > LONGEST_NAME:
+            raise ConfigurationError(f"{x!r} cannot name a folder; set dataset of [pipeline] to the name of a corpus.")
+        return x
 
 
 class Stage(luigi.Task):
@@ -28,7 +44,7 @@ class Stage(luigi.Task):
     private: ClassVar[tuple[str, ...]] = ()  # parameters that are not passed on, although inherited from a common class
     page: ClassVar[str] = ""  # the file of the artifact that Luigi's status page links to
 
-    dataset = luigi.Parameter(
+    dataset = FolderName(
         config_path={"section": "pipeline", "name": "dataset"}, description="name of the corpus, see pipelines/datasets"
     )
     data_dir = luigi.Parameter(

@@ -1,6 +1,7 @@
 """The formats that are read here: small valid files of each, and what reads them as the pipeline does."""
 
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
@@ -8,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from luigi.configuration import LuigiConfigParser
+from luigi.task_register import Register
 from PIL import Image
 
 from model.images import decode_image
@@ -24,6 +27,7 @@ from schemas.annotations import AnnotatedImage, read_annotations, write_annotati
 from schemas.caption_files import read_generated, read_references
 from schemas.captions import read_captions, write_captions
 from schemas.checkpoint import read_checkpoint, read_curve
+from schemas.errors import ConfigurationError, MRNNError
 from schemas.features import FeatureDescription, FeatureFile, read_rejects, write_features
 from schemas.files import canonical_json, write_json, write_json_lines
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses, to_record
@@ -37,6 +41,9 @@ from schemas.reranking import RerankingSetting, read_best_setting, write_grid
 from schemas.results import read_results, write_results
 from schemas.scores import Recall, RetrievalScores, read_caption_scores, read_retrieval_scores
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
+from tasks.generate_captions import GenerateCaptions
+from tasks.graph import walk
+from tasks.misconfigured import misconfigured
 
 IMAGES = [
     CaptionedImage("9", "val/9.jpg", 4, 3, ("a dog .", "caf\u00e9 \u2028 noir"), {"licence": 1}, "train"),
@@ -171,6 +178,54 @@ def _unpack(path: Path, directory: Path) -> None:
 def _write_model(path: Path) -> None:
     write_json(path, {"variant": "x", "vocabulary_digest": WORDS.digest})
     WORDS.write(path.parent / "vocabulary.txt")
+
+
+_CONFIGURATION = """# a comment
+[pipeline]
+dataset = toys
+data_dir = ${HOME}/var
+compare_blind = true
+feature_source = extract
+
+[ExtractFeatures]
+backbone = keras:MobileNet
+input_size = 32
+
+[beam]
+runner = a.Runner
+options = ["--direct_num_workers=1"]
+resource_hints = {"min_ram": "4GB"}
+
+[TrainModel]
+epochs = 3
+dropout = 0.5
+xla = false
+
+[GenerateCaptions]
+wide_beam_width = 2
+ensemble = []
+"""
+
+
+def _read_configuration(path: Path, _: Path) -> None:
+    """As Luigi does on its start, then the keys of all stages up to captions: nothing else reads a configuration."""
+    parser = LuigiConfigParser(interpolation=LuigiConfigParser._DEFAULT_INTERPOLATION)
+    before, LuigiConfigParser._instance = LuigiConfigParser._instance, parser
+    Register.clear_instance_cache()
+    try:
+        parser.read([path], encoding="utf-8")
+        for _, task, _ in walk(GenerateCaptions()):
+            if not Path(os.path.normpath(task.directory)).is_relative_to(os.path.normpath(task.data_dir)):
+                raise AssertionError(f"{task.directory} is not below {task.data_dir}")
+    except UnicodeDecodeError as error:  # before any code of ours is there, as in the documentation
+        raise ConfigurationError("no UTF-8") from error
+    except Exception as error:
+        if isinstance(error, MRNNError) or (sentence := misconfigured(error)) is None:
+            raise
+        raise ConfigurationError(sentence) from error
+    finally:
+        LuigiConfigParser._instance = before
+        Register.clear_instance_cache()
 
 
 def _text(content: str) -> Callable[[Path], object]:
@@ -319,6 +374,7 @@ FORMATS = {
     "curve": Format(
         "training/curve.jsonl", _lines({"epoch": 1, "loss": 2.5}), lambda p, _: read_curve(p.parent.parent), True
     ),
+    "configuration": Format("a.cfg", _text(_CONFIGURATION), _read_configuration),
     "zip": Format("a.zip", _write_zip, _unpack),
     "tar": Format("a.tar", _write_tar(""), _unpack),
     "tar-gz": Format("a.tgz", _write_tar("gz"), _unpack),

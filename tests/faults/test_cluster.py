@@ -5,10 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import distributed
 import pytest
 
 from pipelines.engine import Engine, complete_shards
@@ -32,20 +35,24 @@ class Cluster:
     processes: list[subprocess.Popen] = field(default_factory=list)
 
     @property
+    def address(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    @property
     def engine(self) -> Engine:
         return Engine(
             "apache_beam.runners.dask.dask_runner.DaskRunner",
-            (f"--dask_client_address=tcp://127.0.0.1:{self.port}", f"--dask_npartitions={SHARDS}"),
+            (f"--dask_client_address={self.address}", f"--dask_npartitions={SHARDS}", "--dask_connection_timeout=30"),
         )
 
     def scheduler(self) -> subprocess.Popen:
         return self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
 
-    def worker(self, name: str, path: Path = ROOT) -> subprocess.Popen:
+    def worker(self, name: str, *arguments: str, path: Path = ROOT) -> subprocess.Popen:
         """In the folder `name`; modules of `path` come before all others."""
         (self.directory / name).mkdir()
         options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(self.directory / name)]
-        return self._start("worker", f"tcp://127.0.0.1:{self.port}", *options, folder=name, path=path)
+        return self._start("worker", self.address, *options, *arguments, folder=name, path=path)
 
     def _start(self, *arguments: str, folder: str = "", path: Path = ROOT) -> subprocess.Popen:
         with open(self.directory / "dask.log", "a") as log:
@@ -99,7 +106,7 @@ def test_a_worker_with_another_version_is_named(cluster, shards, tmp_path):
     old = tmp_path / "old" / "numpy-1.0.dist-info"
     old.mkdir(parents=True)
     (old / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
-    cluster.worker("old", tmp_path / "old")
+    cluster.worker("old", path=tmp_path / "old")
     with pytest.raises(RunnerError, match=r"^The worker on \S+ has numpy 1\.0, the driver has \S+; give all workers"):
         complete(shards, write_slowly, cluster)
 
@@ -138,3 +145,36 @@ def test_a_scheduler_that_is_killed_is_said_and_the_next_run_goes_on(cluster, sh
     complete(shards, write_slowly, cluster)
     assert all(is_whole(shard) for shard in shards)
     assert {path: Path(path).stat().st_mtime_ns for path in done} == done
+
+
+def test_a_cluster_without_workers_is_given_up(cluster, shards):
+    started = time.monotonic()
+    with pytest.raises(RunnerError, match=rf"^Dask's scheduler at {cluster.address} has had no worker for 30 s; start"):
+        complete(shards, write_slowly, cluster)
+    assert time.monotonic() - started < 90
+
+
+def test_a_worker_that_comes_late_is_waited_for(cluster, shards):
+    threading.Timer(3, cluster.worker, ["late"]).start()
+    complete(shards, write_slowly, cluster)
+    assert all(is_whole(shard) for shard in shards)
+
+
+def test_a_cluster_that_all_workers_leave_is_given_up(cluster, shards):
+    when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.worker("only").pid))
+    with pytest.raises(RunnerError, match=r"has had no worker for 30 s; .* Shards that are done are kept"):
+        complete(shards, write_slowly, cluster)
+    done = [shard for shard in shards if is_whole(shard)]
+    assert 0 < len(done) < len(shards)
+
+
+@pytest.mark.parametrize("reachable", [0, 1])
+def test_a_worker_whose_address_cannot_be_reached_does_its_part(cluster, shards, reachable):
+    """Its connection to the scheduler is its own making: it is given shards, but nobody gets an answer from it."""
+    for number in range(reachable):
+        cluster.worker(f"reachable {number}")
+    cluster.worker("unreachable", "--listen-address", "tcp://127.0.0.1:0", "--contact-address", "tcp://127.0.0.1:9")
+    with distributed.Client(cluster.address, timeout=120) as client:
+        client.wait_for_workers(reachable + 1, timeout=60)
+    complete(shards, write_slowly, cluster)
+    assert all(is_whole(shard) for shard in shards)

@@ -22,6 +22,7 @@ from schemas.interop import plain_id, read_feature_file
 from schemas.interop_captions import read_anno_list, read_coco_captions, read_karpathy
 from schemas.interop_writers import write_hdf5_by_id, write_pickled_array
 from schemas.results import read_results
+from schemas.scores import read_caption_scores
 from tests.faults.formats import FORMATS
 from tests.faults.guarded import check, limited_memory
 
@@ -60,6 +61,12 @@ def test_no_reader_of_json_is_felled_by_nesting(tmp_path: Path, name: str) -> No
     path.write_text(DEEP)
     (tmp_path / "var").mkdir()
     assert isinstance(check(form.read, path, tmp_path / "var"), MRNNError)
+
+
+def test_what_a_sentence_quotes_stays_in_its_line(tmp_path: Path) -> None:
+    (tmp_path / "scores.json").write_text(json.dumps({"\n\x1b[31m\ud83d\ude00": 1}))
+    with pytest.raises(ArtifactError, match=r"argument '\\n\\x1b\[31m\U0001f600'\)"):
+        read_caption_scores(tmp_path)
 
 
 CONTROL = ["a\nb", "a\rb", "a\0b", "\x1b[31ma", "a\x85b", "a\u2028b", "\udcff"]

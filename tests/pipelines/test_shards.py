@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.shards import (
-    clear_error,
+    clear_shard,
     is_whole,
     leave_error,
     plan_ranges,
@@ -81,5 +81,5 @@ def test_an_error_is_left_and_raised_and_cleared(shard):
     leave_error(shard, InputError("the weights are damaged"))
     with pytest.raises(InputError, match=r"^the weights are damaged$"):
         raise_error_left(shard)
-    clear_error(shard)
+    clear_shard(shard)
     raise_error_left(shard)

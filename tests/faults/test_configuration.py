@@ -1,0 +1,43 @@
+"""A configuration that Luigi or a stage cannot read: one sentence, another exit code, nothing written elsewhere."""
+
+import re
+
+import pytest
+
+from schemas.errors import ConfigurationError
+from tasks.misconfigured import misconfigured
+from tests.faults.runs import Run
+from tests.tasks.toys import Source
+
+FAULTS = {
+    "[TrainModel]\nepochs = many": r"epochs of \[TrainModel\] cannot be read \(invalid literal for int",
+    "[beam]\noptions = {": r"runner_options of \[ExtractFeatures\] cannot be read",
+    "[retcode]\ntask_failed = x": r"task_failed of \[retcode\] cannot be read \(invalid literal for int",
+    "[pipeline]\nverbose = x": r"verbose of \[Messages\] cannot be read",
+    "[pipeline]\ndataset = ../elsewhere": r"'\.\./elsewhere' cannot name a folder; set dataset of \[pipeline\]",
+    "[pipeline]\ndata_dir = 5%": r"data_dir of \[FullPipeline\] cannot be read \('%' must be followed by",
+    "[pipeline]\ndata_dir = ${NOT_SET}": r"data_dir of \[FullPipeline\] cannot be read \(Config refers to a non",
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("text", FAULTS)
+def test_it_ends_with_a_sentence(tmp_path, text):
+    (tmp_path / "test.cfg").write_text(text)
+    run = Run("tasks", "ShowPipeline", tmp_path / "test.cfg")
+    said = run.finish()
+    assert run.process.returncode
+    assert "Traceback" not in said
+    assert re.search(FAULTS[text], said), said
+    assert [each.name for each in tmp_path.iterdir()] == ["test.cfg"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\0", "a\n", "\udcff", "a" * 256])
+def test_a_corpus_is_called_as_a_folder_can_be(tmp_path, name):
+    with pytest.raises(ConfigurationError, match="cannot name a folder"):
+        Source(dataset=name, data_dir=str(tmp_path))
+
+
+def test_other_errors_are_not_put_down_to_the_configuration():
+    assert misconfigured(ValueError("Error when parsing the default value of 'x'")) is None
+    assert misconfigured(KeyError("x")) is None
