@@ -1,5 +1,7 @@
 """Too little memory: the sentence names the stage and what to lower."""
 
+import re
+import resource
 import shutil
 import signal
 
@@ -8,6 +10,7 @@ import pytest
 from tasks.execution import StageFailed, execute
 from tasks.faults import describe_exit
 from tests.faults.greedy import Greedy
+from tests.faults.runs import Run, configured
 
 GIBIBYTE = 1 << 30
 
@@ -42,6 +45,32 @@ def test_a_stage_ended_by_the_kernel_is_told_so(tmp_path):
         StageFailed, match=r"was ended by SIGKILL, as it is when memory runs out; .*batch-size.*; see .*log"
     ):
         execute(greedy)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("task", "arguments", "sentence"),
+    [
+        (
+            "ExtractFeatures",
+            ["--input-size", "2048"],
+            r"ExtractFeatures \w{10}: Memory ran out for \d+ images in 2 parts; lower batch_size\.$",
+        ),
+        (
+            "TrainModel",
+            ["--embedding-size", "100000", "--recurrent-size", "2000"],
+            r"TrainModel \w{10}: memory ran out; lower --TrainModel-batch-size, which is 64, or give it more memory\.$",
+        ),
+    ],
+)
+def test_tensorflow_without_the_memory_that_it_wants(tmp_path, task, arguments, sentence):
+    configuration, data_dir = configured(tmp_path / "run")
+    run = Run("tasks", task, configuration, *arguments)
+    resource.prlimit(run.process.pid, resource.RLIMIT_AS, (4 * GIBIBYTE, 4 * GIBIBYTE))
+    said = run.finish()
+    assert re.search(sentence, said, re.MULTILINE), said
+    assert "Traceback" not in said and run.process.returncode == 30
+    assert not list(data_dir.glob(f"*/{task}/*/provenance.json"))
 
 
 def test_other_ends_are_not_put_down_to_memory(tmp_path):
