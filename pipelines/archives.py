@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, Self
+from typing import IO, BinaryIO, Literal, Self
 
 from pipelines.datasets.base import Progress
 from pipelines.meter import Meter
@@ -28,6 +28,10 @@ _EXTENDED = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+# Of a tar archive. Left to itself, tarfile also tries LZMA, in which chance bytes ask for 4 GiB of memory.
+_TarMode = Literal["r:", "r:gz", "r:bz2", "r:xz"]
+_COMPRESSED: dict[_TarMode, bytes] = {"r:gz": b"\x1f\x8b", "r:bz2": b"BZh", "r:xz": b"\xfd7zXZ\0"}
 _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -58,12 +62,14 @@ def unpack(
     try:
         with open(archive, "rb") as raw:
             unpacking = _Unpacking(raw, destination, progress, limit, ratio)
-            is_zip = raw.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+            start = raw.read(6)
             raw.seek(0)
-            if is_zip:
+            if start.startswith(_ZIP):
                 _unpack_zip(unpacking)
             else:
-                _unpack_tar(unpacking)
+                _unpack_tar(
+                    unpacking, next((mode for mode, sign in _COMPRESSED.items() if start.startswith(sign)), "r:")
+                )
     except _DAMAGE as error:
         problem = str(error).partition("\n")[0]
         raise InputError(f"{archive} is damaged or cut short ({problem}); remove it and download it again.") from error
@@ -181,9 +187,9 @@ class _StrictTarInfo(tarfile.TarInfo):
         return header
 
 
-def _unpack_tar(unpacking: _Unpacking) -> None:
+def _unpack_tar(unpacking: _Unpacking, mode: _TarMode) -> None:
     unpacking.require_space(unpacking.packed_bytes)  # at least; the sizes are spread over the archive
-    with tarfile.open(fileobj=unpacking.raw, mode="r:*", tarinfo=_StrictTarInfo) as archive:
+    with tarfile.open(fileobj=unpacking.raw, mode=mode, tarinfo=_StrictTarInfo) as archive:
         for member in archive:
             unpacking.count(member.name, tarfile.BLOCKSIZE)  # its header: empty files are a bomb too
             if not (member.isreg() or member.isdir()) or member.issparse():

@@ -1,6 +1,7 @@
 """Archives, good and ill-meant."""
 
 import io
+import resource
 import shutil
 import stat
 import tarfile
@@ -241,3 +242,15 @@ def test_no_archive_at_all(tmp_path: Path) -> None:
         unpack(tmp_path / "a.zip", tmp_path / "out", quiet)
     with pytest.raises(InputError, match=r"cannot be unpacked.*No such file"):
         unpack(tmp_path / "b.zip", tmp_path / "out", quiet)
+
+
+def test_bytes_that_claim_a_huge_lzma_dictionary_cost_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\x1c" + bytes([255]) * 12 + bytes(64))
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + (1 << 30), limits[1]))
+    try:
+        with pytest.raises(InputError, match="is damaged or cut short"):
+            unpack(tmp_path / "a", tmp_path / "out", quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
