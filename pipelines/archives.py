@@ -67,9 +67,7 @@ def unpack(
             if start.startswith(_ZIP):
                 _unpack_zip(unpacking)
             else:
-                _unpack_tar(
-                    unpacking, next((mode for mode, sign in _COMPRESSED.items() if start.startswith(sign)), "r:")
-                )
+                _unpack_tar(unpacking, start)
     except _DAMAGE as error:
         problem = str(error).partition("\n")[0]
         raise InputError(f"{archive} is damaged or cut short ({problem}); remove it and download it again.") from error
@@ -187,7 +185,8 @@ class _StrictTarInfo(tarfile.TarInfo):
         return header
 
 
-def _unpack_tar(unpacking: _Unpacking, mode: _TarMode) -> None:
+def _unpack_tar(unpacking: _Unpacking, start: bytes) -> None:
+    mode: _TarMode = next((mode for mode, sign in _COMPRESSED.items() if start.startswith(sign)), "r:")
     unpacking.require_space(unpacking.packed_bytes)  # at least; the sizes are spread over the archive
     with tarfile.open(fileobj=unpacking.raw, mode=mode, tarinfo=_StrictTarInfo) as archive:
         for member in archive:
