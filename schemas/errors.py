@@ -1,5 +1,7 @@
 """Typed errors. Each message is one sentence that names the file, the record and the remedy."""
 
+from schemas.printable import one_line
+
 
 class MRNNError(Exception):
     """Base of every error that a user can cause and mend; shown without a traceback.
@@ -9,8 +11,7 @@ class MRNNError(Exception):
 
     def __init__(self, message: str):
         """`message`: the sentence."""
-        signs = (sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in message)
-        super().__init__("".join(signs))
+        super().__init__(one_line(message))
 
 
 class InputError(MRNNError):

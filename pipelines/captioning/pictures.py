@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipelines.printable import printable
 from pipelines.read_images import ImageSource
 from schemas.errors import InputError
+from schemas.printable import printable
 
 
 def find_pictures(path: str) -> list[ImageSource]:

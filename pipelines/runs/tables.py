@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from pipelines.csv_tables import write_csv
 from pipelines.pages.render import render_page
-from pipelines.printable import printable
 from pipelines.runs.plots import metric_plot
 from pipelines.runs.runs import Run, differences, metrics_of
 from schemas.files import write_text
+from schemas.printable import printable
 
 PLOTTED = ("CIDEr-D", "BLEU-4")
 

@@ -104,20 +104,29 @@ class Run:
 
     def descendants(self) -> list[psutil.Process]:
         """The stages' processes and theirs."""
-        try:
-            return psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
+        return descendants(self.process.pid)
 
     def kill(self, all_at_once: bool) -> None:
         """SIGKILL to the process group; `all_at_once` as when the power fails: to the groups of stages too."""
-        stages = {os.getpgid(each.pid) for each in self.descendants() if each.is_running()} if all_at_once else set()
-        for group in {self.process.pid, *stages}:
-            try:
-                os.killpg(group, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        kill_groups(self.process.pid, self.descendants() if all_at_once else [])
         self.finish()
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All processes below one, none if it is gone."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_groups(leader: int, others: list[psutil.Process]) -> None:
+    """SIGKILL to the process group of the leader and to those of the others."""
+    for group in {leader, *(os.getpgid(each.pid) for each in others if each.is_running())}:
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def started(line: str) -> str | None:

@@ -1,16 +1,13 @@
 """One of two hosts that train together dies: the other says so in bounded time, and both go on when started again."""
 
-import os
-import signal
 import subprocess
 
-import psutil
 import pytest
 
 from schemas.checkpoint import read_curve
 from schemas.provenance import is_complete
 from tasks.train_model import TrainModel
-from tests.faults.runs import wait_until
+from tests.faults.runs import descendants, kill_groups, wait_until
 from tests.tasks.hosts import PARAMETERS, make_upstream, start_hosts
 
 EPOCHS = 40
@@ -26,9 +23,7 @@ def test_a_host_that_dies_is_said_and_training_goes_on_where_it_stopped(tmp_path
     hosts = start_hosts(parameters, subprocess.PIPE)
     state = task.directory / "training" / "state.h5"
     wait_until(state.exists, 120)
-    groups = {os.getpgid(each.pid) for each in psutil.Process(hosts[dying].pid).children(recursive=True)}
-    for group in {hosts[dying].pid, *groups}:
-        os.killpg(group, signal.SIGKILL)
+    kill_groups(hosts[dying].pid, descendants(hosts[dying].pid))
     _, said = hosts[1 - dying].communicate(timeout=SECONDS_TO_NOTICE)
     hosts[dying].communicate()
     assert hosts[1 - dying].returncode != 0

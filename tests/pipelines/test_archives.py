@@ -1,7 +1,6 @@
 """Archives, good and ill-meant."""
 
 import io
-import resource
 import shutil
 import stat
 import tarfile
@@ -16,6 +15,7 @@ import pytest
 
 from pipelines.archives import unpack
 from schemas.errors import InputError
+from tests.faults.guarded import limited_memory
 
 FILES = {"text/captions.txt": b"a dog .\n" * 40, "images/a.jpg": bytes(range(256)) * 300, "empty": b""}
 DIRT = ("__MACOSX/images/._a.jpg", "images/._a.jpg", ".DS_Store", "images/.DS_Store")
@@ -246,11 +246,5 @@ def test_no_archive_at_all(tmp_path: Path) -> None:
 
 def test_bytes_that_claim_a_huge_lzma_dictionary_cost_no_memory(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\x1c" + bytes([255]) * 12 + bytes(64))
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (in_use + (1 << 30), limits[1]))
-    try:
-        with pytest.raises(InputError, match="is damaged or cut short"):
-            unpack(tmp_path / "a", tmp_path / "out", quiet)
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, limits)
+    with limited_memory(), pytest.raises(InputError, match="is damaged or cut short"):
+        unpack(tmp_path / "a", tmp_path / "out", quiet)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.captioning.pictures import find_pictures
-from pipelines.printable import printable
 from schemas.errors import InputError
+from schemas.printable import printable
 
 
 def touch(folder: Path, *names: str) -> None:

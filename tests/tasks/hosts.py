@@ -5,13 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
 from schemas.captions import write_captions
 from schemas.features import FeatureDescription, write_features
-from schemas.provenance import Provenance, write_provenance
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
+from tests.pipelines.artifacts import make_artifact
 
 PARAMETERS = {
     "dataset": "shapes",
@@ -29,31 +30,6 @@ TrainModel(**json.loads(sys.argv[1])).run()
 """
 
 
-def complete(stage):
-    """Makes the stage complete, whatever lies in its directory."""
-    write_provenance(
-        stage.directory,
-        Provenance(
-            key=stage.key,
-            stage=stage.stage,
-            version=stage.version,
-            dataset=stage.dataset,
-            parameters={},
-            upstream={},
-            digest="",
-            files={},
-            software={},
-            git=None,
-            host={},
-            started="",
-            seconds=0.0,
-            peak_memory_bytes=0,
-            counts={},
-            operational={},
-        ),
-    )
-
-
 def make_upstream(required):
     """Ten images with two captions each, two of them to validate."""
     ids, random = [str(image) for image in range(10)], np.random.default_rng(0)
@@ -65,8 +41,8 @@ def make_upstream(required):
     splits = ["val"] * 2 + ["train"] * 8
     texts = [[["red", "dog"], ["dog"]]] * 10
     write_captions(captions.directory / "captions.h5", vocabulary, ids, splits, texts)
-    complete(features)
-    complete(captions)
+    for stage in (features, captions):
+        make_artifact(Path(stage.data_dir), f"{stage.dataset}/{stage.stage}/{stage.key}", version=stage.version)
 
 
 def start_hosts(parameters: dict, output: int | None = None) -> list[subprocess.Popen]:

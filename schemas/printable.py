@@ -1,0 +1,11 @@
+"""Text from outside, fit for a terminal."""
+
+
+def one_line(text: str) -> str:
+    """The text with what a terminal would obey, hide or not know written as escapes."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
+
+
+def printable(text: str) -> str:
+    r"""As `one_line`, and `\` as an escape too: no two texts become one."""
+    return one_line(text.replace("\\", r"\\"))
