@@ -30,7 +30,7 @@ CASES = (
 
 def run() -> None:
     """Compares the second of two epochs of each variant at its published sizes, on captions as long as Flickr8k's."""
-    gemm = _multiplications_a_second()
+    gemm = _multiplications_a_second(2048, 2048, 2048)
     for variant, batch, steps in CASES:
         random = np.random.default_rng(0)
         train, val = synthetic_captions(random, steps * batch), synthetic_captions(random, 2)
@@ -42,6 +42,9 @@ def run() -> None:
             f"{name}: {share:.2f} of the {gemm / 1e9:.0f} G multiplications/s of a matrix product",
             flush=True,
         )
+        units, added = network.sizes["recurrent_size"], network.cell.input_size
+        step = _multiplications_a_second(batch, units, added) / gemm
+        print(f"{name}: a product of {batch} states with {units} x {added} weights has {step:.2f} of it", flush=True)
         plain = _fitted_words_a_second(MRNN(WORDS, FEATURES, variant=variant), train, batch)
         compare(name, ours, plain, "words/s", "by length", "fit, padded")
 
@@ -126,8 +129,9 @@ def multiplications_a_word(network: MRNN) -> int:
     return sum(int(np.prod(variable.shape)) for variable in counted)
 
 
-def _multiplications_a_second(size: int = 2048) -> float:
-    matrix = tf.random.normal((size, size))
-    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
+def _multiplications_a_second(rows: int, inner: int, columns: int) -> float:
+    """Of the product of two matrices of these sizes."""
+    left, right = tf.random.normal((rows, inner)), tf.random.normal((inner, columns))
+    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)))
     multiply()
-    return size**3 / seconds(lambda: multiply().numpy(), repeats=5)
+    return rows * inner * columns / seconds(lambda: multiply().numpy(), repeats=5)

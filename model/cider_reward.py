@@ -15,11 +15,9 @@ class CiderReward:
     part of the sentences, as a word like any other.
     """
 
-    def __init__(self, captions: Sequence[Words], image_index: np.ndarray):
-        """Captions and, int (captions,), the image of each; images are numbered from 0, and each has a caption."""
-        self._captions = captions
-        order = np.argsort(image_index, kind="stable")
-        self._rows = np.split(order, np.cumsum(np.bincount(image_index))[:-1])
+    def __init__(self, captions: Sequence[Words], of_image: Sequence[np.ndarray]):
+        """Captions and, by image, the numbers of its own, see `Captions.of_image`."""
+        self._captions, self._rows = captions, of_image
         self._weights = NgramWeights(SentenceTable(captions), self._rows)
 
     def __call__(self, sentences: Sequence[Words], images: np.ndarray) -> np.ndarray:

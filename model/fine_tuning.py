@@ -81,9 +81,7 @@ class FineTuner:
         self._search = BeamSearch(network, options.beam_width, options.max_length)
         self._upper = tf.function(self._mean_over_crops, reduce_retracing=True)
         self._step = self._compile_step()
-        image_index = train.captions.image_index
-        captions, ends = np.argsort(image_index, kind="stable"), np.cumsum(np.bincount(image_index))
-        self._captions_of = np.split(captions, ends[:-1])
+        self._captions_of = train.captions.of_image
 
     def train(self, state_path: Path, progress: Callable[[float, str], None]) -> list[EpochReport]:
         """Trains to the end and leaves the weights of the best epoch in both networks; returns the curve.

@@ -7,6 +7,9 @@ The cost is L = -E[r(w)] over captions w drawn from the network; its gradient is
 over the N captions drawn in a step (equations 4 to 6). The baseline b_n, which does not depend on w_n, only makes the
 estimate less noisy. P is what captions are drawn from: words that are never generated have no share in it, and no
 dropout acts.
+
+With a share of likelihood the cost is (1 - share) L + share * H, as in Paulus et al. 2018 (Section 3.3), where H is the
+mean -ln P of a word of people's captions, as in training before: the network goes on to speak as people do.
 """
 
 import math
@@ -34,14 +37,16 @@ _IMPOSSIBLE = -1e30  # added to the logits of words that are never generated; fi
 
 @dataclass(frozen=True)
 class Estimate:
-    """How the gradient of the expected reward is estimated.
+    """How the gradient of the expected reward is estimated, and what else counts.
 
     samples: captions drawn for an image in a step; baseline: what the reward of each is compared with, that of the
-    caption of greedy search (`greedy`, the paper's) or the mean of the image's other samples (`samples`).
+    caption of greedy search (`greedy`, the paper's) or the mean of the image's other samples (`samples`); likelihood:
+    share of the cost that is of people's captions.
     """
 
     samples: int
     baseline: str
+    likelihood: float = 0.0
 
     def __post_init__(self) -> None:
         if self.baseline not in BASELINES:
@@ -49,6 +54,8 @@ class Estimate:
         least = 2 if self.baseline == "samples" else 1
         if self.samples < least:
             raise ConfigurationError(f"The baseline {self.baseline} needs at least {least} samples an image.")
+        if not 0.0 <= self.likelihood < 1.0:
+            raise ConfigurationError(f"A share of {self.likelihood} for likelihood is not at least 0 and below 1.")
 
 
 class SelfCriticalTrainer(Trainer):
@@ -72,7 +79,8 @@ class SelfCriticalTrainer(Trainer):
         self._images = np.unique(train.captions.image_index)
         super().__init__(network, vocabulary, train, val, options)
         references = [self._words(words) for words in map(train.captions.__getitem__, range(len(train.captions)))]
-        self._reward = CiderReward(references, train.captions.image_index)
+        self._captions_of = train.captions.of_image
+        self._reward = CiderReward(references, self._captions_of)
         self._greedy = BeamSearch(network, 1, options.max_length)
 
     @property
@@ -101,13 +109,27 @@ class SelfCriticalTrainer(Trainer):
         inputs, targets = as_batch(sentences, max_length)
         advantages = (rewards - baseline).reshape(-1).astype(np.float32)
         of_sentences = np.repeat(features, count, axis=0)
-        _, nats = self._step(*map(tf.constant, (inputs, targets, of_sentences, advantages)))
+        people = self._people(images, features) if self._estimate.likelihood else ()
+        _, nats = self._step(*map(tf.constant, (inputs, targets, of_sentences, advantages, *people)))
         return -float(rewards.mean()), float(nats), int((targets != PAD).sum())
 
+    def _people(self, images: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs, targets and features of all captions of the images; those that are cut have no end sign."""
+        captions = self.train_data.captions
+        of_images = [self._captions_of[image] for image in images]
+        sentences = [captions[number][: self.options.max_length] for of_image in of_images for number in of_image]
+        owners = np.repeat(np.arange(len(images)), [len(of_image) for of_image in of_images])
+        return (*as_batch(sentences, self.options.max_length), features[owners])
+
     def _cost(  # type: ignore[override]  # a batch brings advantages too
-        self, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, advantages: tf.Tensor
+        self, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, advantages: tf.Tensor, *people: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        return policy_cost(self.network, inputs, targets, features, advantages)
+        cost, nats = policy_cost(self.network, inputs, targets, features, advantages)
+        if people:
+            share = self._estimate.likelihood
+            losses, _ = losses_and_logits(self.network, *people, training=True)
+            cost = (1.0 - share) * cost + share * tf.reduce_mean(losses)
+        return cost, nats
 
     def _rewards(self, sentences: Sequence[Sequence[int]], images: np.ndarray) -> np.ndarray:
         """CIDEr-D with the training captions of the images, in the vocabulary's own words; the end sign is a word.

@@ -32,6 +32,13 @@ class Captions:
         words: np.ndarray = self.tokens[self.offsets[caption] : self.offsets[caption + 1]]
         return words
 
+    @property
+    def of_image(self) -> list[np.ndarray]:
+        """The numbers of each image's captions, int64 each, in the order of `image_ids`."""
+        order = np.argsort(self.image_index, kind="stable")
+        counts = np.bincount(self.image_index, minlength=len(self.image_ids))
+        return np.split(order, np.cumsum(counts)[:-1])
+
     def of_images(self, keep: np.ndarray) -> "Captions":
         """The captions of the images for which `keep`, bool (images,), is true; images are numbered anew."""
         chosen = np.flatnonzero(keep[self.image_index])

@@ -20,6 +20,9 @@ class TuneOnCider(UsesTrainedModel):
         choices=["greedy", "samples"],
         description="rewards are compared with that of greedy search, or with the mean of the image's other samples",
     )
+    likelihood = luigi.FloatParameter(
+        default=0.0, description="share of the cost that is -ln P of people's captions, a word, as in TrainModel"
+    )
     epochs = luigi.IntParameter(default=10, description="at most")
     batch_size = luigi.IntParameter(default=32, description="images a batch")
     learning_rate = luigi.FloatParameter(default=1e-4, description="of Adam, at its peak")
@@ -81,7 +84,7 @@ class TuneOnCider(UsesTrainedModel):
             beam_width=self.beam_width,
             seed=network.seed,
         )
-        estimate = Estimate(self.samples, self.baseline)
+        estimate = Estimate(self.samples, self.baseline, self.likelihood)
         trainer = SelfCriticalTrainer(network, checkpoint.vocabulary, train, val, options, estimate)
         curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
         workspace.counts.update(write_trained(workspace.directory, network, checkpoint.vocabulary, train, curve))

@@ -24,7 +24,8 @@ def reward_of(corpus):
     owners = [image for image, captions in enumerate(corpus) for _ in captions]
     order = np.random.default_rng(0).permutation(len(owners))  # captions of an image need not stand together
     captions = [words for captions in corpus for words in captions]
-    return CiderReward([captions[row] for row in order], np.array(owners)[order])
+    owners = np.array(owners)[order]
+    return CiderReward([captions[row] for row in order], [np.flatnonzero(owners == image) for image in range(len(corpus))])
 
 
 @given(st.lists(st.lists(SENTENCES, min_size=1, max_size=4), min_size=2, max_size=5), st.data())

@@ -109,7 +109,14 @@ def test_captions_that_were_cut_have_no_end_sign():
 @pytest.fixture
 def make_trainer(make_network, make_captions):
     def make(
-        samples=4, baseline="greedy", captions=CAPTIONS, owners=range(6), features=IMAGES, network=None, **changes
+        samples=4,
+        baseline="greedy",
+        captions=CAPTIONS,
+        owners=range(6),
+        features=IMAGES,
+        network=None,
+        likelihood=0.0,
+        **changes,
     ):
         values = {
             "epochs": 3,
@@ -134,7 +141,8 @@ def make_trainer(make_network, make_captions):
         data = TrainingData(make_captions(captions, owners), features)
         network = network or make_network(seed=1, vocabulary_size=8, feature_size=5)
         options = TrainingOptions(**{**values, **changes})
-        return SelfCriticalTrainer(network, VOCABULARY, data, data, options, Estimate(samples, baseline))
+        estimate = Estimate(samples, baseline, likelihood)
+        return SelfCriticalTrainer(network, VOCABULARY, data, data, options, estimate)
 
     return make
 
@@ -166,6 +174,30 @@ def test_captions_get_better(make_trainer, tmp_path, baseline):
     assert -curve[-1].cost > 2 * -curve[0].cost > 0  # the mean reward
     assert max(report.val_cider for report in curve) > curve[0].val_cider + 1.0
     assert curve[-1].train_perplexity < curve[0].train_perplexity
+
+
+def test_with_a_share_of_likelihood_people_stay_likely(make_trainer, tmp_path):
+    plain, mixed = (
+        make_trainer(8, "samples", epochs=40, likelihood=share).train(tmp_path / f"{share}.h5", silent)
+        for share in (0.0, 0.5)
+    )
+    assert -mixed[-1].cost > 2 * -mixed[0].cost > 0  # rewards rise all the same
+    assert mixed[-1].val_perplexity < min(mixed[0].val_perplexity, plain[-1].val_perplexity)
+
+
+def test_what_is_likely_are_all_captions_of_the_images_as_far_as_they_are_not_cut(make_trainer):
+    captions, owners = [[3, 5], [4], [4, 5, 6, 7], [3]], [0, 1, 0, 2]
+    trainer = make_trainer(4, "samples", captions, owners, IMAGES[:3], likelihood=0.5, max_length=3)
+    inputs, targets, features = trainer._people(np.array([2, 0]), IMAGES[[2, 0]])
+    assert inputs.tolist() == [[BOS, 3, PAD], [BOS, 3, 5], [BOS, 4, 5]]
+    assert targets.tolist() == [[3, BOS, PAD], [3, 5, BOS], [4, 5, 6]]
+    np.testing.assert_array_equal(features, IMAGES[[2, 0, 0]])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_of_likelihood_leaves_some_to_the_reward(share):
+    with pytest.raises(ConfigurationError, match="below 1"):
+        Estimate(2, "samples", share)
 
 
 def test_training_that_is_stopped_goes_on_to_the_same_end(make_trainer, tmp_path):
