@@ -121,13 +121,14 @@ class SelfCriticalTrainer(Trainer):
         owners = np.repeat(np.arange(len(images)), [len(of_image) for of_image in of_images])
         return (*as_batch(sentences, self.options.max_length), features[owners])
 
-    def _cost(  # type: ignore[override]  # a batch brings advantages too
+    def _cost(
         self, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, advantages: tf.Tensor, *people: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         cost, nats = policy_cost(self.network, inputs, targets, features, advantages)
         if people:
             share = self._estimate.likelihood
-            losses, _ = losses_and_logits(self.network, *people, training=True)
+            said, meant, seen = people
+            losses, _ = losses_and_logits(self.network, said, meant, seen, training=True)
             cost = (1.0 - share) * cost + share * tf.reduce_mean(losses)
         return cost, nats
 
@@ -161,7 +162,7 @@ def policy_cost(
     return weighted / tf.cast(tf.shape(inputs)[0], tf.float32), tf.reduce_sum(nats)
 
 
-def as_batch(sentences: Sequence[Sequence[int]], max_length: int) -> tuple[np.ndarray, np.ndarray]:
+def as_batch(sentences: Sequence[Sequence[int] | np.ndarray], max_length: int) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets, int32 (N, T), of generated captions; those of `max_length` words have no end sign."""
     offsets = np.cumsum([0, *map(len, sentences)])
     tokens = np.fromiter((word for words in sentences for word in words), np.int32, offsets[-1])

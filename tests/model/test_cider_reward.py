@@ -25,7 +25,8 @@ def reward_of(corpus):
     order = np.random.default_rng(0).permutation(len(owners))  # captions of an image need not stand together
     captions = [words for captions in corpus for words in captions]
     owners = np.array(owners)[order]
-    return CiderReward([captions[row] for row in order], [np.flatnonzero(owners == image) for image in range(len(corpus))])
+    of_image = [np.flatnonzero(owners == image) for image in range(len(corpus))]
+    return CiderReward([captions[row] for row in order], of_image)
 
 
 @given(st.lists(st.lists(SENTENCES, min_size=1, max_size=4), min_size=2, max_size=5), st.data())
