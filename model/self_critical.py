@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.batches import make_batch
-from model.cider_reward import CiderReward
+from model.caption_reward import CaptionReward
 from model.decoding import BeamSearch
 from model.network import MRNN
 from model.perplexity import losses_and_logits
@@ -40,12 +40,13 @@ class Estimate:
     """How the gradient of the expected reward is estimated, and what else counts.
 
     samples: captions drawn for an image in a step; baseline: what the reward of each is compared with, that of the
-    caption of greedy search (`greedy`, the paper's) or the mean of the image's other samples (`samples`); likelihood:
-    share of the cost that is of people's captions.
+    caption of greedy search (`greedy`, the paper's) or the mean of the image's other samples (`samples`); bleu: what
+    BLEU counts in the reward, see `CaptionReward`; likelihood: share of the cost that is of people's captions.
     """
 
     samples: int
     baseline: str
+    bleu: float = 0.0
     likelihood: float = 0.0
 
     def __post_init__(self) -> None:
@@ -54,6 +55,8 @@ class Estimate:
         least = 2 if self.baseline == "samples" else 1
         if self.samples < least:
             raise ConfigurationError(f"The baseline {self.baseline} needs at least {least} samples an image.")
+        if self.bleu < 0.0:
+            raise ConfigurationError(f"A weight of {self.bleu} for BLEU is below 0.")
         if not 0.0 <= self.likelihood < 1.0:
             raise ConfigurationError(f"A share of {self.likelihood} for likelihood is not at least 0 and below 1.")
 
@@ -80,7 +83,7 @@ class SelfCriticalTrainer(Trainer):
         super().__init__(network, vocabulary, train, val, options)
         references = [self._words(words) for words in map(train.captions.__getitem__, range(len(train.captions)))]
         self._captions_of = train.captions.of_image
-        self._reward = CiderReward(references, self._captions_of)
+        self._reward = CaptionReward(references, self._captions_of, estimate.bleu)
         self._greedy = BeamSearch(network, 1, options.max_length)
 
     @property
@@ -133,7 +136,7 @@ class SelfCriticalTrainer(Trainer):
         return cost, nats
 
     def _rewards(self, sentences: Sequence[Sequence[int]], images: np.ndarray) -> np.ndarray:
-        """CIDEr-D with the training captions of the images, in the vocabulary's own words; the end sign is a word.
+        """By the training captions of the images, in the vocabulary's own words; the end sign is a word.
 
         With the end sign, as in Rennie's code, captions that break off or end in the middle of a phrase get less. Those
         that are cut at the maximum length have none.

@@ -20,6 +20,9 @@ class TuneOnCider(UsesTrainedModel):
         choices=["greedy", "samples"],
         description="rewards are compared with that of greedy search, or with the mean of the image's other samples",
     )
+    bleu = luigi.FloatParameter(
+        default=0.0, description="weight of the BLEU similarity (0 to 1) in the reward, beside CIDEr-D (0 to 10)"
+    )
     likelihood = luigi.FloatParameter(
         default=0.0, description="share of the cost that is -ln P of people's captions, a word, as in TrainModel"
     )
@@ -84,7 +87,7 @@ class TuneOnCider(UsesTrainedModel):
             beam_width=self.beam_width,
             seed=network.seed,
         )
-        estimate = Estimate(self.samples, self.baseline, self.likelihood)
+        estimate = Estimate(self.samples, self.baseline, self.bleu, self.likelihood)
         trainer = SelfCriticalTrainer(network, checkpoint.vocabulary, train, val, options, estimate)
         curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
         workspace.counts.update(write_trained(workspace.directory, network, checkpoint.vocabulary, train, curve))

@@ -141,7 +141,7 @@ def make_trainer(make_network, make_captions):
         data = TrainingData(make_captions(captions, owners), features)
         network = network or make_network(seed=1, vocabulary_size=8, feature_size=5)
         options = TrainingOptions(**{**values, **changes})
-        estimate = Estimate(samples, baseline, likelihood)
+        estimate = Estimate(samples, baseline, likelihood=likelihood)
         return SelfCriticalTrainer(network, VOCABULARY, data, data, options, estimate)
 
     return make
@@ -197,7 +197,12 @@ def test_what_is_likely_are_all_captions_of_the_images_as_far_as_they_are_not_cu
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_share_of_likelihood_leaves_some_to_the_reward(share):
     with pytest.raises(ConfigurationError, match="below 1"):
-        Estimate(2, "samples", share)
+        Estimate(2, "samples", likelihood=share)
+
+
+def test_bleu_is_no_punishment():
+    with pytest.raises(ConfigurationError, match="below 0"):
+        Estimate(2, "samples", bleu=-1.0)
 
 
 def test_training_that_is_stopped_goes_on_to_the_same_end(make_trainer, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocoevalcap.cider.cider import Cider
 
-from model.cider_reward import CiderReward
+from model.caption_reward import CaptionReward
 
 END = "<bos>"
 WORDS = st.sampled_from(["a", "dog", "runs", "on", "grass", "."])
@@ -20,13 +20,13 @@ def official(corpus, hypotheses):
     return each
 
 
-def reward_of(corpus):
+def reward_of(corpus, bleu=0.0):
     owners = [image for image, captions in enumerate(corpus) for _ in captions]
     order = np.random.default_rng(0).permutation(len(owners))  # captions of an image need not stand together
     captions = [words for captions in corpus for words in captions]
     owners = np.array(owners)[order]
     of_image = [np.flatnonzero(owners == image) for image in range(len(corpus))]
-    return CiderReward([captions[row] for row in order], of_image)
+    return CaptionReward([captions[row] for row in order], of_image, bleu)
 
 
 @given(st.lists(st.lists(SENTENCES, min_size=1, max_size=4), min_size=2, max_size=5), st.data())
@@ -53,3 +53,12 @@ def test_a_sentence_that_breaks_off_gets_less_than_one_that_ends():
     ended, broken = reward([["a", "dog", END], ["a", "dog"]], np.array([0, 0]))
     assert ended > broken
     assert ended == pytest.approx(10 * 3 / 4)  # its own caption, which has no n-gram of four words
+
+
+def test_bleu_is_added_by_its_weight():
+    corpus = [[["a", "dog", "runs", "on", "grass"], ["a", "dog"]], [["a", "cat"]]]
+    sentences, images = [["a", "dog", "runs"], ["a", "dog", "sits"]], np.array([0, 0])
+    # F1 of 1- to 4-grams: with the first caption 6/8, 4/6, 2/4, 0 and 4/8, 2/6, 0, 0; with the second 4/5, 2/3, 0, 0.
+    by_hand = [((6 / 8 + 4 / 6 + 2 / 4) / 4 + (4 / 5 + 2 / 3) / 4) / 2, ((4 / 8 + 2 / 6) / 4 + (4 / 5 + 2 / 3) / 4) / 2]
+    added = reward_of(corpus, bleu=3.0)(sentences, images) - reward_of(corpus)(sentences, images)
+    np.testing.assert_allclose(added, 3.0 * np.array(by_hand), atol=1e-12)
