@@ -91,6 +91,15 @@ def test_the_same_seed_gives_the_same_bytes(ran):
     assert set(one.files) == {"model.keras", "config.json", "vocabulary.txt"}
 
 
+def test_bleu_and_peoples_captions_count_where_that_is_asked_for(ran, data_dir, run):
+    tuning = tune(data_dir, bleu=3.0, likelihood=0.5)
+    make_upstream(tuning)
+    assert run(tuning)
+    one, other = (read_curve(each.directory) for each in (ran[0], tuning))
+    assert other[0]["cost"] < one[0]["cost"]  # minus the mean reward, of which BLEU is a part
+    assert other[-1]["val_perplexity"] < one[-1]["val_perplexity"]
+
+
 def test_nothing_is_left_half_written_where_the_model_is_damaged(data_dir, run):
     tuning = tune(data_dir)
     make_upstream(tuning)
