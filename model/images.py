@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from schemas.errors import InputError
+from schemas.printable import reason
 
 MAX_PIXELS = 100_000_000  # beyond it a file is taken for a decompression bomb
 CROPS = ("center", "ten_crop", "squash")
@@ -38,7 +39,7 @@ def decode_image(data: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise InputError("the file is a decompression bomb") from error
     except Exception as error:  # what Pillow raises on damaged files depends on the format
-        raise InputError(f"the image is damaged ({' '.join(str(error).split())})") from error
+        raise InputError(f"the image is damaged ({reason(error)})") from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:

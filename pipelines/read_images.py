@@ -16,6 +16,7 @@ from model.images import cut_crops, decode_image
 from pipelines.shard_counts import ShardCounts
 from schemas.errors import InputError
 from schemas.features import Reject
+from schemas.printable import reason
 
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # waiting does not help
 
@@ -55,7 +56,7 @@ def read_ahead(
             image, read_bytes = read_image(source)
             return cut_crops(image, size, crop)
         except OSError as error:
-            return Reject(source.image_id, "read", " ".join(str(error).split()))
+            return Reject(source.image_id, "read", reason(error))
         except InputError as error:
             return Reject(source.image_id, "decode", str(error))
         finally:

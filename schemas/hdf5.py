@@ -9,6 +9,7 @@ import numpy as np
 
 from schemas.errors import ArtifactError, MRNNError
 from schemas.files import atomic_path
+from schemas.printable import reason
 
 SCHEMA_VERSION = 1
 
@@ -53,8 +54,7 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
         except MRNNError:
             raise
         except Exception as error:  # what h5py raises on a damaged file depends on the damage
-            reason = " ".join(str(error).split())[:200]
-            raise ArtifactError(f"{path} is damaged ({reason}); run its stage again.") from error
+            raise ArtifactError(f"{path} is damaged ({reason(error)}); run its stage again.") from error
 
 
 def lead_out(file: h5py.File, names: Iterable[str]) -> list[str]:

@@ -9,3 +9,8 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     r"""As `one_line`, and `\` as an escape too: no two texts become one."""
     return one_line(text.replace("\\", r"\\"))
+
+
+def reason(error: BaseException) -> str:
+    """What a library says of an error, on one line and of 300 characters at most."""
+    return " ".join(str(error).split())[:300]

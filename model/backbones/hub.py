@@ -9,6 +9,7 @@ import tensorflow as tf
 from model.backbones.base import Backbone, compile_forward
 from model.backbones.spec import BackboneSpec
 from schemas.errors import ConfigurationError, InputError
+from schemas.printable import reason
 
 NETWORKS = ("hub",)
 USAGE = "hub:HANDLE"
@@ -22,8 +23,7 @@ def load(spec: BackboneSpec) -> Backbone:
         folder = _folder(spec.rest)
         module = tf.saved_model.load(str(folder))
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{spec.rest} cannot be loaded as a TensorFlow Hub module ({reason}).") from error
+        raise InputError(f"{spec.rest} cannot be loaded as a TensorFlow Hub module ({reason(error)}).") from error
     size = spec.input_size or _stated_size(module)
     if not size:
         raise ConfigurationError(f"{spec.rest} does not say its size of input; set input_size.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from model.backbones.spec import BackboneSpec
 from schemas.errors import ConfigurationError, InputError
+from schemas.printable import reason
 
 
 def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.Model]) -> keras.Model:
@@ -21,10 +22,9 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
         try:
             return build("imagenet")
         except Exception as error:  # a download that fails is a plain Exception in Keras
-            reason = " ".join(str(error).split())
             raise InputError(
-                f"The ImageNet weights of {spec.name} cannot be had for that size of input ({reason}); they need a "
-                "network connection, and mostly an input of 224: else set weights to a file or to random:SEED."
+                f"The ImageNet weights of {spec.name} cannot be had for that size of input ({reason(error)}); they "
+                "need a network connection, and mostly an input of 224: else set weights to a file or to random:SEED."
             ) from error
     model = build(None)
     kind, _, seed = spec.weights.partition(":")
@@ -36,8 +36,7 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
     try:
         model.load_weights(spec.weights)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{spec.weights} cannot be used as weights of {spec.name} ({reason}).") from error
+        raise InputError(f"{spec.weights} cannot be used as weights of {spec.name} ({reason(error)}).") from error
     return model
 
 
