@@ -1,6 +1,6 @@
 """Batches of captions of like length: little padding, every caption once an epoch, the order fixed by a seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,15 @@ def make_batch(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch
         targets[row, : len(words)] = words
         targets[row, len(words)] = BOS
     return Batch(inputs, targets, captions.image_index[chosen].astype(np.int32))
+
+
+def all_captions(by_image: Sequence[np.ndarray], images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of all captions of the images, image by image, and of each where its image stands in `images`.
+
+    by_image: as `Captions.by_image` has it.
+    """
+    numbers = [by_image[image] for image in images]
+    return np.concatenate(numbers), np.repeat(np.arange(len(images)), [len(each) for each in numbers])
 
 
 def training_batches(captions: Captions, batch_size: int, max_length: int, seed: int, epoch: int) -> Iterator[Batch]:

@@ -16,9 +16,9 @@ class CaptionReward:
     counts if it is part of the sentences, as a word like any other.
     """
 
-    def __init__(self, captions: Sequence[Words], of_image: Sequence[np.ndarray], bleu: float = 0.0):
-        """Captions and, by image, the numbers of its own, see `Captions.of_image`."""
-        self._captions, self._rows, self._bleu = captions, of_image, bleu
+    def __init__(self, captions: Sequence[Words], by_image: Sequence[np.ndarray], bleu: float = 0.0):
+        """Captions and, by image, the numbers of its own, see `Captions.by_image`."""
+        self._captions, self._rows, self._bleu = captions, by_image, bleu
         self._weights = NgramWeights(SentenceTable(captions), self._rows)
 
     def __call__(self, sentences: Sequence[Words], images: np.ndarray) -> np.ndarray:

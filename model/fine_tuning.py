@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from model.batches import make_batch
+from model.batches import all_captions, make_batch
 from model.decoding import BeamSearch
 from model.image_blocks import CutNetwork
 from model.network import MRNN
@@ -81,7 +81,7 @@ class FineTuner:
         self._search = BeamSearch(network, options.beam_width, options.max_length)
         self._upper = tf.function(self._mean_over_crops, reduce_retracing=True)
         self._step = self._compile_step()
-        self._captions_of = train.captions.of_image
+        self._captions_of = train.captions.by_image
 
     def train(self, state_path: Path, progress: Callable[[float, str], None]) -> list[EpochReport]:
         """Trains to the end and leaves the weights of the best epoch in both networks; returns the curve.
@@ -135,9 +135,8 @@ class FineTuner:
         costs = nats = words = 0.0
         for number in range(self.steps_per_epoch):
             images = order[number * options.batch_size :][: options.batch_size]
-            of_images = [self._captions_of[image] for image in images]
-            batch = make_batch(data.captions, np.concatenate(of_images), options.max_length)
-            owners = np.repeat(np.arange(len(images)), [len(each) for each in of_images])
+            chosen, owners = all_captions(self._captions_of, images)
+            batch = make_batch(data.captions, chosen, options.max_length)
             share = self._schedule.at(epoch * self.steps_per_epoch + number, [])
             rates = (options.learning_rate, options.backbone_learning_rate)
             for optimiser, rate in zip(self._optimisers, rates, strict=True):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from model.batches import make_batch
+from model.batches import all_captions, make_batch
 from model.caption_reward import CaptionReward
 from model.decoding import BeamSearch
 from model.network import MRNN
@@ -82,7 +82,7 @@ class SelfCriticalTrainer(Trainer):
         self._images = np.unique(train.captions.image_index)
         super().__init__(network, vocabulary, train, val, options)
         references = [self._words(words) for words in map(train.captions.__getitem__, range(len(train.captions)))]
-        self._captions_of = train.captions.of_image
+        self._captions_of = train.captions.by_image
         self._reward = CaptionReward(references, self._captions_of, estimate.bleu)
         self._greedy = BeamSearch(network, 1, options.max_length)
 
@@ -118,11 +118,10 @@ class SelfCriticalTrainer(Trainer):
 
     def _people(self, images: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Inputs, targets and features of all captions of the images; those that are cut have no end sign."""
-        captions = self.train_data.captions
-        of_images = [self._captions_of[image] for image in images]
-        sentences = [captions[number][: self.options.max_length] for of_image in of_images for number in of_image]
-        owners = np.repeat(np.arange(len(images)), [len(of_image) for of_image in of_images])
-        return (*as_batch(sentences, self.options.max_length), features[owners])
+        longest = self.options.max_length
+        chosen, owners = all_captions(self._captions_of, images)
+        batch = make_batch(self.train_data.captions, chosen, longest)
+        return batch.inputs[:, :longest], batch.targets[:, :longest], features[owners]
 
     def _cost(
         self, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, advantages: tf.Tensor, *people: tf.Tensor
@@ -165,7 +164,7 @@ def policy_cost(
     return weighted / tf.cast(tf.shape(inputs)[0], tf.float32), tf.reduce_sum(nats)
 
 
-def as_batch(sentences: Sequence[Sequence[int] | np.ndarray], max_length: int) -> tuple[np.ndarray, np.ndarray]:
+def as_batch(sentences: Sequence[Sequence[int]], max_length: int) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets, int32 (N, T), of generated captions; those of `max_length` words have no end sign."""
     offsets = np.cumsum([0, *map(len, sentences)])
     tokens = np.fromiter((word for words in sentences for word in words), np.int32, offsets[-1])

@@ -33,7 +33,7 @@ class Captions:
         return words
 
     @property
-    def of_image(self) -> list[np.ndarray]:
+    def by_image(self) -> list[np.ndarray]:
         """The numbers of each image's captions, int64 each, in the order of `image_ids`."""
         order = np.argsort(self.image_index, kind="stable")
         counts = np.bincount(self.image_index, minlength=len(self.image_ids))

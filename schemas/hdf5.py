@@ -54,7 +54,7 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
         except MRNNError:
             raise
         except Exception as error:  # what h5py raises on a damaged file depends on the damage
-            raise ArtifactError(f"{path} is damaged ({reason(error)}); run its stage again.") from error
+            raise ArtifactError(f"{path} is damaged ({reason(error, 200)}); run its stage again.") from error
 
 
 def lead_out(file: h5py.File, names: Iterable[str]) -> list[str]:

@@ -11,6 +11,6 @@ def printable(text: str) -> str:
     return one_line(text.replace("\\", r"\\"))
 
 
-def reason(error: BaseException) -> str:
-    """What a library says of an error, on one line and of 300 characters at most."""
-    return " ".join(str(error).split())[:300]
+def reason(error: BaseException, longest: int | None = None) -> str:
+    """What a library says of an error, on one line and of so many characters at most."""
+    return " ".join(str(error).split())[:longest]

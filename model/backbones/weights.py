@@ -36,7 +36,7 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
     try:
         model.load_weights(spec.weights)
     except (OSError, ValueError) as error:
-        raise InputError(f"{spec.weights} cannot be used as weights of {spec.name} ({reason(error)}).") from error
+        raise InputError(f"{spec.weights} cannot be used as weights of {spec.name} ({reason(error, 300)}).") from error
     return model
 
 
