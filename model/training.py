@@ -25,6 +25,7 @@ from model.training_records import EpochReport, TrainingData, TrainingOptions, o
 from model.training_state import load_state, save_state
 from model.validation import generated_cider
 from schemas.errors import ConfigurationError, TrainingError
+from schemas.feature_rows import FeatureRows
 from schemas.vocabulary import Vocabulary
 
 NATS_PER_BIT = math.log(2.0)
@@ -56,6 +57,9 @@ class Trainer:
     float16 has its loss scaled.
     """
 
+    # What to do where the numbers break, in every message that says so.
+    remedy = "lower learning_rate or clip_norm and train again."
+
     def __init__(
         self, network: MRNN, vocabulary: Vocabulary, train: TrainingData, val: TrainingData, options: TrainingOptions
     ):
@@ -83,7 +87,7 @@ class Trainer:
             options.optimiser, options.clip_norm, options.weight_decay, options.average, scale_loss=half
         )
         self.optimiser.build(network.trainable_variables)
-        network.scaling.adapt(*mean_and_deviation(train.features))
+        self._scale_features()
         self._search = BeamSearch(network, options.beam_width, options.max_length)
         self._step = self._compile_step()
 
@@ -127,7 +131,7 @@ class Trainer:
                 len(curve) / self.options.epochs,
                 f"epoch {len(curve)}: validation perplexity {report.val_perplexity:.2f}, CIDEr {report.val_cider:.3f}",
             )
-        for variable, value in zip(self.network.variables, best, strict=True):
+        for variable, value in zip(self._trained, best, strict=True):
             variable.assign(value)
         return curve
 
@@ -137,11 +141,24 @@ class Trainer:
         return math.ceil(len(self.train_data.captions) / self.options.batch_size)
 
     @property
+    def _trained(self) -> list:
+        """What an epoch changes and the best epoch is kept of."""
+        return [*self.network.variables]
+
+    @property
     def _variables(self) -> list:
-        return [*self.network.variables, *self.optimiser.variables]
+        """All that the next step depends on."""
+        return [*self._trained, *self.optimiser.variables]
 
     def _weights(self) -> list[np.ndarray]:
-        return [variable.numpy() for variable in self.network.variables]
+        return [variable.numpy() for variable in self._trained]
+
+    def _scale_features(self) -> None:
+        self.network.scaling.adapt(*mean_and_deviation(self.train_data.features))
+
+    def _val_features(self) -> np.ndarray | FeatureRows:
+        """The features (images, D) that validation sees."""
+        return self.val_data.features
 
     def _train_epoch(
         self,
@@ -163,10 +180,7 @@ class Trainer:
             sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + words
             sums.seconds = before + time.monotonic() - started
             if not math.isfinite(cost + nats):
-                raise TrainingError(
-                    f"The cost is {cost} in step {sums.steps} of epoch {epoch + 1}; lower learning_rate or "
-                    "clip_norm and train again."
-                )
+                raise TrainingError(f"The cost is {cost} in step {sums.steps} of epoch {epoch + 1}; {self.remedy}")
             progress(
                 (epoch + sums.steps / self.steps_per_epoch) / options.epochs,
                 f"epoch {epoch + 1}: cost {sums.costs / sums.steps:.3f}, "
@@ -189,23 +203,24 @@ class Trainer:
         return float(cost), float(nats), batch.words
 
     def _validate(self, curve: list[EpochReport], sums: _Sums) -> EpochReport:
-        started, options, val = time.monotonic(), self.options, self.val_data
+        started, options = time.monotonic(), self.options
+        captions, features = self.val_data.captions, self._val_features()
         cost, train_perplexity = sums.costs / sums.steps, of_nats(sums.nats / sums.words)
         (val_perplexity,) = self.replicas.as_led(
-            lambda: [perplexity(self.network, val.captions, val.features, options.max_length)], 1
+            lambda: [perplexity(self.network, captions, features, options.max_length)], 1
         )
         if not math.isfinite(train_perplexity + val_perplexity):
             raise TrainingError(
                 f"After epoch {len(curve) + 1} the perplexity is {train_perplexity} in training and {val_perplexity} "
-                "in validation; lower learning_rate or clip_norm and train again."
+                f"in validation; {self.remedy}"
             )
         if curve and cost - curve[0].cost > (DIVERGED - 1.0) * abs(curve[0].cost):
             raise TrainingError(
                 f"Training diverges: the cost of epoch {len(curve) + 1} is {cost:.1f}, that of the first was "
-                f"{curve[0].cost:.1f}; lower learning_rate or clip_norm and train again."
+                f"{curve[0].cost:.1f}; {self.remedy}"
             )
         val_cider, distinct = self.replicas.as_led(
-            lambda: generated_cider(self._search, self.vocabulary, val.captions, val.features), 2
+            lambda: generated_cider(self._search, self.vocabulary, captions, features), 2
         )
         return EpochReport(
             epoch=len(curve) + 1,
@@ -222,11 +237,11 @@ class Trainer:
 
     def _refuse_broken_weights(self, epochs: int, steps: int) -> None:
         """What is saved must be worth going on from: a step with a finite cost may have left infinite weights."""
-        for variable in self.network.variables:
+        for variable in self._trained:
             if not np.isfinite(variable.numpy()).all():
                 raise TrainingError(
-                    f"After {epochs} epochs and {steps} steps the weights {variable.path} are no longer numbers; lower "
-                    "learning_rate or clip_norm and train again."
+                    f"After {epochs} epochs and {steps} steps the weights {variable.path} are no longer numbers; "
+                    f"{self.remedy}"
                 )
 
     @contextmanager

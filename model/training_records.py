@@ -20,7 +20,7 @@ class TrainingOptions:
     `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
     caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA;
     scheduled_sampling: share of the words before that are the network's own in the last epoch, see
-    `model/scheduled_sampling.py`.
+    `model/scheduled_sampling.py`. What has a default does nothing by it.
     """
 
     epochs: int
@@ -28,19 +28,19 @@ class TrainingOptions:
     optimiser: str
     learning_rate: float
     schedule: str
-    warmup_steps: int
-    decay_factor: float
-    decay_keep: int
-    decay_every: int
-    weight_decay: float
     clip_norm: float
-    label_smoothing: float
-    average: float
     select_by: str
     patience: int
     max_length: int
     beam_width: int
     seed: int
+    warmup_steps: int = 0
+    decay_factor: float = 1.0
+    decay_keep: int = 0
+    decay_every: int = 1
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    average: float = 0.0
     xla: bool = False
     scheduled_sampling: float = 0.0
 

@@ -12,10 +12,10 @@ import tensorflow as tf
 from model.backbones import load_backbone
 from model.backbones.base import Backbone
 from model.backbones.spec import BackboneSpec
-from model.fine_tuning import FineTuner, FineTuningOptions
+from model.fine_tuning import FineTuner
 from model.image_blocks import cut_below
 from model.network import load_network
-from model.training_records import TrainingData
+from model.training_records import TrainingData, TrainingOptions
 from pipelines.feature_shards import ShardCounts
 from pipelines.read_images import ImageSource, read_ahead
 from pipelines.trained import write_trained
@@ -42,7 +42,8 @@ def fine_tune(
     features: Path,
     model: Path,
     blocks: int,
-    options: FineTuningOptions,
+    options: TrainingOptions,
+    backbone_learning_rate: float,
     decode_threads: int,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def fine_tune(
     if not rows.exists():
         _write_lower_rows(rows, images, backbone, cut.lower, extraction["crop"], decode_threads, progress)
     train, val = (TrainingData(each, FeatureRows(rows, each.image_ids)) for each in of_split.values())
-    tuner = FineTuner(cut, network, checkpoint.vocabulary, train, val, options)
+    tuner = FineTuner(cut, network, checkpoint.vocabulary, train, val, options, backbone_learning_rate)
     curve = tuner.train(directory / "training" / "state.h5", progress)
     write_backbone(directory, backbone.network.whole.save_weights)
     counts = write_trained(directory, network, checkpoint.vocabulary, train, curve)

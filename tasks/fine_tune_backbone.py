@@ -70,13 +70,25 @@ class FineTuneBackbone(UsesFeatures):
 
     def work(self, workspace: Workspace) -> None:
         """Writes the checkpoint as TrainModel does, and `backbone.weights.h5`."""
-        from dataclasses import fields
-
-        from model.fine_tuning import FineTuningOptions
         from model.training import make_deterministic
+        from model.training_records import TrainingOptions
         from pipelines.fine_tune import fine_tune
 
         make_deterministic()
+        options = TrainingOptions(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimiser=self.optimiser,
+            learning_rate=self.learning_rate,
+            schedule="cosine",
+            warmup_steps=self.warmup_steps,
+            clip_norm=self.clip_norm,
+            select_by=self.select_by,
+            patience=self.patience,
+            max_length=self.max_length,
+            beam_width=self.beam_width,
+            seed=self.seed,
+        )
         counts = fine_tune(
             workspace.directory,
             workspace.scratch,
@@ -86,7 +98,8 @@ class FineTuneBackbone(UsesFeatures):
             features=workspace.inputs["features"],
             model=workspace.inputs["model"],
             blocks=self.blocks,
-            options=FineTuningOptions(**{field.name: getattr(self, field.name) for field in fields(FineTuningOptions)}),
+            options=options,
+            backbone_learning_rate=self.backbone_learning_rate,
             decode_threads=self.decode_threads,
             progress=workspace.progress,
         )

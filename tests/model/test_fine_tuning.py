@@ -8,24 +8,24 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from model.fine_tuning import FineTuner, FineTuningOptions
+from model import training
+from model.fine_tuning import FineTuner
 from model.image_blocks import cut_below
 from model.perplexity import losses_and_logits, perplexity
 from model.training import NATS_PER_BIT
-from model.training_records import TrainingData
+from model.training_records import TrainingData, TrainingOptions
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "red", "blue", "dog", "cat", "bird"])
 CAPTIONS = [[colour, animal] for colour in (3, 4) for animal in (5, 6, 7)]
 PICTURES = np.random.default_rng(0).random((6, 8, 8, 3), np.float32)
-OPTIONS = FineTuningOptions(
+OPTIONS = TrainingOptions(
     epochs=4,
     batch_size=4,
     optimiser="adam",
     learning_rate=0.01,
-    backbone_learning_rate=0.01,
-    warmup_steps=0,
+    schedule="cosine",
     clip_norm=5.0,
     select_by="perplexity",
     patience=100,
@@ -56,13 +56,14 @@ def build_encoder():
 def make_tuner(make_network, make_captions):
     """A tuner of the upper `blocks`, and its encoder; each image has its caption twice."""
 
-    def make(blocks=1, crops=1, dropout=0.0, **changes):
+    def make(blocks=1, crops=1, dropout=0.0, backbone_learning_rate=0.01, **changes):
         encoder = build_encoder()
         cut = cut_below(encoder, blocks)
         network = make_network(vocabulary_size=len(VOCABULARY), feature_size=6, dropout=dropout)
         rows = np.tile(np.reshape(cut.lower(PICTURES), [6, -1]), crops)
         data = TrainingData(make_captions([*CAPTIONS, *CAPTIONS], [*range(6), *range(6)]), rows)
-        return FineTuner(cut, network, VOCABULARY, data, data, replace(OPTIONS, **changes)), encoder
+        options = replace(OPTIONS, **changes)
+        return FineTuner(cut, network, VOCABULARY, data, data, options, backbone_learning_rate), encoder
 
     return make
 
@@ -126,16 +127,20 @@ def test_a_step_goes_down_the_gradient_of_both_networks(make_tuner, tmp_path):
 
 
 def test_it_learns_more_than_with_a_fixed_image_network(make_tuner, tmp_path):
+    def perplexity_now(tuner):
+        data = tuner.val_data
+        return perplexity(tuner.network, data.captions, tuner.features(data.features), OPTIONS.max_length)
+
     found = {}
     for rate in (0.0, 0.01):
         tuner, _ = make_tuner(2, epochs=8, backbone_learning_rate=rate)
-        at_first = tuner.validate()[0]
+        at_first = perplexity_now(tuner)
         curve = tuner.train(tmp_path / f"{rate}.h5", silent)
         found[rate] = min(epoch.val_perplexity for epoch in curve)
         assert found[rate] < at_first
-        data = tuner.val_data
-        kept = perplexity(tuner.network, data.captions, tuner.features(data.features), OPTIONS.max_length)
-        assert kept == pytest.approx(found[rate]), "both networks are left with the weights of the best epoch"
+        assert perplexity_now(tuner) == pytest.approx(found[rate]), (
+            "both networks are left with the weights of the best epoch"
+        )
     assert found[0.01] < 0.95 * found[0.0]
 
 
@@ -149,9 +154,13 @@ def test_the_same_seed_gives_the_same_bytes(make_tuner, tmp_path):
     assert made[0] != made[2]
 
 
-def test_a_run_that_was_stopped_ends_as_an_undisturbed_one(make_tuner, tmp_path):
+@pytest.mark.parametrize("seconds_between_saves", [training.SECONDS_BETWEEN_SAVES, -1.0])
+def test_a_run_that_was_stopped_ends_as_an_undisturbed_one(make_tuner, tmp_path, monkeypatch, seconds_between_saves):
+    """Its last state is of the second epoch's end, or of the first step of the third."""
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_SAVES", seconds_between_saves)
+
     def stop(done, message):
-        if message.startswith("epoch 3:"):
+        if done >= 0.75:  # four epochs of two steps
             raise Stopped
 
     tuner, encoder = make_tuner(2, dropout=0.3)
@@ -180,8 +189,14 @@ def test_the_features_of_crops_are_averaged(make_tuner):
     ("changes", "message"),
     [
         ({"learning_rate": 1e30}, "The cost is .* in step 2 of epoch 1; lower backbone_learning_rate"),
-        ({"learning_rate": 1e30, "batch_size": 6}, "The validation perplexity is .*; lower backbone_learning_rate"),
-        ({"backbone_learning_rate": np.inf, "batch_size": 6}, "After epoch 1 the weights .* are no longer numbers"),
+        (
+            {"learning_rate": 1e30, "batch_size": 6},
+            "After epoch 1 the perplexity is .* in validation; lower backbone_learning_rate",
+        ),
+        (
+            {"backbone_learning_rate": np.inf, "batch_size": 6},
+            "After 1 epochs and 0 steps the weights .* are no longer",
+        ),
     ],
 )
 def test_what_is_no_number_ends_it(make_tuner, tmp_path, changes, message):

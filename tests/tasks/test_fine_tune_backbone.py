@@ -7,15 +7,12 @@ from PIL import Image
 
 from model.backbones import load_backbone
 from model.backbones.spec import BackboneSpec
-from model.fine_tuning import FineTuningOptions
 from model.images import cut_crops
-from pipelines.fine_tune import fine_tune
 from schemas.checkpoint import read_checkpoint, read_curve
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureFile
 from schemas.files import digest_file
 from schemas.provenance import read_provenance
-from tasks.dataset_root import dataset_root
 from tasks.evaluate_captions import EvaluateCaptions
 from tasks.extract_features import ExtractFeatures
 from tasks.fine_tune_backbone import FineTuneBackbone
@@ -24,6 +21,7 @@ from tasks.generate_captions import GenerateCaptions
 from tasks.graph import walk
 from tasks.refine_features import RefineFeatures
 from tasks.train_model import TrainModel
+from tasks.workspace import Workspace
 
 SETTINGS = {
     "DownloadDataset": {},
@@ -105,19 +103,7 @@ def test_features_of_the_tuned_network_are_extracted_by_the_same_stage(configure
     # Tuned once more in this process, where its network can be looked at: it sees what was extracted.
     again = tmp_path / "again"
     inputs = {name: task.directory for name, task in tuned.requires().items()}
-    fine_tune(
-        again,
-        again / "scratch",
-        annotations=inputs["annotations"],
-        dataset_root=dataset_root(inputs["download"]),
-        captions=inputs["captions"],
-        features=inputs["features"],
-        model=inputs["model"],
-        blocks=tuned.blocks,
-        options=FineTuningOptions(**{name: getattr(tuned, name) for name in FineTuningOptions.__dataclass_fields__}),
-        decode_threads=1,
-        progress=lambda done, message: None,
-    )
+    tuned.work(Workspace(again, inputs, lambda done, message: None))
     backbone = load_backbone(BackboneSpec("keras:MobileNetV2", "random:0", 32))
     pictures = np.concatenate(
         [cut_crops(Image.open(corpus / f"{image_id}.png"), 32, "squash") for image_id in image_ids]
@@ -169,10 +155,6 @@ def test_what_cannot_be_tuned_is_said_before_anything_is_made(configure, setting
 def test_imported_features_cannot_be_tuned():
     with pytest.raises(ConfigurationError, match="set feature_source"):
         FineTuneBackbone(**OF_SHAPES, feature_source="import").requires()
-
-
-def test_every_option_of_fine_tuning_is_a_parameter():
-    assert {*FineTuningOptions.__dataclass_fields__} <= {name for name, _ in FineTuneBackbone.get_params()}
 
 
 def test_it_starts_from_the_trained_model():
