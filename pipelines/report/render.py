@@ -26,6 +26,7 @@ def render_report(contents: ReportContents) -> str:
     Whatever comes from artifacts is escaped, see `render_page`.
     """
     marks = {each.mark for each in contents.published} | {each.mark for each in contents.published_retrieval}
+    metrics = metric_columns(contents)
     return render_page(
         _FOLDER / "report.html",
         (_FOLDER / "report.js").read_text(encoding="utf-8"),
@@ -35,8 +36,8 @@ def render_report(contents: ReportContents) -> str:
         kept=best_epoch(contents.curve).number if contents.curve else None,
         headline=headline(contents),
         facts=run_facts(contents),
-        metrics=metric_columns(contents),
-        notes=left_out_notes(contents.rows),
+        metrics=metrics,
+        notes=left_out_notes(contents.rows, metrics),
         left_out_reason=left_out_reason,
         conditions=conditions(contents.rows),
         marks={mark: meaning for mark, meaning in MARKS.items() if mark in marks},

@@ -1,5 +1,6 @@
 """The score table: its columns, its footnotes, and what one must know to compare its rows with others."""
 
+import itertools
 from collections.abc import Sequence
 
 from pipelines.report.contents import ReportContents, ScoreRow
@@ -13,16 +14,17 @@ _CONDITIONS = {
 
 
 def metric_columns(contents: ReportContents) -> list[str]:
-    """The metrics that a row has, leaves out with a reason, or that are published, in the usual order."""
-    named = {metric for row in contents.rows for metric in (*row.scores.metrics, *row.scores.left_out)}
+    """The metrics that a row has or that are published, in the usual order; what every row leaves out is only said."""
+    named = {metric for row in contents.rows for metric in row.scores.metrics}
     named.update(metric for published in contents.published for metric in published.values)
     return in_order(named - {"perplexity"})  # which has a column of its own
 
 
-def left_out_notes(rows: Sequence[ScoreRow]) -> dict[str, str]:
-    """Reasons for missing metrics, as `METEOR: why` -> the mark that stands in the table's cells."""
-    reasons = dict.fromkeys(left_out_reason(row, metric) for row in rows for metric in row.scores.left_out)
-    return {reason: f"[{number}]" for number, reason in enumerate(reasons, start=1)}
+def left_out_notes(rows: Sequence[ScoreRow], columns: Sequence[str]) -> dict[str, str]:
+    """Reasons for missing metrics, as `METEOR: why` -> the mark in the table's cells; none where there is no column."""
+    missing = {left_out_reason(row, metric): metric in columns for row in rows for metric in row.scores.left_out}
+    marks = itertools.count(1)
+    return {reason: f"[{next(marks)}]" if has_column else "" for reason, has_column in missing.items()}
 
 
 def left_out_reason(row: ScoreRow, metric: str) -> str:
