@@ -34,6 +34,7 @@ def test_a_saved_model_is_refused(tmp_path):
             **absent,
             blocks=1,
             options=None,
+            backbone_learning_rate=0.0,
             decode_threads=1,
             progress=lambda done, message: None,
         )
