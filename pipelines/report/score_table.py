@@ -1,15 +1,17 @@
 """The score table: its columns, its footnotes, and what one must know to compare its rows with others."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipelines.report.contents import ReportContents, ScoreRow
-from schemas.scores import in_order
+from pipelines.report.wording import count
+from schemas.scores import CaptionScores, in_order
 
-_CONDITIONS = {
-    "split": "Split",
-    "tokeniser": "Tokeniser",
-    "document_frequencies": "Document frequencies of CIDEr-D",
+_CONDITIONS: dict[str, Callable[[CaptionScores], str]] = {
+    "Split": lambda scores: scores.split,
+    "Images": lambda scores: count(scores.n),
+    "Tokeniser": lambda scores: scores.tokeniser,
+    "Document frequencies of CIDEr-D": lambda scores: scores.document_frequencies,
 }
 
 
@@ -35,9 +37,9 @@ def left_out_reason(row: ScoreRow, metric: str) -> str:
 def conditions(rows: Sequence[ScoreRow]) -> dict[str, dict[str, list[str]]]:
     """Term -> value -> labels of the rows it holds for; one value where all rows were scored alike."""
     found: dict[str, dict[str, list[str]]] = {}
-    for attribute, term in _CONDITIONS.items():
+    for term, condition in _CONDITIONS.items():
         labels: dict[str, list[str]] = {}
         for row in rows:
-            labels.setdefault(str(getattr(row.scores, attribute)), []).append(row.label)
+            labels.setdefault(condition(row.scores), []).append(row.label)
         found[term] = labels
     return found

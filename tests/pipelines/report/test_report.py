@@ -24,7 +24,6 @@ def test_scores_are_those_of_the_artifacts(page: Page, arguments: dict[str, Any]
         "ROUGE-L",
         "CIDEr-D",
         "Perplexity",
-        "Images",
     ]
     for label, directory in arguments["scores"].items():
         scores = read_caption_scores(directory)
@@ -32,7 +31,8 @@ def test_scores_are_those_of_the_artifacts(page: Page, arguments: dict[str, Any]
         for name, value in scores.metrics.items():
             low, high = scores.intervals.get(name, (None, None))
             assert row[name] == (f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]")
-        assert (row["Perplexity"], row["Images"]) == ("12.346", "14")
+        assert row["Perplexity"] == "12.346"
+    assert "Images14" in page.text
     assert page.text.count(WARNING) == 1
     assert page.text.count(f"Left out, METEOR: {METEOR_REASON}") == 1
 
