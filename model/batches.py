@@ -56,6 +56,13 @@ def all_captions(by_image: Sequence[np.ndarray], images: np.ndarray) -> tuple[np
     return np.concatenate(numbers), np.repeat(np.arange(len(images)), [len(each) for each in numbers])
 
 
+def image_batches(images: np.ndarray, batch_size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """All images (N,) once, in random order, `batch_size` at a time."""
+    order = random.permutation(images)
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
 def training_batches(captions: Captions, batch_size: int, max_length: int, seed: int, epoch: int) -> Iterator[Batch]:
     """One epoch: every caption exactly once, in an order that depends on (seed, epoch) alone."""
     random = np.random.default_rng([seed, epoch])

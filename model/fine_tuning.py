@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from model.batches import all_captions, make_batch
+from model.batches import all_captions, image_batches, make_batch
 from model.image_blocks import CutNetwork
 from model.network import MRNN
 from model.optimisation import make_optimiser
@@ -38,8 +38,8 @@ class FineTuner(Trainer):
     ):
         """Both networks have the weights to start from; the data's features are what lies at the cut.
 
-        backbone_learning_rate: of the image network at its peak. Of the options, label_smoothing, weight_decay and
-        average do not count.
+        backbone_learning_rate: of the image network at its peak. Of the options, label_smoothing, scheduled_sampling
+        and xla do not count, weight_decay only as AdamW's, and it and average for the m-RNN alone.
 
         Raises:
             ConfigurationError: an option names what is not there.
@@ -80,13 +80,15 @@ class FineTuner(Trainer):
 
     def _batches(self, epoch: int) -> Iterator[np.ndarray]:
         """Image numbers (B,)."""
-        order = np.random.default_rng([self.options.seed, epoch]).permutation(len(self.train_data.captions.image_ids))
-        for start in range(0, len(order), self.options.batch_size):
-            yield order[start : start + self.options.batch_size]
+        images = np.arange(len(self.train_data.captions.image_ids))
+        yield from image_batches(images, self.options.batch_size, np.random.default_rng([self.options.seed, epoch]))
+
+    def _set_learning_rate(self, step: int, scores: list[float]) -> None:
+        super()._set_learning_rate(step, scores)
+        self._backbone_optimiser.learning_rate.assign(self._backbone_rate.at(step, scores))
 
     def _learn(self, batch: np.ndarray) -> tuple[float, float, int]:
-        data, number = self.train_data, int(self.optimiser.iterations.numpy())
-        self._backbone_optimiser.learning_rate.assign(self._backbone_rate.at(number, []))
+        data = self.train_data
         chosen, owners = all_captions(self._captions_of, batch)
         captions = make_batch(data.captions, chosen, self.options.max_length)
         tensors = (data.features[batch], captions.inputs, captions.targets, owners)

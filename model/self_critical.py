@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from model.batches import all_captions, make_batch
+from model.batches import all_captions, image_batches, make_batch
 from model.caption_reward import CaptionReward
 from model.decoding import BeamSearch
 from model.network import MRNN
@@ -94,9 +94,8 @@ class SelfCriticalTrainer(Trainer):
     def _batches(self, epoch: int) -> Iterator[tuple[np.ndarray, int]]:
         """Image numbers (B,) and the seed of their samples."""
         random = np.random.default_rng([self.options.seed, epoch])
-        order = random.permutation(self._images)
-        for start in range(0, len(order), self.options.batch_size):
-            yield order[start : start + self.options.batch_size], int(random.integers(2**32))
+        for images in image_batches(self._images, self.options.batch_size, random):
+            yield images, int(random.integers(2**32))
 
     def _learn(self, batch: tuple[np.ndarray, int]) -> tuple[float, float, int]:
         """See `Trainer`; the cost is minus the mean reward."""

@@ -172,9 +172,7 @@ class Trainer:
         before, started = sums.seconds, time.monotonic()
         saved = started
         for batch in islice(self._batches(epoch), sums.steps, None):
-            self.optimiser.learning_rate.assign(
-                self.learning_rate.at(epoch * self.steps_per_epoch + sums.steps, scores)
-            )
+            self._set_learning_rate(epoch * self.steps_per_epoch + sums.steps, scores)
             cost, nats, words = self._learn(batch)
             sums.steps += 1
             sums.costs, sums.nats, sums.words = sums.costs + cost, sums.nats + nats, sums.words + words
@@ -189,6 +187,10 @@ class Trainer:
             if sums.steps < self.steps_per_epoch and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                 save()
                 saved = time.monotonic()
+
+    def _set_learning_rate(self, step: int, scores: list[float]) -> None:
+        """See `LearningRate.at`."""
+        self.optimiser.learning_rate.assign(self.learning_rate.at(step, scores))
 
     def _learn(self, batch: Any) -> tuple[float, float, int]:
         """One step: its cost, -ln P of the words that it was made on, and how many these are."""
