@@ -23,7 +23,7 @@ def run() -> None:
         _measured(generate, root)  # in a process of its own, for what it took would be counted as its children's peak
         print(f"annotations: {sum(IMAGES.values())} images with {CAPTIONS} captions each")
         bare, _ = _measured(parse_json, root)
-        steps = {"parse and prepare": prepare, "tokenise and store": store}
+        steps = {"parse and prepare": prepare, "tokenize and store": store}
         ours = 0.0
         for step, call in steps.items():
             seconds, peak = _measured(call, root)
@@ -77,21 +77,21 @@ def parse_json(root: Path) -> None:
 
 def prepare(root: Path) -> None:
     """As PrepareAnnotations."""
-    from pipelines.annotate import annotate
-    from pipelines.datasets import find_corpus
+    from pipelines.data.datasets import find_dataset
+    from pipelines.data.prepare_annotations import annotate
     from schemas.annotations import write_annotations
 
     partition = f"random:{VALIDATION}:{TEST}:0"
-    images, _ = annotate(find_corpus("coco2014"), root, lambda fraction, message: None, partition)
+    images, _ = annotate(find_dataset("coco2014"), root, lambda fraction, message: None, partition)
     write_annotations(root / "artifact", images)
 
 
 def store(root: Path) -> None:
     """As TokenizeCaptions."""
-    from pipelines.tokenise import tokenise
+    from pipelines.data.tokenize_captions import tokenize
     from schemas.annotations import read_annotations
 
-    tokenise(list(read_annotations(root / "artifact")), "tf-mrnn", 3, root / "artifact")
+    tokenize(list(read_annotations(root / "artifact")), "tf-mrnn", 3, root / "artifact")
 
 
 def open_captions(root: Path) -> None:
@@ -109,9 +109,9 @@ def _measured(call: Callable[[Path], None], root: Path) -> tuple[float, int]:
 
 
 def _measure(call: Callable[[Path], None], root: Path) -> tuple[float, int]:
-    import pipelines.annotate
-    import pipelines.datasets.coco2014
-    import pipelines.tokenise  # noqa: F401
+    import pipelines.data.datasets.coco2014
+    import pipelines.data.prepare_annotations
+    import pipelines.data.tokenize_captions  # noqa: F401
 
     started = time.perf_counter()
     call(root)

@@ -6,9 +6,9 @@ import tensorflow as tf
 from benchmarks.machine import gemm_rate
 from benchmarks.timing import compare, seconds
 from benchmarks.training import multiplications_a_word
-from model.constraints import Constraints
-from model.decoding import BeamSearch
-from model.network import MRNN
+from model.decoding.beam_search import BeamSearch
+from model.decoding.constraints import Constraints
+from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS
 
 IMAGES, BATCH, WIDTH, MAX_LENGTH = 1000, 50, 10, 30

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.timing import compare, medians
-from pipelines.archives import unpack
-from pipelines.datasets.base import Archive
-from pipelines.download import fetch
+from pipelines.data.dataset import Archive
+from pipelines.data.download.fetch import fetch
+from pipelines.data.download.unpack import unpack
 
 SIZE, REPEATS = 1_000_000_000, 5
 PICTURES, COPIES = 120, 20

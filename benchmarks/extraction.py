@@ -9,11 +9,11 @@ import numpy as np
 from benchmarks.photographs import make_photographs
 from benchmarks.timing import compare, seconds
 from model.backbones import load_backbone
+from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
-from model.images import cut_crops
-from pipelines.engine import Engine
-from pipelines.extract import ExtractionOptions, extract_features
-from pipelines.read_images import ImageSource, read_image
+from pipelines.beam.runner import BeamRunner
+from pipelines.features.extract_features import ExtractionOptions, extract_features
+from pipelines.features.images import ImageSource, read_image
 
 IMAGES, LOOPED, BATCH = 512, 64, 32
 SPEC = BackboneSpec("vgg16/fc2", "random:0")
@@ -22,7 +22,7 @@ SPEC = BackboneSpec("vgg16/fc2", "random:0")
 def run() -> None:
     """Compares images a second and bytes on disk."""
     options = ExtractionOptions(SPEC, "center", "float16", "benchmark", BATCH, decode_threads=2)
-    engine = Engine("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+    engine = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         sources = make_photographs(root, IMAGES)

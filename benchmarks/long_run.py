@@ -1,4 +1,4 @@
-"""Does a long run stay as it began? Memory, files and pace of extraction, tokenisation and one training epoch.
+"""Does a long run stay as it began? Memory, files and pace of extraction, tokenization and one training epoch.
 
 Seconds are those of the processor, so that what else the machine does does not bend the line.
 
@@ -19,11 +19,11 @@ from PIL import Image
 
 from benchmarks.training import synthetic_captions, trained_words_a_second
 from model.backbones.spec import BackboneSpec
-from model.network import MRNN
-from pipelines.engine import Engine
-from pipelines.extract import ExtractionOptions, extract_features
-from pipelines.read_images import ImageSource
-from pipelines.tokenise import tokenise
+from model.mrnn.network import MRNN
+from pipelines.beam.runner import BeamRunner
+from pipelines.data.tokenize_captions import tokenize
+from pipelines.features.extract_features import ExtractionOptions, extract_features
+from pipelines.features.images import ImageSource
 from schemas.annotations import AnnotatedImage
 
 SECONDS_BETWEEN_LOOKS = 0.25
@@ -80,7 +80,7 @@ def extraction(images: int, directory: Path) -> None:
             os.link(sources[number % DISTINCT].path, path)
         sources.append(ImageSource(path.stem, str(path)))
     options = ExtractionOptions(BackboneSpec("keras:MobileNet", "random:0", 32), "squash", "float16", "long", 64, 2)
-    engine = Engine("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+    engine = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
     out, course = directory / "out", Course()
     out.mkdir()
     course.follow(
@@ -93,7 +93,7 @@ def extraction(images: int, directory: Path) -> None:
     )
 
 
-def tokenisation(captions: int, directory: Path) -> None:
+def tokenization(captions: int, directory: Path) -> None:
     """In three sizes, since all captions are held at once."""
     random = np.random.default_rng(0)
     for count in (captions // 4, captions // 2, captions):
@@ -104,11 +104,11 @@ def tokenisation(captions: int, directory: Path) -> None:
         ]
         before, started = psutil.Process().memory_info().rss, time.process_time()
         course = Course()
-        course.follow(lambda images=images: tokenise(images, "treebank", 3, directory))  # type: ignore[misc]
+        course.follow(lambda images=images: tokenize(images, "treebank", 3, directory))  # type: ignore[misc]
         seconds = time.process_time() - started
         most = max(memory for *_, memory in course.looks)
         print(
-            f"tokenisation of {count:,} captions: {seconds:.1f} s, {1e6 * seconds / count:.0f} us and "
+            f"tokenization of {count:,} captions: {seconds:.1f} s, {1e6 * seconds / count:.0f} us and "
             f"{(most - before) / count:.0f} bytes of memory a caption",
             flush=True,
         )
@@ -129,6 +129,6 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--captions", type=int, default=200_000)
     sizes = parser.parse_args()
-    for measure, size in ((tokenisation, sizes.captions), (extraction, sizes.images), (training, sizes.captions)):
+    for measure, size in ((tokenization, sizes.captions), (extraction, sizes.images), (training, sizes.captions)):
         with tempfile.TemporaryDirectory() as name:
             measure(size, Path(name))

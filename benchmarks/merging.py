@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import seconds
-from pipelines.feature_shards import ShardResult, encode_shard, merge_shards
-from pipelines.read_images import ImageSource
-from pipelines.shard_counts import ShardCounts
-from pipelines.shards import plan_shards, write_shard
+from pipelines.beam.shards import plan_shards, write_shard
+from pipelines.features.images import ImageSource
+from pipelines.features.shards import ShardCounts, ShardResult, encode_shard, merge_shards
 from schemas.features import FeatureDescription
 
 ROWS, DIMENSION, SHARDS = 200_000, 4096, 64

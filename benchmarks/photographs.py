@@ -1,11 +1,11 @@
-"""Photographs that can be made anywhere: smooth colours with some grain, as JPEG files of the usual size."""
+"""Photographs that can be made anywhere: smooth colors with some grain, as JPEG files of the usual size."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pipelines.read_images import ImageSource
+from pipelines.features.images import ImageSource
 
 
 def make_photographs(directory: Path, count: int, size: tuple[int, int] = (500, 375)) -> list[ImageSource]:

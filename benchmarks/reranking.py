@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks.timing import compare, seconds
-from model.consensus import consensus_scores, rerank_order
-from model.ngrams import ORDERS, Ngram, SentenceTable, Words, ngrams
-from model.similarity import LENGTH_DEVIATION, BleuSimilarity, CiderSimilarity
+from model.reranking.consensus import consensus_scores, rerank_order
+from model.reranking.similarity import LENGTH_DEVIATION, BleuSimilarity, CiderSimilarity
+from model.text.ngrams import ORDERS, Ngram, SentenceTable, Words, ngrams
 
-IMAGES, HYPOTHESES, TRAINING_IMAGES, NEIGHBOURS, M = 1000, 10, 6000, 60, 125
+IMAGES, HYPOTHESES, TRAINING_IMAGES, NEIGHBORS, M = 1000, 10, 6000, 60, 125
 PAIRWISE_IMAGES = 2
 
 
@@ -28,7 +28,7 @@ def run() -> None:
     training = [sentences(5) for _ in range(TRAINING_IMAGES)]
     captions = [caption for image in training for caption in image]
     hypotheses = [sentences(HYPOTHESES) for _ in range(IMAGES)]
-    nearest = [random.choice(TRAINING_IMAGES, NEIGHBOURS, replace=False) for _ in range(IMAGES)]
+    nearest = [random.choice(TRAINING_IMAGES, NEIGHBORS, replace=False) for _ in range(IMAGES)]
     rows = [(5 * images[:, None] + np.arange(5)).ravel() for images in nearest]
     documents = list(np.arange(len(captions)).reshape(TRAINING_IMAGES, -1))
     weights = pairwise_weights(training)

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from benchmarks.machine import gemm_rate
 from benchmarks.timing import compare, seconds
-from model.network import MRNN
-from model.retrieval import log_likelihoods
+from model.metrics.retrieval import log_likelihoods
+from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS
 
 VOCABULARY, SENTENCES, IMAGES, MULTIMODAL = 2550, 5000, 1000, 512

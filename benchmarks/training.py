@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.timing import compare, seconds
-from model.batches import POOL, training_batches
-from model.network import MRNN
-from model.training import Trainer
-from model.training_records import TrainingData, TrainingOptions
+from model.mrnn.batching import BUCKET_SIZE, training_batches
+from model.mrnn.network import MRNN
+from model.training.history import TrainingData, TrainingOptions
+from model.training.trainer import Trainer
 from schemas.captions import Captions
 from schemas.vocabulary import PAD, SPECIAL_WORDS, Vocabulary
 
@@ -36,8 +36,8 @@ def run() -> None:
     gemm = _multiplications_a_second(2048, 2048, 2048)
     for variant, batch, steps in CASES:
         random = np.random.default_rng(0)
-        sorted_pool = np.sort(lengths_like_flickr8k(random, POOL * batch)).reshape(POOL, batch)
-        train = captions_of(random, sorted_pool[np.linspace(0, POOL - 1, steps).round().astype(int)].ravel())
+        sorted_pool = np.sort(lengths_like_flickr8k(random, BUCKET_SIZE * batch)).reshape(BUCKET_SIZE, batch)
+        train = captions_of(random, sorted_pool[np.linspace(0, BUCKET_SIZE - 1, steps).round().astype(int)].ravel())
         val = synthetic_captions(random, 2)
         network = MRNN(WORDS, FEATURES, variant=variant)
         ours = trained_words_a_second(network, train, val, batch)
@@ -88,7 +88,7 @@ def trained_words_a_second(
     options = TrainingOptions(
         epochs=epochs,
         batch_size=batch_size,
-        optimiser="adam",
+        optimizer="adam",
         learning_rate=1e-4,
         schedule="constant",
         clip_norm=5.0,

@@ -14,8 +14,8 @@ from schemas.captions import write_captions
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureDescription, create_features
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
-from tasks.train_model import TrainModel
-from tasks.workspace import Workspace
+from tasks.runtime.workspace import Workspace
+from tasks.training.train_model import TrainModel
 
 IMAGES, DIMENSION, CAPTIONS_AN_IMAGE, WORDS = 120_000, 4096, 5, 10_000
 VALIDATION_IMAGES = 1000

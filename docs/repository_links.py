@@ -14,7 +14,7 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "benchmarks.md",
-    "LICENCE": "LICENCE",
+    "LICENSE": "LICENSE",
     "CITATION.cff": "CITATION.cff",
 }
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")

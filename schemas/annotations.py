@@ -11,16 +11,16 @@ from typing import Any
 import fastjsonschema
 
 from schemas.errors import ArtifactError
-from schemas.files import read_json_lines, write_json_lines, write_text
+from schemas.io.files import read_json_lines, write_json_lines, write_text
 
 SPLITS = ("train", "val", "test")
-UNLABELLED = "unlabelled"  # images whose captions are not public, such as those of COCO's test2014
-EVERY_SPLIT = (*SPLITS, UNLABELLED)
+UNLABELED = "unlabeled"  # images whose captions are not public, such as those of COCO's test2014
+EVERY_SPLIT = (*SPLITS, UNLABELED)
 
 
 def splits_of(splits: Iterable[str]) -> tuple[str, ...]:
-    """`SPLITS`, and `UNLABELLED` if it is among the images' `splits`."""
-    return EVERY_SPLIT if UNLABELLED in splits else SPLITS
+    """`SPLITS`, and `UNLABELED` if it is among the images' `splits`."""
+    return EVERY_SPLIT if UNLABELED in splits else SPLITS
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AnnotatedImage:
     """One captioned image.
 
     `file` is the path of the image below the dataset's root, with `/`; `width` and `height` are pixels as stored (0
-    where the image cannot be read); `captions` are as the corpus has them, none in the split `unlabelled`; `extras` is
+    where the image cannot be read); `captions` are as the corpus has them, none in the split `unlabeled`; `extras` is
     whatever else the corpus says.
     """
 
@@ -44,7 +44,7 @@ class AnnotatedImage:
 def write_annotations(directory: Path, images: Iterable[AnnotatedImage]) -> dict[str, int]:
     """Writes `annotations.jsonl` and the name lists `train.txt`, `val.txt`, `test.txt`; returns images per split.
 
-    Where two images have the same name, the lists hold paths below the dataset's root instead. `unlabelled.txt` is
+    Where two images have the same name, the lists hold paths below the dataset's root instead. `unlabeled.txt` is
     written only if there are such images.
     """
     files: dict[str, list[str]] = {split: [] for split in SPLITS}

@@ -8,8 +8,8 @@ import numpy as np
 
 from schemas.annotations import EVERY_SPLIT
 from schemas.errors import ArtifactError
-from schemas.files import read_json_lines
-from schemas.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
+from schemas.io.files import read_json_lines
+from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 from schemas.vocabulary import Vocabulary
 
 
@@ -61,7 +61,7 @@ def write_captions(
     splits: Sequence[str],
     captions: Sequence[Sequence[Sequence[str]]],
 ) -> None:
-    """Writes the tokenised captions of all splits; the three sequences run over the same images."""
+    """Writes the tokenized captions of all splits; the three sequences run over the same images."""
     flat = [caption for of_image in captions for caption in of_image]
     with create_hdf5(path) as file:
         file.attrs["vocabulary_digest"] = vocabulary.digest
@@ -91,5 +91,5 @@ def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
 
 
 def read_tokens(path: Path, split: str) -> dict[str, list[list[str]]]:
-    """The tokenised captions of a split by image id, from the `tokens.jsonl` of TokenizeCaptions; all their words."""
+    """The tokenized captions of a split by image id, from the `tokens.jsonl` of TokenizeCaptions; all their words."""
     return {record["image_id"]: record["tokens"] for record in read_json_lines(path) if record["split"] == split}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ArtifactError
-from schemas.files import atomic_path, read_json, read_json_lines, write_json, write_json_lines
+from schemas.io.files import atomic_path, read_json, read_json_lines, write_json, write_json_lines
 from schemas.vocabulary import Vocabulary
 
 BACKBONE_WEIGHTS = "backbone.weights.h5"

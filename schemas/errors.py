@@ -1,6 +1,6 @@
 """Typed errors. Each message is one sentence that names the file, the record and the remedy."""
 
-from schemas.printable import one_line
+from schemas.text import escape_control_characters
 
 
 class MRNNError(Exception):
@@ -11,7 +11,7 @@ class MRNNError(Exception):
 
     def __init__(self, message: str):
         """`message`: the sentence."""
-        super().__init__(one_line(message))
+        super().__init__(escape_control_characters(message))
 
 
 class InputError(MRNNError):

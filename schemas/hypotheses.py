@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ArtifactError
-from schemas.files import read_json_lines, write_json_lines
+from schemas.io.files import read_json_lines, write_json_lines
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ArtifactError
-from schemas.files import canonical_json, digest_file, read_json, sync_directory, write_json
+from schemas.io.files import canonical_json, digest_file, read_json, sync_directory, write_json
 
 FILE_NAME = "provenance.json"
 KEY_DIGITS = 10
@@ -68,11 +68,6 @@ def list_files(directory: Path, patterns: tuple[str, ...]) -> dict[str, dict[str
     }
 
 
-def digest_files(files: dict[str, dict[str, Any]]) -> str:
-    """One digest for a set of files: SHA-256 over their names and digests."""
-    return hashlib.sha256(canonical_json({name: each["sha256"] for name, each in files.items()}).encode()).hexdigest()
-
-
 def write_provenance(directory: Path, provenance: Provenance) -> None:
     """Completes the artifact: what it holds is synced to disk, then the mark appears by rename."""
     for name in provenance.files:
@@ -113,7 +108,7 @@ def find_damage(directory: Path, provenance: Provenance) -> str | None:
     return None
 
 
-def read_sound(directory: Path) -> Provenance:
+def load_verified(directory: Path) -> Provenance:
     """The provenance of an artifact that is about to be used, after a check of its files.
 
     Raises:

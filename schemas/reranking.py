@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import ArtifactError
-from schemas.files import read_json, write_json
+from schemas.io.files import read_json, write_json
 
 NO_FEATURES = "none (self-consensus)"
 
@@ -27,7 +27,7 @@ class RerankingSetting:
     m: int = 0
 
     @property
-    def by_neighbours(self) -> bool:
+    def by_neighbors(self) -> bool:
         """Whether captions of other images are looked at."""
         return self.features != NO_FEATURES
 

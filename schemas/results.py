@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from schemas.errors import ArtifactError
-from schemas.files import read_json, write_json
+from schemas.io.files import read_json, write_json
 
 
 def write_results(path: Path, captions: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from schemas.errors import ArtifactError
-from schemas.files import read_json, write_json, write_json_lines
+from schemas.io.files import read_json, write_json, write_json_lines
 
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE")
 
@@ -21,11 +21,11 @@ class _Scores:
     """What every score sheet of one caption an image says.
 
     metrics: METRICS -> value; intervals: metric -> its 95 % bootstrap interval over images; left_out: metric -> why it
-    is missing; warnings: what a reader of the values must know; statistics: as of `model.variety`.
+    is missing; warnings: what a reader of the values must know; statistics: as of `model.metrics.text_statistics`.
     """
 
     n: int
-    tokeniser: str
+    tokenizer: str
     document_frequencies: str
     metrics: dict[str, float]
     intervals: dict[str, list[float]]
@@ -56,7 +56,7 @@ class FileScores(_Scores):
     """Scores of a file of captions.
 
     not_captioned: images of the references without a caption; differences: metric -> value, low, high and p of
-    `model.bootstrap.Difference`, against the captions of `baseline`.
+    `model.metrics.bootstrap.Difference`, against the captions of `baseline`.
     """
 
     results: str
@@ -89,7 +89,7 @@ class RetrievalScores:
     protocol: str
     images: int
     sentences: int
-    normalisation_images: int
+    normalization_images: int
     sentence: Recall
     image: Recall
 

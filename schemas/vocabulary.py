@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from schemas.errors import ArtifactError
-from schemas.files import write_text
+from schemas.io.files import write_text
 
 PAD, UNK, BOS = 0, 1, 2  # `<bos>` is also the end sign, as in TF-mRNN
 SPECIAL_WORDS = ("<pad>", "<unk>", "<bos>")
@@ -34,7 +34,7 @@ class Vocabulary:
 
     @classmethod
     def from_captions(cls, captions: Iterable[Sequence[str]], min_count: int) -> "Vocabulary":
-        """The words that occur at least `min_count` times in tokenised captions."""
+        """The words that occur at least `min_count` times in tokenized captions."""
         counts = Counter(word for caption in captions for word in caption)
         for special in SPECIAL_WORDS:
             counts.pop(special, None)

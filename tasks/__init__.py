@@ -6,35 +6,35 @@ process of its own.
 
 import sys
 
-from tasks.build_report import BuildReport
-from tasks.caption_images import CaptionImages
-from tasks.collect_garbage import CollectGarbage
-from tasks.compare_runs import CompareRuns
-from tasks.download_dataset import DownloadDataset
-from tasks.evaluate_captions import EvaluateCaptions
-from tasks.evaluate_file import EvaluateFile
-from tasks.evaluate_retrieval import EvaluateRetrieval
-from tasks.extract_features import ExtractFeatures
-from tasks.find_neighbours import FindNeighbours
-from tasks.fine_tune_backbone import FineTuneBackbone
+from tasks.captions.find_neighbors import FindNeighbors
+from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.rerank_captions import RerankCaptions
+from tasks.captions.tune_reranking import TuneReranking
+from tasks.cli.caption import CaptionImages
+from tasks.cli.compare import CompareRuns
+from tasks.cli.evaluate import EvaluateFile
+from tasks.cli.gc import CollectGarbage
+from tasks.cli.invalidate import Invalidate
+from tasks.cli.rerank import RerankFile
+from tasks.cli.show import ShowPipeline
+from tasks.cli.validate import ValidateDataset
+from tasks.cli.verify import VerifyArtifacts
+from tasks.cli.verify_release import VerifyRelease
+from tasks.data.download_dataset import DownloadDataset
+from tasks.data.prepare_annotations import PrepareAnnotations
+from tasks.data.tokenize_captions import TokenizeCaptions
+from tasks.evaluation.evaluate_captions import EvaluateCaptions
+from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
+from tasks.features.extract_features import ExtractFeatures
+from tasks.features.import_features import ImportFeatures
 from tasks.full_pipeline import FullPipeline
-from tasks.generate_captions import GenerateCaptions
-from tasks.import_features import ImportFeatures
-from tasks.invalidate import Invalidate
-from tasks.logs import say_stopped
-from tasks.prepare_annotations import PrepareAnnotations
-from tasks.publish_features import PublishFeatures
-from tasks.refine_features import RefineFeatures
-from tasks.rerank_captions import RerankCaptions
-from tasks.rerank_file import RerankFile
-from tasks.show_pipeline import ShowPipeline
-from tasks.tokenize_captions import TokenizeCaptions
-from tasks.train_model import TrainModel
-from tasks.tune_on_cider import TuneOnCider
-from tasks.tune_reranking import TuneReranking
-from tasks.validate_dataset import ValidateDataset
-from tasks.verify_artifacts import VerifyArtifacts
-from tasks.verify_release import VerifyRelease
+from tasks.release.publish_features import PublishFeatures
+from tasks.report.build_report import BuildReport
+from tasks.runtime.console import report_interrupt
+from tasks.training.fine_tune_backbone import FineTuneBackbone
+from tasks.training.refine_features import RefineFeatures
+from tasks.training.train_model import TrainModel
+from tasks.training.train_self_critical import TrainSelfCritical
 
 __all__ = [
     "BuildReport",
@@ -46,7 +46,7 @@ __all__ = [
     "EvaluateFile",
     "EvaluateRetrieval",
     "ExtractFeatures",
-    "FindNeighbours",
+    "FindNeighbors",
     "FineTuneBackbone",
     "FullPipeline",
     "GenerateCaptions",
@@ -60,7 +60,7 @@ __all__ = [
     "ShowPipeline",
     "TokenizeCaptions",
     "TrainModel",
-    "TuneOnCider",
+    "TrainSelfCritical",
     "TuneReranking",
     "ValidateDataset",
     "VerifyArtifacts",
@@ -68,4 +68,4 @@ __all__ = [
 ]
 
 # Importing this module is the only thing that Luigi does here before it runs.
-sys.excepthook = say_stopped
+sys.excepthook = report_interrupt

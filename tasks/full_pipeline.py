@@ -2,13 +2,13 @@
 
 import luigi
 
-from tasks.build_report import BuildReport
-from tasks.evaluations import Evaluated
-from tasks.publish_features import PublishFeatures
-from tasks.stage import Stage
+from tasks.base.stage import Stage
+from tasks.evaluation.score_rows import AllScores
+from tasks.release.publish_features import PublishFeatures
+from tasks.report.build_report import BuildReport
 
 
-class FullPipeline(Evaluated, luigi.WrapperTask):
+class FullPipeline(AllScores, luigi.WrapperTask):
     """Everything. At the end it says where report, scores and release are."""
 
     def requires(self) -> dict[str, Stage]:
@@ -29,7 +29,7 @@ class FullPipeline(Evaluated, luigi.WrapperTask):
     def summary(self) -> str:
         """What a person wants to know when all is done."""
         from pipelines.report.summary import format_summary
-        from schemas.files import read_json
+        from schemas.io.files import read_json
 
         report, release = (self.requires()[name].directory for name in ("report", "release"))
         return (

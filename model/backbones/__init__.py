@@ -1,7 +1,6 @@
 """The image networks, one small module a family. A module states the `NETWORKS` it knows and how to `load` one."""
 
 import importlib
-import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from schemas.errors import ConfigurationError
 if TYPE_CHECKING:
     from model.backbones.base import Backbone  # loads TensorFlow, which a planning process does without
 
-_NOT_FAMILIES = ("base", "spec", "weights")
+FAMILIES = ("alexnet", "applications", "hub", "vgg")
 
 
 @cache
@@ -23,10 +22,8 @@ def load_backbone(spec: BackboneSpec) -> "Backbone":
         InputError: the weights cannot be read or do not fit.
     """
     known = []
-    for found in pkgutil.iter_modules(__path__):
-        if found.name in _NOT_FAMILIES:
-            continue
-        family = importlib.import_module(f"{__name__}.{found.name}")
+    for name in FAMILIES:
+        family = importlib.import_module(f"{__name__}.{name}")
         if spec.network in family.NETWORKS:
             backbone: Backbone = family.load(spec)
             return backbone

@@ -45,7 +45,7 @@ def build_alexnet(size: int = INPUT_SIZE) -> keras.Model:
 
 
 class LocalResponseNormalization(layers.Layer):
-    """Each channel is divided by (1 + alpha/5 * the squares of itself and of two neighbours on each side) ^ 0.75.
+    """Each channel is divided by (1 + alpha/5 * the squares of itself and of two neighbors on each side) ^ 0.75.
 
     Krizhevsky et al. 2012, Section 3.3, with Caffe's constants: alpha 1e-4 is spread over the five channels.
     """

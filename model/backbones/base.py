@@ -9,9 +9,38 @@ import tensorflow as tf
 
 from model.backbones.spec import BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
-from model.backing_off import BackingOff
 from model.precision import precision
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, ResourceError
+
+
+class SplitOnOOM:
+    """`compute(images (B, ...)) -> (B, ...)`; once memory has run out, on a GPU or a CPU, each batch goes in halves."""
+
+    def __init__(self, compute: Callable[[np.ndarray], np.ndarray]):
+        """`compute` treats the images of a batch alike."""
+        self.compute = compute
+        self.parts = 1
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """The same as `compute`.
+
+        Raises:
+            ResourceError: memory runs out for half a batch too.
+        """
+        try:
+            return self._in_parts(images)
+        except tf.errors.ResourceExhaustedError as error:
+            if self.parts == 2 or len(images) < 2:
+                raise ResourceError(
+                    f"Memory ran out for {len(images)} images in {self.parts} parts; lower batch_size."
+                ) from error
+            self.parts = 2
+        return self(images)  # out here the error and what it holds on to are gone
+
+    def _in_parts(self, images: np.ndarray) -> np.ndarray:
+        parts = np.array_split(images, min(self.parts, len(images)))
+        return np.concatenate([self.compute(part) for part in parts]) if len(parts) > 1 else self.compute(images)
+
 
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)  # of the ImageNet training pixels, 0..255
 CAFFE_PREPROCESSING = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
@@ -55,7 +84,7 @@ def compile_forward(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """`forward` as one graph, from pixels in NumPy to features in NumPy, float32; in halves if memory is short."""
     compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
-    return BackingOff(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())
+    return SplitOnOOM(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())
 
 
 def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:

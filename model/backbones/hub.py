@@ -9,7 +9,7 @@ import tensorflow as tf
 from model.backbones.base import Backbone, compile_forward
 from model.backbones.spec import BackboneSpec
 from schemas.errors import ConfigurationError, InputError
-from schemas.printable import reason
+from schemas.text import reason
 
 NETWORKS = ("hub",)
 USAGE = "hub:HANDLE"

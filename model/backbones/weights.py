@@ -8,7 +8,7 @@ import numpy as np
 
 from model.backbones.spec import BackboneSpec
 from schemas.errors import ConfigurationError, InputError
-from schemas.printable import reason
+from schemas.text import reason
 
 
 def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.Model]) -> keras.Model:

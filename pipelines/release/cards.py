@@ -7,21 +7,21 @@ from typing import Any
 import jinja2
 import yaml
 
-from pipelines.datasets.base import Corpus
+from pipelines.data.dataset import Dataset
 from schemas.features import FeatureFile
-from schemas.files import read_json
+from schemas.io.files import read_json
 from schemas.provenance import read_provenance
 
 _SIZES = {"n<1K": 1000, "1K<n<10K": 10_000, "10K<n<100K": 100_000, "100K<n<1M": 1_000_000}
-# Each corpus has a licence of its own, in words; the hubs know a few names only, and `other`.
-_LICENCE = {"license": "other", "license_name": "that-of-the-corpus"}
+# Each corpus has a license of its own, in words; the hubs know a few names only, and `other`.
+_LICENSE = {"license": "other", "license_name": "that-of-the-corpus"}
 
 
-def dataset_card(corpus: Corpus, index: dict[str, Any], sources: dict[str, Path]) -> str:
+def dataset_card(corpus: Dataset, index: dict[str, Any], sources: dict[str, Path]) -> str:
     """README.md of the release."""
     total = sum(index["images"].values())
     front = {
-        **_LICENCE,
+        **_LICENSE,
         "pretty_name": f"m-RNN features of {corpus.title}",
         "task_categories": ["image-to-text", "image-feature-extraction"],
         "tags": ["image-captioning", "image-features", "m-rnn"],
@@ -34,12 +34,12 @@ def dataset_card(corpus: Corpus, index: dict[str, Any], sources: dict[str, Path]
     return _card("dataset_card.md", front, corpus=corpus, index=index, total=total, kinds=kinds)
 
 
-def model_card(corpus: Corpus, sources: dict[str, Path]) -> str:
+def model_card(corpus: Dataset, sources: dict[str, Path]) -> str:
     """README.md of the model's folder."""
     model = sources["model"]
     made = read_provenance(model)
     front = {
-        **_LICENCE,
+        **_LICENSE,
         "library_name": "keras",
         "pipeline_tag": "image-to-text",
         "tags": ["image-captioning", "m-rnn"],

@@ -3,7 +3,7 @@
 import mimetypes
 from typing import Any
 
-from pipelines.datasets.base import Corpus
+from pipelines.data.dataset import Dataset
 
 _CROISSANT = "http://mlcommons.org/croissant/"
 _TERMS = (
@@ -28,7 +28,7 @@ _MEDIA_TYPES = {".h5": "application/x-hdf5", ".jsonl": "application/jsonl", ".md
 
 
 def croissant(
-    corpus: Corpus, index: dict[str, Any], files: dict[str, dict[str, Any]], base_url: str, date: str
+    corpus: Dataset, index: dict[str, Any], files: dict[str, dict[str, Any]], base_url: str, date: str
 ) -> dict[str, Any]:
     """The JSON-LD of a release with these files, name -> {"sha256", "size"}.
 
@@ -43,7 +43,7 @@ def croissant(
         "name": f"m-rnn-features-{index['dataset']}",
         "description": f"Original and refined image features of the {total} images of {corpus.title}, by split, with "
         "the m-RNN captioner that refined them, its vocabulary and its captions of the test images.",
-        "license": corpus.licence,
+        "license": corpus.license,
         "citeAs": corpus.citation,
         "creator": {"@type": "sc:Organization", "name": "The m-RNN reproduction contributors"},
         "keywords": ["image features", "image captioning", "m-RNN"],

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 
 from schemas.features import FeatureFile
-from schemas.hdf5 import create_hdf5, write_strings
-from schemas.interop import fit_dtype
+from schemas.interop.features import fit_dtype
+from schemas.io.hdf5 import create_hdf5, write_strings
 
 BLOCK_ROWS = 4096
 

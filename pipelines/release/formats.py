@@ -4,15 +4,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.datasets.base import Corpus
+from pipelines.data.dataset import Dataset
 from pipelines.release.features import split_blocks
 from schemas.annotations import AnnotatedImage, splits_of
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureFile
-from schemas.files import read_json_lines
-from schemas.interop_caption_writers import write_anno_list, write_coco_captions, write_karpathy, write_neuraltalk2
-from schemas.interop_captions import CaptionedImage
-from schemas.interop_writers import write_dictionary, write_hdf5_by_id, write_npy
+from schemas.interop.captions import (
+    CaptionedImage,
+    write_anno_list,
+    write_coco_captions,
+    write_karpathy,
+    write_neuraltalk2,
+)
+from schemas.interop.features import write_dictionary, write_hdf5_by_id, write_npy
+from schemas.io.files import read_json_lines
 from schemas.provenance import read_provenance
 from schemas.vocabulary import Vocabulary
 
@@ -42,7 +47,7 @@ class _Released:
 def write_formats(
     directory: Path,
     names: Sequence[str],
-    corpus: Corpus,
+    corpus: Dataset,
     sources: dict[str, Path],
     images: Sequence[AnnotatedImage],
     dtype: str,
@@ -81,7 +86,7 @@ def write_formats(
             FORMATS[name](directory / name, released)
 
 
-def _published(image: AnnotatedImage, corpus: Corpus) -> CaptionedImage:
+def _published(image: AnnotatedImage, corpus: Dataset) -> CaptionedImage:
     may = corpus.test_captions_public or image.split != "test"
     return CaptionedImage(
         image.image_id, image.file, image.width, image.height, image.captions if may else (), {}, image.split

@@ -10,7 +10,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipelines.release.layout import SUMS, read_sums
 from schemas.errors import ConfigurationError, UploadError
-from schemas.files import digest_stream
+from schemas.io.files import digest_stream
 
 _AS_IT_IS = CompressionTypes.UNCOMPRESSED
 

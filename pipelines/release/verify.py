@@ -14,9 +14,9 @@ from schemas.annotations import EVERY_SPLIT, SPLITS
 from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError, MRNNError
 from schemas.features import FeatureFile
-from schemas.files import digest_file, read_json, read_json_lines
 from schemas.hypotheses import read_hypotheses
-from schemas.neighbours import read_neighbours
+from schemas.io.files import digest_file, read_json, read_json_lines
+from schemas.neighbors import read_neighbors
 from schemas.results import read_results
 
 
@@ -38,7 +38,7 @@ def verify_release(directory: Path) -> list[str]:
         if problems:
             return problems
         release = _open(directory)
-        for check in (_check_images, _check_features, _check_neighbours, _check_captions, _check_model, _check_card):
+        for check in (_check_images, _check_features, _check_neighbors, _check_captions, _check_model, _check_card):
             problems.extend(check(release))
     except MRNNError as error:
         problems.append(str(error))
@@ -111,20 +111,20 @@ def _check_features(release: _Release) -> Iterator[str]:
             yield f"{path} has other images than features/original_{split}.h5."
 
 
-def _check_neighbours(release: _Release) -> Iterator[str]:
+def _check_neighbors(release: _Release) -> Iterator[str]:
     for kind in KINDS:
-        path = release.directory / "neighbours" / f"{kind}_test.h5"
-        found = read_neighbours(path)
+        path = release.directory / "neighbors" / f"{kind}_test.h5"
+        found = read_neighbors(path)
         count = found.indices.shape[-1]
         if not found.indices.shape == found.distances.shape == (len(found.target_ids), count):
-            yield f"{path} has neighbours of the shape {found.indices.shape} for {len(found.target_ids)} images."
+            yield f"{path} has neighbors of the shape {found.indices.shape} for {len(found.target_ids)} images."
             continue
         for ids, split in ((found.target_ids, "test"), (found.reference_ids, "train")):
             strangers = sorted(set(ids) - set(release.ids[split]))
             if strangers:
                 yield f"{path} has {len(strangers)} images that are no {split} images, such as {strangers[0]}."
         if ((found.indices < 0) | (found.indices >= len(found.reference_ids))).any():
-            yield f"{path} has neighbours beyond its {len(found.reference_ids)} reference images."
+            yield f"{path} has neighbors beyond its {len(found.reference_ids)} reference images."
         if not (np.diff(found.distances, axis=1) >= 0).all():
             yield f"{path} has distances that do not rise."
 

@@ -1,14 +1,15 @@
 """Reads artifacts into `ReportContents`."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets.base import Corpus
-from pipelines.report.contents import (
-    CorpusFacts,
+from pipelines.data.dataset import Dataset
+from pipelines.html.thumbnails import Thumbnails
+from pipelines.report.data import (
+    DatasetFacts,
     Epoch,
     FeatureFacts,
     ModelFacts,
@@ -16,12 +17,11 @@ from pipelines.report.contents import (
     ReportContents,
     ScoreRow,
     SplitCounts,
+    StageEntry,
 )
 from pipelines.report.gallery import SEED, collect_gallery
-from pipelines.report.nearest import Nearest, compare_neighbours
-from pipelines.report.published import published_captions, published_retrieval
-from pipelines.report.stages import walk_stages
-from pipelines.report.thumbnails import Thumbnails
+from pipelines.report.neighbors import Nearest, compare_neighbors
+from pipelines.report.published_results import published_captions, published_retrieval
 from pipelines.report.words import count_words
 from schemas.annotations import EVERY_SPLIT, AnnotatedImage, read_annotations
 from schemas.captions import read_captions
@@ -29,10 +29,43 @@ from schemas.checkpoint import read_checkpoint, read_curve
 from schemas.errors import ArtifactError
 from schemas.features import FeatureFile, Reject, read_rejects
 from schemas.hypotheses import read_hypotheses
-from schemas.provenance import read_provenance
+from schemas.provenance import is_complete, read_provenance
 from schemas.results import read_results
 from schemas.scores import read_caption_scores, read_retrieval_scores
 from schemas.vocabulary import UNK, Vocabulary
+
+
+def walk_stages(directories: Iterable[Path]) -> tuple[StageEntry, ...]:
+    """The artifacts in `directories` and everything upstream; what an artifact was made from comes before it.
+
+    An upstream artifact that was not given is looked for where the others lie, at
+    `<data_dir>/<dataset>/<stage>/<key>`; one that was deleted since is an entry without provenance.
+
+    Raises:
+        ArtifactError: one of `directories` is not a complete artifact.
+    """
+    given: dict[tuple[str, str], Path] = {}
+    for directory in directories:
+        provenance = read_provenance(directory)
+        given[provenance.stage, provenance.key] = directory
+    entries: dict[tuple[str, str], StageEntry] = {}
+
+    def visit(stage: str, key: str, directory: Path) -> None:
+        if (stage, key) in entries:
+            return
+        if not is_complete(directory):
+            entries[stage, key] = StageEntry(stage, key, provenance=None)
+            return
+        provenance = read_provenance(directory)
+        for _, upstream in sorted(provenance.upstream.items()):
+            identity = (upstream.stage, upstream.key)
+            visit(*identity, given.get(identity, directory.parent.parent / upstream.stage / upstream.key))
+        entries[stage, key] = StageEntry(stage, key, provenance)
+
+    for (stage, key), directory in given.items():
+        visit(stage, key, directory)
+    return tuple(entries.values())
+
 
 SHOWN_REJECTS = 100  # the artifact has them all
 REJECT_SIDE = 128  # pixels
@@ -40,7 +73,7 @@ REJECT_SIDE = 128  # pixels
 
 def collect_contents(
     title: str,
-    corpus: Corpus,
+    corpus: Dataset,
     dataset_root: Path,
     annotations: Path,
     captions: Path,
@@ -48,7 +81,7 @@ def collect_contents(
     model: Path,
     hypotheses: Path,
     reranked: Path,
-    neighbours: dict[str, Path],
+    neighbors: dict[str, Path],
     scores: dict[str, Path],
     retrieval: Path | None,
     note: str | None,
@@ -57,7 +90,7 @@ def collect_contents(
 
     dataset_root: `AnnotatedImage.file` is relative to it; the other paths are artifacts. hypotheses: beam search on the
     test split; reranked: the same reordered, `reranked.jsonl` beside them with a line `{"image_id", "scores", ...}` an
-    image whose scores are in the new order; neighbours: by feature kind; scores: by the label of the row; note: what a
+    image whose scores are in the new order; neighbors: by feature kind; scores: by the label of the row; note: what a
     reader must know before all else.
 
     Raises:
@@ -65,7 +98,7 @@ def collect_contents(
     """
     images = {image.image_id: image for image in read_annotations(annotations)}
     thumbnails = Thumbnails(dataset_root, images)
-    nearest = {kind: Nearest(neighbours[kind]) for kind in ("original", "refined")}
+    nearest = {kind: Nearest(neighbors[kind]) for kind in ("original", "refined")}
     rejects = read_rejects(features)
     checkpoint = read_checkpoint(model)
     rows = tuple(
@@ -73,7 +106,7 @@ def collect_contents(
         for label, directory in scores.items()
     )
     main = _main_label(scores, hypotheses, reranked)
-    given = [annotations, captions, features, model, hypotheses, reranked, *neighbours.values(), *scores.values()]
+    given = [annotations, captions, features, model, hypotheses, reranked, *neighbors.values(), *scores.values()]
     dataset = read_provenance(annotations).dataset
     with FeatureFile(features / "features.h5") as feature_file:
         splits = _count_splits(images, feature_file, rejects, captions, checkpoint.vocabulary, hypotheses)
@@ -90,7 +123,7 @@ def collect_contents(
     return ReportContents(
         title=title,
         note=note,
-        corpus=CorpusFacts(dataset, corpus.title, corpus.homepage, corpus.licence, corpus.citation),
+        corpus=DatasetFacts(dataset, corpus.title, corpus.homepage, corpus.license, corpus.citation),
         splits=splits,
         problems=_read_problems(annotations),
         rejects=len(rejects),
@@ -106,7 +139,7 @@ def collect_contents(
         published_retrieval=published_retrieval(dataset),
         gallery=gallery,
         gallery_seed=SEED,
-        neighbours=compare_neighbours(
+        neighbors=compare_neighbors(
             nearest, [image.picture.image_id for image in gallery if "random" in image.groups], thumbnails
         ),
         words=count_words(results, {image_id: images[image_id].captions for image_id in results}),
@@ -142,7 +175,7 @@ def _count_splits(
         ids = [image.image_id for image in images.values() if image.split == split]
         if not ids:
             continue
-        tokenised = read_captions(captions / "captions.h5", split, vocabulary)
+        tokenized = read_captions(captions / "captions.h5", split, vocabulary)
         counts.append(
             SplitCounts(
                 name=split,
@@ -150,9 +183,9 @@ def _count_splits(
                 with_features=sum(image_id in features for image_id in ids),
                 rejected=sum(image_id in rejected for image_id in ids),
                 captioned=captioned.get(split),
-                captions=len(tokenised),
-                words=len(tokenised.tokens),
-                unknown_words=int(np.count_nonzero(tokenised.tokens == UNK)),
+                captions=len(tokenized),
+                words=len(tokenized.tokens),
+                unknown_words=int(np.count_nonzero(tokenized.tokens == UNK)),
             )
         )
     return tuple(counts)

@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.report.contents import GROUPS, GalleryImage, ShownHypothesis
-from pipelines.report.nearest import Nearest
-from pipelines.report.thumbnails import Thumbnails
+from pipelines.html.thumbnails import Thumbnails
+from pipelines.report.data import GROUPS, GalleryImage, ShownHypothesis
+from pipelines.report.neighbors import Nearest
 from schemas.annotations import AnnotatedImage
 from schemas.errors import ArtifactError
-from schemas.files import read_json_lines
 from schemas.hypotheses import ImageHypotheses, read_hypotheses
+from schemas.io.files import read_json_lines
 from schemas.results import read_results
 
 BEST, WORST, RANDOM = 8, 8, 16  # images of each group
 SEED = 0  # of the random group
 SIDE = 224  # pixels
-NEIGHBOURS = 3
+NEIGHBORS = 3
 
 
 def collect_gallery(
@@ -54,14 +54,14 @@ def collect_gallery(
             cider=cider[image_id],
             hypotheses=_hypotheses(by_likelihood[image_id], by_consensus[image_id], consensus[image_id]),
             references=images[image_id].captions,
-            nearest=nearest.pictures(image_id, NEIGHBOURS, thumbnails) if nearest is not None else (),
+            nearest=nearest.pictures(image_id, NEIGHBORS, thumbnails) if nearest is not None else (),
         )
 
     try:
         return tuple(show(image_id) for image_id in groups)
     except (KeyError, ValueError) as error:
         raise ArtifactError(
-            f"{row}, {hypotheses}, {reranked} and the neighbours are not about the same images ({error!r}); run "
+            f"{row}, {hypotheses}, {reranked} and the neighbors are not about the same images ({error!r}); run "
             "EvaluateCaptions again."
         ) from error
 

@@ -1,19 +1,65 @@
 """From `ReportContents` to one HTML file that needs nothing else: styles, script and pictures are inside it."""
 
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
-from pipelines.pages.render import render_page
-from pipelines.report.contents import ReportContents
-from pipelines.report.facts import headline, run_facts
-from pipelines.report.published import MARKS
-from pipelines.report.score_plots import interval_plot
-from pipelines.report.score_table import conditions, left_out_notes, left_out_reason, metric_columns
+from pipelines.html.page import render_page
+from pipelines.report.data import ReportContents, ScoreRow
+from pipelines.report.format import count, duration, in_words, percent, score, size, statistic
+from pipelines.report.plots import (
+    best_epoch,
+    cider_plot,
+    frequency_plot,
+    interval_plot,
+    lengths_plot,
+    loss_plot,
+    perplexity_plot,
+)
+from pipelines.report.published_results import MARKS
+from pipelines.report.run_facts import headline, run_facts
 from pipelines.report.stage_graph import stage_graph
-from pipelines.report.training_plots import best_epoch, cider_plot, loss_plot, perplexity_plot
-from pipelines.report.word_plots import frequency_plot, lengths_plot
-from pipelines.report.wording import count, duration, in_words, percent, score, size, statistic
+from schemas.scores import CaptionScores, in_order
+
+_CONDITIONS: dict[str, Callable[[CaptionScores], str]] = {
+    "Split": lambda scores: scores.split,
+    "Images": lambda scores: count(scores.n),
+    "Tokenizer": lambda scores: scores.tokenizer,
+    "Document frequencies of CIDEr-D": lambda scores: scores.document_frequencies,
+}
+
+
+def metric_columns(contents: ReportContents) -> list[str]:
+    """The metrics that a row has or that are published, in the usual order; what every row leaves out is only said."""
+    named = {metric for row in contents.rows for metric in row.scores.metrics}
+    named.update(metric for published in contents.published for metric in published.values)
+    return in_order(named - {"perplexity"})  # which has a column of its own
+
+
+def left_out_notes(rows: Sequence[ScoreRow], columns: Sequence[str]) -> dict[str, str]:
+    """Reasons for missing metrics, as `METEOR: why` -> the mark in the table's cells; none where there is no column."""
+    missing = {left_out_reason(row, metric): metric in columns for row in rows for metric in row.scores.left_out}
+    marks = itertools.count(1)
+    return {reason: f"[{next(marks)}]" if has_column else "" for reason, has_column in missing.items()}
+
+
+def left_out_reason(row: ScoreRow, metric: str) -> str:
+    """One line that says which metric is missing, and why."""
+    return f"{metric}: {row.scores.left_out[metric]}"
+
+
+def conditions(rows: Sequence[ScoreRow]) -> dict[str, dict[str, list[str]]]:
+    """Term -> value -> labels of the rows it holds for; one value where all rows were scored alike."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for term, condition in _CONDITIONS.items():
+        labels: dict[str, list[str]] = {}
+        for row in rows:
+            labels.setdefault(condition(row.scores), []).append(row.label)
+        found[term] = labels
+    return found
+
 
 LISTED = 100  # problems that are shown; the artifact has them all
 COMPARED = ("CIDEr-D", "BLEU-4")  # whose intervals are drawn

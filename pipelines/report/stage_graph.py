@@ -7,10 +7,9 @@ from typing import Any
 
 from matplotlib.patches import FancyBboxPatch
 
-from pipelines.report.contents import StageEntry
-from pipelines.report.drawing import BLUE, ORANGE, new_figure
-from pipelines.report.svg import INK, inline_svg
-from pipelines.report.wording import duration, size
+from pipelines.html.figures import BLUE, INK, ORANGE, inline_svg, new_figure
+from pipelines.report.data import StageEntry
+from pipelines.report.format import duration, size
 
 _BOX_WIDTH, _BOX_HEIGHT = 1.64, 0.48  # inches
 _COLUMN, _LAYER = 1.76, 0.86  # inches from one box to the next

@@ -8,7 +8,7 @@ from schemas.scores import read_caption_scores, read_retrieval_scores
 COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE", "perplexity")
 
 
-def summarise(scores: dict[str, Path], retrieval: Path, note: str | None) -> dict[str, Any]:
+def summarize(scores: dict[str, Path], retrieval: Path, note: str | None) -> dict[str, Any]:
     """Scores by row label, perplexity, retrieval and the note, as JSON values; the paths are artifacts."""
     sheets = {label: read_caption_scores(path) for label, path in scores.items()}
     found = read_retrieval_scores(retrieval)

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from model.ptb import ptb_words
-from pipelines.report.contents import WordShare, WordStatistics
+from model.text.ptb import ptb_words
+from pipelines.report.data import WordShare, WordStatistics
 
 SHOWN = 15  # words of each list
 

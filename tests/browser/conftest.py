@@ -35,12 +35,12 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def open_page(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
-    """`open_page(path, width=1280, colours="light")` shows a file."""
+    """`open_page(path, width=1280, colors="light")` shows a file."""
     opened = []
 
-    def show(path: Path, width: int = 1280, colours: str = "light") -> Page:
+    def show(path: Path, width: int = 1280, colors: str = "light") -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=colours, reduced_motion="reduce"
+            viewport={"width": width, "height": 900}, color_scheme=colors, reduced_motion="reduce"
         )
         opened.append(context)
         page = context.new_page()

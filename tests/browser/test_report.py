@@ -11,13 +11,13 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipelines.report.collect import collect_contents
-from pipelines.report.contents import ReportContents
+from pipelines.report.data import ReportContents
 from pipelines.report.render import render_report
 from tests.browser.conftest import OpenPage, overflows, violations
-from tests.pipelines.report.imitation import HOSTILE, imitate_run
+from tests.support.imitation import HOSTILE, imitate_run
 
 WIDTHS = (1280, 390)  # a desk, a phone
-COLOURS = ("light", "dark")
+COLORS = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def open_details(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("colours", COLOURS)
-def test_axe_finds_nothing(open_page: OpenPage, report: Path, width: int, colours: str) -> None:
-    page = open_page(report, width, colours)
+@pytest.mark.parametrize("colors", COLORS)
+def test_axe_finds_nothing(open_page: OpenPage, report: Path, width: int, colors: str) -> None:
+    page = open_page(report, width, colors)
     open_details(page)
     assert violations(page) == []
 
@@ -65,15 +65,15 @@ def test_axe_is_at_work(open_page: OpenPage, report: Path) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("colours", COLOURS)
-def test_page_fits_its_width(open_page: OpenPage, report: Path, width: int, colours: str) -> None:
-    """And is neither empty nor in the wrong colours."""
-    page = open_page(report, width, colours)
+@pytest.mark.parametrize("colors", COLORS)
+def test_page_fits_its_width(open_page: OpenPage, report: Path, width: int, colors: str) -> None:
+    """And is neither empty nor in the wrong colors."""
+    page = open_page(report, width, colors)
     assert not overflows(page)
     picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"), float)
     assert picture.shape == (900, width)
     assert picture.std() > 10
-    assert (np.median(picture) > 200) == (colours == "light")
+    assert (np.median(picture) > 200) == (colors == "light")
     open_details(page)
     assert not overflows(page)
 

@@ -19,21 +19,23 @@ import numpy as np
 
 from model.backbones import load_backbone
 from model.backbones.spec import BackboneSpec
-from model.metrics import score_captions
-from model.network import MRNN
-from pipelines.annotate import annotate
-from pipelines.datasets import find_corpus
+from model.metrics.captions import score_captions
+from model.mrnn.network import MRNN
+from pipelines.data.prepare_annotations import annotate
+from pipelines.data.datasets import DATASETS, find_dataset
+from pipelines.data.datasets.notes import Notes
 from schemas.scores import in_order
 
 pictures = Path("pictures")
 pictures.mkdir()
 for name in ("a_dog_runs", "two_cats", "a_tree"):
     (pictures / f"{name}.jpg").touch()
-images, problems = annotate(find_corpus("notes"), pictures, lambda fraction, message: None, "random:1:1:0")
+DATASETS["notes"] = Notes()
+images, problems = annotate(find_dataset("notes"), pictures, lambda fraction, message: None, "random:1:1:0")
 print("corpus", sorted(image.captions for image in images), problems)
 
 white = np.full((1, 64, 64, 3), 255, np.uint8)
-print("backbone", load_backbone(BackboneSpec("colours", "")).features(white))
+print("backbone", load_backbone(BackboneSpec("colors", "")).features(white))
 
 network = MRNN(vocabulary_size=10, feature_size=3, variant="small-gru")
 print("variant", network(np.array([[2, 3]]), np.zeros((1, 3), np.float32)).shape, network.sizes["recurrent_size"])

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from pipelines.rerank import Reranker
+from pipelines.captions.reranker import Reranker
 from schemas.hypotheses import Hypothesis, ImageHypotheses
-from schemas.neighbours import Neighbours
+from schemas.neighbors import Neighbors
 from schemas.reranking import RerankingSetting
 from tests.docs.conftest import ROOT
 
@@ -23,9 +23,9 @@ def consensus(similarity: str, references: list[str]) -> dict[str, float]:
     image = ImageHypotheses("image", hypotheses)
     captions = {name: [SENTENCES[name].split()] for name in ("r1", "r2", "r3")}
     order = np.array([[list(captions).index(name) for name in references]])
-    neighbours = Neighbours(["image"], list(captions), order, np.zeros(order.shape))
+    neighbors = Neighbors(["image"], list(captions), order, np.zeros(order.shape))
     setting = RerankingSetting(similarity, "original", "euclidean", k=len(references), m=2)
-    found = Reranker([image], neighbours, captions, setting)(image)
+    found = Reranker([image], neighbors, captions, setting)(image)
     names = {tuple(sentence.split()): name for name, sentence in SENTENCES.items() if name.startswith("h")}
     return {names[each.tokens]: score for each, score in zip(found.image.captions, found.scores, strict=True)}
 

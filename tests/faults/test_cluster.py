@@ -14,11 +14,11 @@ from pathlib import Path
 import distributed
 import pytest
 
-from pipelines.engine import Engine, complete_shards
-from pipelines.shards import is_whole, plan_shards
+from pipelines.beam.runner import BeamRunner, complete_shards
+from pipelines.beam.shards import is_shard_complete, plan_shards
 from schemas.errors import ArtifactError, InputError, RunnerError
-from tests.faults.runs import ROOT
-from tests.faults.work import Image, copy_model, write_slowly
+from tests.support.faults.runs import ROOT
+from tests.support.faults.work import Image, copy_model, write_slowly
 
 pytestmark = pytest.mark.faults
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -39,8 +39,8 @@ class Cluster:
         return f"tcp://127.0.0.1:{self.port}"
 
     @property
-    def engine(self) -> Engine:
-        return Engine(
+    def engine(self) -> BeamRunner:
+        return BeamRunner(
             "apache_beam.runners.dask.dask_runner.DaskRunner",
             (f"--dask_client_address={self.address}", f"--dask_npartitions={SHARDS}", "--dask_connection_timeout=30"),
         )
@@ -130,7 +130,7 @@ def test_a_worker_that_hangs_is_done_without(cluster, shards):
     hanging, _ = cluster.worker("hanging"), cluster.worker("going")
     when_a_shard_is_done(shards, "kill", "-STOP", str(hanging.pid))
     complete(shards, write_slowly, cluster)
-    assert all(is_whole(shard) for shard in shards)
+    assert all(is_shard_complete(shard) for shard in shards)
 
 
 def test_a_scheduler_that_is_killed_is_said_and_the_next_run_goes_on(cluster, shards):
@@ -138,12 +138,12 @@ def test_a_scheduler_that_is_killed_is_said_and_the_next_run_goes_on(cluster, sh
     when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.processes[0].pid))
     with pytest.raises(RunnerError, match="Shards that are done are kept"):
         complete(shards, write_slowly, cluster)
-    done = {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards if is_whole(shard)}
+    done = {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards if is_shard_complete(shard)}
     assert done
     cluster.scheduler()
     cluster.worker("second")
     complete(shards, write_slowly, cluster)
-    assert all(is_whole(shard) for shard in shards)
+    assert all(is_shard_complete(shard) for shard in shards)
     assert {path: Path(path).stat().st_mtime_ns for path in done} == done
 
 
@@ -157,14 +157,14 @@ def test_a_cluster_without_workers_is_given_up(cluster, shards):
 def test_a_worker_that_comes_late_is_waited_for(cluster, shards):
     threading.Timer(3, cluster.worker, ["late"]).start()
     complete(shards, write_slowly, cluster)
-    assert all(is_whole(shard) for shard in shards)
+    assert all(is_shard_complete(shard) for shard in shards)
 
 
 def test_a_cluster_that_all_workers_leave_is_given_up(cluster, shards):
     when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.worker("only").pid))
     with pytest.raises(RunnerError, match=r"has had no worker for 30 s; .* Shards that are done are kept"):
         complete(shards, write_slowly, cluster)
-    done = [shard for shard in shards if is_whole(shard)]
+    done = [shard for shard in shards if is_shard_complete(shard)]
     assert 0 < len(done) < len(shards)
 
 
@@ -177,4 +177,4 @@ def test_a_worker_whose_address_cannot_be_reached_does_its_part(cluster, shards,
     with distributed.Client(cluster.address, timeout=120) as client:
         client.wait_for_workers(reachable + 1, timeout=60)
     complete(shards, write_slowly, cluster)
-    assert all(is_whole(shard) for shard in shards)
+    assert all(is_shard_complete(shard) for shard in shards)

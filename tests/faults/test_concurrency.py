@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import filelock
 import pytest
 
-from pipelines.verify_artifacts import verify_artifacts
-from tasks.execution import artifact_lock
-from tests.faults.runs import ROOT, Run, configured, started, wait_until
+from pipelines.artifacts.verify_artifacts import verify_artifacts
+from tasks.runtime.executor import artifact_lock
+from tests.support.faults.runs import ROOT, Run, configured, started, wait_until
 
 YEAR = 365 * 86400
 SECONDS_TO_TAKE_OVER = 20.0
@@ -49,20 +49,22 @@ def test_four_runs_at_once_make_everything_once(tmp_path):
 @pytest.mark.faults
 def test_four_runs_of_the_whole_pipeline_at_once_make_everything_once(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
-    check_all_was_made_once([Run("tests.faults.lean", "LeanPipeline", configuration) for _ in range(4)], data_dir)
+    check_all_was_made_once(
+        [Run("tests.support.faults.lean", "LeanPipeline", configuration) for _ in range(4)], data_dir
+    )
 
 
 @pytest.mark.parametrize("clock", [0, -YEAR, YEAR], ids=["right", "behind", "ahead"])
 def test_a_killed_holder_s_lock_is_taken_over_whatever_its_file_s_time(tmp_path, clock):
     configuration, data_dir = configured(tmp_path / "run")
-    first = Run("tests.faults.slow", "Slow", configuration, "--dataset", "toys")
+    first = Run("tests.support.faults.slow", "Slow", configuration, "--dataset", "toys")
     wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 120)
     (directory,) = data_dir.glob("toys/Slow/*/")
     lock = artifact_lock(directory)
     os.utime(lock.lock_file, (time.time() + clock,) * 2)
     with pytest.raises(filelock.Timeout):
         lock.acquire(timeout=0.5)
-    second = Run("tests.faults.slow", "Slow", configuration, "--dataset", "toys")
+    second = Run("tests.support.faults.slow", "Slow", configuration, "--dataset", "toys")
     assert any("is being made by another process; waiting for it" in line for line in second.lines())
     first.kill(all_at_once=False)
     killed = time.monotonic()
@@ -105,9 +107,9 @@ def test_two_workers_on_a_central_scheduler_make_everything_once(tmp_path):
 def test_a_killed_worker_s_stage_goes_to_the_other_worker(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
     with luigid(configuration) as options:
-        first = Run("tests.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
+        first = Run("tests.support.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
         assert any(started(line) for line in first.lines())
-        second = Run("tests.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
+        second = Run("tests.support.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)
         wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 120)
         first.kill(all_at_once=False)
         assert any(started(line) for line in second.lines())

@@ -5,15 +5,15 @@ import re
 import pytest
 
 from schemas.errors import ConfigurationError
-from tasks.misconfigured import misconfigured
-from tests.faults.runs import Run
-from tests.tasks.toys import Source
+from tasks.runtime.errors import describe_configuration_error
+from tests.support.faults.runs import Run
+from tests.support.toys import Source
 
 FAULTS = {
     "[TrainModel]\nepochs = many": r"epochs of \[TrainModel\] cannot be read \(invalid literal for int",
     "[beam]\noptions = {": r"runner_options of \[ExtractFeatures\] cannot be read",
     "[retcode]\ntask_failed = x": r"task_failed of \[retcode\] cannot be read \(invalid literal for int",
-    "[pipeline]\nverbose = x": r"verbose of \[Messages\] cannot be read",
+    "[pipeline]\nverbose = x": r"verbose of \[LoggingConfig\] cannot be read",
     "[pipeline]\ndataset = ../elsewhere": r"'\.\./elsewhere' cannot name a folder; set dataset of \[pipeline\]",
     "[pipeline]\ndata_dir = 5%": r"data_dir of \[FullPipeline\] cannot be read \('%' must be followed by",
     "[pipeline]\ndata_dir = ${NOT_SET}": r"data_dir of \[FullPipeline\] cannot be read \(Config refers to a non",
@@ -39,5 +39,5 @@ def test_a_corpus_is_called_as_a_folder_can_be(tmp_path, name):
 
 
 def test_other_errors_are_not_put_down_to_the_configuration():
-    assert misconfigured(ValueError("Error when parsing the default value of 'x'")) is None
-    assert misconfigured(KeyError("x")) is None
+    assert describe_configuration_error(ValueError("Error when parsing the default value of 'x'")) is None
+    assert describe_configuration_error(KeyError("x")) is None

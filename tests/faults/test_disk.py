@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.verify_artifacts import verify_artifacts
+from pipelines.artifacts.verify_artifacts import verify_artifacts
 from schemas.provenance import FILE_NAME
-from tasks.execution import StageFailed, execute
-from tests.faults.greedy import Greedy
-from tests.faults.runs import ROOT
-from tests.tasks.toys import Source
+from tasks.runtime.executor import StageFailed, execute
+from tests.support.faults.greedy import Greedy
+from tests.support.faults.runs import ROOT
+from tests.support.toys import Source
 
 MEBIBYTE = 1 << 20
 
@@ -112,10 +112,10 @@ def test_damage_at_a_hundred_random_places_is_named_before_use(tmp_path, damage)
 
 def execute_elsewhere(stage: str, data_dir: Path, *prefix: str, **parameters: str) -> str:
     """The error that a stage ends with in a process of its own, started by way of `prefix`."""
-    module = {"Source": "tests.tasks.toys", "Greedy": "tests.faults.greedy"}[stage]
+    module = {"Source": "tests.support.toys", "Greedy": "tests.support.faults.greedy"}[stage]
     script = f"""
 from {module} import {stage}
-from tasks.execution import StageFailed, execute
+from tasks.runtime.executor import StageFailed, execute
 try:
     execute({stage}(dataset="toys", data_dir={str(data_dir)!r}, **{parameters!r}))
 except StageFailed as error:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.faults.formats import FORMATS, samples
-from tests.faults.guarded import check, limited_memory
-from tests.faults.mutations import spoilt
+from tests.support.faults.formats import FORMATS, samples
+from tests.support.faults.guarded import check, limited_memory
+from tests.support.faults.mutations import spoilt
 
 SHORT = 100
 LONG = int(os.environ.get("FUZZ_CASES", "10000"))  # a format

@@ -10,21 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.images import MAX_PIXELS, decode_image
-from pipelines.caption_formats import find_caption_files, read_captions
-from pipelines.corpus_files import list_files
-from pipelines.datasets.base import Problems
-from schemas.caption_files import read_references
+from model.backbones.images import MAX_PIXELS, decode_image
+from pipelines.data.caption_files import find_caption_files, read_captions
+from pipelines.data.dataset import Problems
+from pipelines.data.files import list_files
 from schemas.errors import ArtifactError, InputError, MRNNError
 from schemas.features import FeatureFile
-from schemas.files import parse_json, read_json
-from schemas.interop import plain_id, read_feature_file
-from schemas.interop_captions import read_anno_list, read_coco_captions, read_karpathy
-from schemas.interop_writers import write_hdf5_by_id, write_pickled_array
+from schemas.interop.caption_files import read_references
+from schemas.interop.captions import read_anno_list, read_coco_captions, read_karpathy
+from schemas.interop.features import plain_id, read_feature_file, write_hdf5_by_id, write_pickled_array
+from schemas.io.files import parse_json, read_json
 from schemas.results import read_results
 from schemas.scores import read_caption_scores
-from tests.faults.formats import FORMATS
-from tests.faults.guarded import check, limited_memory
+from tests.support.faults.formats import FORMATS
+from tests.support.faults.guarded import check, limited_memory
 
 DEEP = "[" * 200_000 + "]" * 200_000
 NO_JSON = [DEEP, '{"a":' * 100_000, "NaN", "[1e999]", "[-Infinity]", '["\\ud800"]', "9" * 5_000]
@@ -188,7 +187,7 @@ def test_folders_that_link_in_a_circle(tmp_path: Path) -> None:
 
 def test_network_files_name_no_classes_from_elsewhere(tmp_path: Path) -> None:
     """A `.keras` file says which classes to make; it cannot make Python call what it likes."""
-    from model.network import load_network
+    from model.mrnn.network import load_network
 
     victim = tmp_path / "victim"
     for config in (

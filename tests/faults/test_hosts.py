@@ -6,9 +6,9 @@ import pytest
 
 from schemas.checkpoint import read_curve
 from schemas.provenance import is_complete
-from tasks.train_model import TrainModel
-from tests.faults.runs import descendants, kill_groups, wait_until
-from tests.tasks.hosts import PARAMETERS, make_upstream, start_hosts
+from tasks.training.train_model import TrainModel
+from tests.support.faults.runs import descendants, kill_groups, wait_until
+from tests.support.hosts import PARAMETERS, make_upstream, start_hosts
 
 EPOCHS = 40
 SECONDS_TO_NOTICE = 180

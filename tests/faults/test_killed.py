@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from schemas.provenance import read_provenance
-from tasks.execution import artifact_lock
-from tests.faults.runs import Observed, Run, configured, digests, seconds_of_stages, started, wait_until
+from tasks.runtime.executor import artifact_lock
+from tests.support.faults.runs import Observed, Run, configured, digests, seconds_of_stages, started, wait_until
 
-LEAN = ("tests.faults.lean", "LeanPipeline")
+LEAN = ("tests.support.faults.lean", "LeanPipeline")
 TRAINED = ("tasks", "TrainModel")  # with all that it needs: the stages that go on where they stopped
 SECONDS_TO_END = 5.0
 LATEST_KILL = 0.75  # of the time that the stage took undisturbed: once it has ended before its kill it is hit no more
@@ -105,7 +105,7 @@ def test_killed_twice_in_every_stage(everything, tmp_path, seed):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_told_to_end_it_leaves_no_process_and_no_lock(tmp_path, how, workers):
     configuration, data_dir = configured(tmp_path / "run")
-    run = Run("tests.faults.slow", "Slow", configuration, "--workers", workers, "--dataset", "toys")
+    run = Run("tests.support.faults.slow", "Slow", configuration, "--workers", workers, "--dataset", "toys")
     assert any(started(line) for line in run.lines())
     wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 60)
     children = run.descendants()
@@ -124,7 +124,7 @@ def test_told_to_end_it_leaves_no_process_and_no_lock(tmp_path, how, workers):
 
 def test_the_lock_is_held_until_the_stage_s_process_is_gone_too(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
-    run = Run("tests.faults.slow", "Slow", configuration, "--dataset", "toys")
+    run = Run("tests.support.faults.slow", "Slow", configuration, "--dataset", "toys")
     assert any(started(line) for line in run.lines())
     wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 60)
     (stage,) = run.descendants()

@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from tasks.execution import StageFailed, execute
-from tasks.faults import describe_exit
-from tests.faults.greedy import Greedy
-from tests.faults.runs import Run, configured
+from tasks.runtime.errors import describe_exit
+from tasks.runtime.executor import StageFailed, execute
+from tests.support.faults.greedy import Greedy
+from tests.support.faults.runs import Run, configured
 
 GIBIBYTE = 1 << 30
 
@@ -18,7 +18,7 @@ GIBIBYTE = 1 << 30
 @pytest.fixture
 def limited(monkeypatch):
     """Processes that are started may have 4 GiB of addresses."""
-    from tasks import execution
+    from tasks.runtime import executor as execution
 
     if not shutil.which("prlimit"):
         pytest.skip("there is no prlimit here")

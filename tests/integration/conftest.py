@@ -19,7 +19,7 @@ images = 600
 epochs = 8
 
 [EvaluateRetrieval]
-normalisation_images = 20
+normalization_images = 20
 """
 
 

@@ -47,7 +47,7 @@ def test_every_score_says_how_it_was_made(pipeline):
         assert sheet.split == "test"
         assert sheet.n == 100
         assert sheet.beam_width == {"greedy": 1, "beam": 3, "wide": 10, "reranked": 10}[sheet.captions]
-        assert sheet.tokeniser and sheet.document_frequencies
+        assert sheet.tokenizer and sheet.document_frequencies
         assert set(METRICS) == set(sheet.metrics) | set(sheet.left_out)
         assert sheet.perplexity > 1
     assert scores["reranked", "own", "cider, refined"].reranking["m"] == 125
@@ -163,10 +163,10 @@ def test_show_pipeline_prints_every_stage(pipeline):
 
 
 def test_invalidate_takes_the_stage_and_all_downstream(pipeline):
-    run = pipeline.luigi("Invalidate", "--stage", "FindNeighbours", "--dry-run")
+    run = pipeline.luigi("Invalidate", "--stage", "FindNeighbors", "--dry-run")
     named = {line.split("/")[-2] for line in run.stdout.splitlines() if line.startswith("would delete")}
     assert named == {
-        "FindNeighbours",
+        "FindNeighbors",
         "TuneReranking",
         "RerankCaptions",
         "EvaluateCaptions",
@@ -240,7 +240,7 @@ def test_luigi_itself_loads_no_tensorflow_and_no_beam(pipeline):
     code = """
 import sys
 from tasks import FullPipeline
-from tasks.graph import walk
+from tasks.cli.graph import walk
 pipeline = FullPipeline()
 assert all(task.complete() for _, task, _ in walk(pipeline))
 pipeline.summary()
@@ -279,7 +279,7 @@ def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeli
         captions = {image.image_id: image.captions for image in read_hypotheses(found)}
         return [" ".join(captions[image_id][0].tokens) for image_id in sorted(image.image_id for image in test)]
 
-    refined = {"split": "test", "similarity": "cider", "against": "neighbours", "feature_kind": "refined"}
+    refined = {"split": "test", "similarity": "cider", "against": "neighbors", "feature_kind": "refined"}
     assert captioned() == in_the_pipeline("RerankCaptions", **refined)
     own = {"split": "test", "search": "beam", "image_input": "own"}
     assert captioned("--rerank", "false") == in_the_pipeline("GenerateCaptions", **own)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.network import MRNN
+from model.mrnn.network import MRNN
 from schemas.captions import Captions
 
 

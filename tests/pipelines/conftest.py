@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipelines.misbehaving_server import Server, serving
+from tests.support.misbehaving_server import Server, serving
 
 
 @pytest.fixture

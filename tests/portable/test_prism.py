@@ -17,21 +17,21 @@ import pytest
 from PIL import Image
 
 from model.backbones.spec import BackboneSpec
-from pipelines.engine import Engine
-from pipelines.extract import ExtractionOptions, extract_features
-from pipelines.read_images import ImageSource
+from pipelines.beam.runner import BeamRunner
+from pipelines.features.extract_features import ExtractionOptions, extract_features
+from pipelines.features.images import ImageSource
 
 pytestmark = pytest.mark.portable
 
 OPTIONS = ExtractionOptions(
     BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", "toys", batch_size=4, decode_threads=1
 )
-LOCAL = Engine("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
 PRISM = Path(sys.executable).with_name("prism")
 
 
 @pytest.fixture
-def portable(tmp_path) -> Iterator[Engine]:
+def portable(tmp_path) -> Iterator[BeamRunner]:
     """An engine of three processes: the job service, the pool of workers, and what drives them here."""
     job_port, pool_port = _free_port(), _free_port()
     service = [str(PRISM), f"--job_port={job_port}", "--serve_http=false"]
@@ -46,7 +46,7 @@ def portable(tmp_path) -> Iterator[Engine]:
         ]
     for port in (job_port, pool_port):
         _wait_for(port)
-    yield Engine(
+    yield BeamRunner(
         "apache_beam.runners.portability.portable_runner.PortableRunner",
         (
             f"--job_endpoint=127.0.0.1:{job_port}",

@@ -43,14 +43,14 @@ def test_the_split_lists_hold_file_names(tmp_path):
     assert [(tmp_path / f"{split}.txt").read_text() for split in SPLITS] == ["1.jpg\n", "0.jpg\n2.jpg\n", ""]
 
 
-def test_unlabelled_images_have_a_list_of_their_own_and_equal_names_are_told_apart_by_paths(tmp_path):
+def test_unlabeled_images_have_a_list_of_their_own_and_equal_names_are_told_apart_by_paths(tmp_path):
     images = [
         AnnotatedImage("1", "a/1.jpg", "train", 1, 1, ("x",)),
-        AnnotatedImage("2", "b/1.jpg", "unlabelled", 1, 1, ()),
+        AnnotatedImage("2", "b/1.jpg", "unlabeled", 1, 1, ()),
     ]
-    assert write_annotations(tmp_path, images) == {"train": 1, "val": 0, "test": 0, "unlabelled": 1}
+    assert write_annotations(tmp_path, images) == {"train": 1, "val": 0, "test": 0, "unlabeled": 1}
     assert (tmp_path / "train.txt").read_text() == "a/1.jpg\n"
-    assert (tmp_path / "unlabelled.txt").read_text() == "b/1.jpg\n"
+    assert (tmp_path / "unlabeled.txt").read_text() == "b/1.jpg\n"
 
 
 def test_a_generator_that_fails_leaves_nothing(tmp_path):

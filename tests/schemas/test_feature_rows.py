@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from schemas.errors import ArtifactError
-from schemas.feature_rows import FeatureRows
-from schemas.features import FeatureDescription, write_features
+from schemas.features import FeatureDescription, FeatureRows, write_features
 
 DESCRIPTION = FeatureDescription("vgg16/fc2", "BGR", "0123", "tiny")
 

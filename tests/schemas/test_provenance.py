@@ -7,12 +7,12 @@ from dataclasses import asdict
 import pytest
 
 from schemas.errors import ArtifactError
+from schemas.io.files import digest_files
 from schemas.provenance import (
     KEY_DIGITS,
     Provenance,
     Upstream,
     artifact_key,
-    digest_files,
     is_complete,
     list_files,
     read_provenance,

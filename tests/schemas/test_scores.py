@@ -5,7 +5,7 @@ import json
 import pytest
 
 from schemas.errors import ArtifactError
-from schemas.files import read_json_lines
+from schemas.io.files import read_json_lines
 from schemas.scores import (
     CaptionScores,
     Recall,
@@ -23,7 +23,7 @@ CAPTION_SCORES = CaptionScores(
     beam_width=10,
     reranking={"similarity": "cider", "features": "refined", "k": 60, "m": 125},
     image_input="own",
-    tokeniser="words",
+    tokenizer="words",
     document_frequencies="references",
     metrics={"BLEU-1": 0.5},
     intervals={"BLEU-1": [0.4, 0.6]},

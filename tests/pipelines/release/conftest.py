@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.release.toy import Toy, make_toy
+from tests.support.toy_release import Toy, make_toy
 
 
 @pytest.fixture

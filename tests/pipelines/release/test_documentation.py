@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from pipelines.release.formats import FORMATS
-from tests.pipelines.release.toy import Toy
+from tests.support.toy_release import Toy
 
 PAGE = Path(__file__).parents[3] / "docs" / "release.md"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.release.verify import verify_release
-from tests.pipelines.release.toy import Toy
+from tests.support.toy_release import Toy
 
 LARGE = "features/original_train.h5"
 

@@ -8,7 +8,7 @@ from pipelines.release import upload
 from pipelines.release.upload import is_published, publish
 from pipelines.release.verify import verify_release
 from schemas.errors import ConfigurationError, UploadError
-from tests.pipelines.release.toy import Toy
+from tests.support.toy_release import Toy
 
 
 def send(release: Path, url: Path | str) -> int:

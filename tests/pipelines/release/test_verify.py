@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.release.verify import verify_release
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses, write_hypotheses
-from tests.pipelines.release.toy import Toy, sum_again
+from tests.support.toy_release import Toy, sum_again
 
 Change = Callable[[Path], None]
 
@@ -86,7 +86,7 @@ def say_other_words(release: Path) -> None:
     write_hypotheses(folder, [ImageHypotheses(first.image_id, (Hypothesis(("zebra",), 0.0),)), *rest])
 
 
-FEATURES, NEIGHBOURS = "features/original_test.h5", "neighbours/refined_test.h5"
+FEATURES, NEIGHBORS = "features/original_test.h5", "neighbors/refined_test.h5"
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ FEATURES, NEIGHBOURS = "features/original_test.h5", "neighbours/refined_test.h5"
         ),
         (change_hdf5(FEATURES, "image_ids", lambda ids: np.array([b"5", b"7"])), "other images than features/original"),
         (change_hdf5(FEATURES, "image_ids", lambda ids: np.array([b"5", b"5"])), "2 rows for 1 images"),
-        (change_hdf5(NEIGHBOURS, "indices", lambda indices: indices + 2), "beyond its 3 reference images"),
-        (change_hdf5(NEIGHBOURS, "indices", lambda indices: indices[:1]), "neighbours of the shape"),
-        (change_hdf5(NEIGHBOURS, "distances", lambda distances: -distances), "distances that do not rise"),
+        (change_hdf5(NEIGHBORS, "indices", lambda indices: indices + 2), "beyond its 3 reference images"),
+        (change_hdf5(NEIGHBORS, "indices", lambda indices: indices[:1]), "neighbors of the shape"),
+        (change_hdf5(NEIGHBORS, "distances", lambda distances: -distances), "distances that do not rise"),
         (
-            change_hdf5(NEIGHBOURS, "reference_ids", lambda ids: np.array([b"1", b"2", b"4"])),
+            change_hdf5(NEIGHBORS, "reference_ids", lambda ids: np.array([b"1", b"2", b"4"])),
             "that are no train images",
         ),
         (change_json("release.json", lambda index: index["images"].update(val=2)), "counts 2 val images"),

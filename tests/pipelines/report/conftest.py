@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from pipelines.report.collect import collect_contents
-from pipelines.report.contents import ReportContents
+from pipelines.report.data import ReportContents
 from pipelines.report.render import render_report
-from tests.pipelines.report.imitation import imitate_run
-from tests.pipelines.report.page import Page, parse
+from tests.support.imitation import imitate_run
+from tests.support.report_page import Page, parse
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ import hashlib
 import re
 from typing import Any
 
-from pipelines.datasets.flickr8k import CORPUS as FLICKR8K
+from pipelines.data.datasets.flickr8k import Flickr8k
 from pipelines.report.collect import collect_contents
 from pipelines.report.render import render_report
-from tests.pipelines.report.imitation import HOSTILE
-from tests.pipelines.report.page import Page
+from tests.support.imitation import HOSTILE
+from tests.support.report_page import Page
 
 
 def test_page_loads_nothing(html: str, page: Page) -> None:
@@ -22,7 +22,7 @@ def test_page_loads_nothing(html: str, page: Page) -> None:
     for tag, attributes in page.elements:
         for name in ("src", "srcset", "href", "data", "poster", "action"):
             address = attributes.get(name, "data:")
-            assert address.startswith(("data:", "#")) or (tag == "a" and address == FLICKR8K.homepage), (tag, address)
+            assert address.startswith(("data:", "#")) or (tag == "a" and address == Flickr8k().homepage), (tag, address)
     assert "@import" not in html
     assert not re.search(r"url\((?!#)", html)
 
@@ -43,7 +43,7 @@ def test_pictures_have_alternative_texts(page: Page, html: str) -> None:
     assert all(image["alt"] and 0 < int(image["width"]) <= 224 and 0 < int(image["height"]) <= 224 for image in images)
     assert "Test image image_7: cannot be opened (No such file or directory)" in page.text
     for svg in (attributes for attributes in page.all("svg")):
-        assert all(f'id="{name}"' in html for name in svg["aria-labelledby"].split())
+        assert all(f'id="{name}"' in html for name in svg["aria-labeledby"].split())
     assert len({each["id"] for _, each in page.elements if "id" in each}) == html.count(' id="')
 
 

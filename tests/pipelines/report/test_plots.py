@@ -3,11 +3,9 @@
 import re
 from dataclasses import replace
 
-from pipelines.report.contents import Epoch, ReportContents, StageEntry
-from pipelines.report.score_plots import interval_plot
+from pipelines.report.data import Epoch, ReportContents, StageEntry
+from pipelines.report.plots import cider_plot, frequency_plot, interval_plot, lengths_plot, loss_plot
 from pipelines.report.stage_graph import stage_graph
-from pipelines.report.training_plots import cider_plot, loss_plot
-from pipelines.report.word_plots import frequency_plot, lengths_plot
 from schemas.provenance import Upstream
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from pipelines.report.collect import collect_contents
-from pipelines.report.contents import ReportContents
-from pipelines.report.published import MARKS, published_captions, published_retrieval
+from pipelines.report.data import ReportContents
+from pipelines.report.published_results import MARKS, published_captions, published_retrieval
 from pipelines.report.render import render_report
 from schemas.errors import ArtifactError
 from schemas.features import Reject, write_rejects
 from schemas.scores import read_caption_scores
-from tests.pipelines.report.imitation import HOSTILE, METEOR_REASON, WARNING
-from tests.pipelines.report.page import Page, parse
+from tests.support.imitation import HOSTILE, METEOR_REASON, WARNING
+from tests.support.report_page import Page, parse
 
 
 def test_scores_are_those_of_the_artifacts(page: Page, arguments: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ def test_what_was_run_is_said_first(page: Page, arguments: dict[str, Any]) -> No
 def test_report_without_curve_retrieval_and_note(contents: ReportContents) -> None:
     page = parse(render_report(replace(contents, curve=(), retrieval=None, note=None)))
     assert "There is no training curve" in page.text
-    assert not any(svg["aria-labelledby"].startswith(("loss", "perplexity", "cider")) for svg in page.all("svg"))
+    assert not any(svg["aria-labeledby"].startswith(("loss", "perplexity", "cider")) for svg in page.all("svg"))
     assert not any(link["href"] == "#retrieval" for link in page.all("a"))
 
 

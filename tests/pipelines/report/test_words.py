@@ -1,6 +1,6 @@
 """Word statistics on captions that can be counted by hand."""
 
-from pipelines.report.contents import WordShare
+from pipelines.report.data import WordShare
 from pipelines.report.words import count_words
 
 

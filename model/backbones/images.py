@@ -1,0 +1,78 @@
+"""From the bytes of an image file, as found in the wild, to the pixels that a network sees."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from schemas.errors import InputError
+from schemas.text import reason
+
+MAX_PIXELS = 100_000_000  # beyond it a file is taken for a decompression bomb
+CROPS = ("center", "ten_crop", "squash")
+
+
+def decode_image(data: bytes) -> Image.Image:
+    """Reads JPEG, PNG, GIF, WebP, ... into 8-bit RGB, upright by its EXIF orientation, the first frame of several.
+
+    Transparent pixels lie on white; 16-bit grey is scaled to 8 bits.
+
+    Raises:
+        InputError: the bytes are empty, no image, cut short, or more than `MAX_PIXELS` pixels; one line says which.
+    """
+    if not data:
+        raise InputError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of dubious metadata and of sizes that are checked below
+            image = Image.open(io.BytesIO(data))
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"{image.width}x{image.height} pixels are over the limit of {MAX_PIXELS}")
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # a copy of a large image is large too
+            return _rgb(image)
+    except (InputError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise InputError("the file is not an image in a known format") from error
+    except Image.DecompressionBombError as error:
+        raise InputError("the file is a decompression bomb") from error
+    except Exception as error:  # what Pillow raises on damaged files depends on the format
+        raise InputError(f"the image is damaged ({reason(error)})") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        levels = np.asarray(image, np.float64)
+        # "I;16" tells the depth; plain "I" does not, and there small values are taken for 8 bits.
+        if image.mode.startswith("I;16") or (image.mode == "I" and levels.max(initial=0) > 255):
+            levels = levels / 257.0
+        return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def cut_crops(image: Image.Image, size: int, crop: str) -> np.ndarray:
+    """RGB image -> uint8 (crops, size, size, 3), whose features are to be averaged.
+
+    crop: `squash` resizes both sides to `size`. `center` cuts a square of 224/256 of the short side from the middle, as
+    is usual for VGG. `ten_crop` cuts such squares from the four corners and the middle, and mirrors them (the paper's
+    Section 8.1). Each square is resized to `size`; interpolation is bicubic and antialiased.
+    """
+    if crop == "squash":
+        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))[None]
+    side = min(image.size) * 224 / 256
+    right, bottom = image.width - side, image.height - side
+    corners = [(right / 2, bottom / 2)]
+    if crop == "ten_crop":
+        corners = [(0, 0), (right, 0), (0, bottom), (right, bottom), *corners]
+    crops = np.stack(
+        [
+            np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, (left, top, left + side, top + side)))
+            for left, top in corners
+        ]
+    )
+    return np.concatenate([crops, crops[:, :, ::-1]]) if crop == "ten_crop" else crops

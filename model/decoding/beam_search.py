@@ -1,0 +1,229 @@
+"""Captions from the network: beam search, diverse if wanted, batched over images. Width 1 is greedy search."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from model.decoding.constraints import DEFAULT_CONSTRAINTS, Constraints
+from model.decoding.ensemble import Ensemble
+from model.mrnn.network import MRNN
+from schemas.errors import ConfigurationError
+from schemas.features import FeatureRows
+from schemas.vocabulary import BOS
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A caption as word ids, without start and end sign, and ln P(words, end sign | image) in nats.
+
+    ln P is the network's, whatever penalties the search knows; a caption that was cut off has no end sign in it.
+    """
+
+    tokens: tuple[int, ...]
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class BeamOptions:
+    """What the hypotheses of an image are ordered by, and whether they are to differ.
+
+    length_penalty: alpha of the score ln P / ((5 + L) / 6)^alpha (Wu et al. 2016, Equation 14), where L counts the
+        words and the end sign; 0: the score is ln P, as in the paper.
+    groups: diverse beam search (Vijayakumar et al. 2016, Algorithm 1) in so many groups of equal size; 1: none.
+    diversity: its lambda. At each step a word costs lambda for every hypothesis of the groups before that goes on with
+        it (Hamming diversity), in nats.
+    """
+
+    length_penalty: float = 0.0
+    groups: int = 1
+    diversity: float = 0.5
+
+    def check(self, beam_width: int) -> None:
+        """Raises ConfigurationError if a search of this width cannot be had."""
+        if self.length_penalty < 0 or self.diversity < 0:
+            raise ConfigurationError(f"{self} cannot be searched by: length_penalty and diversity must be 0 or more.")
+        if beam_width < 1 or self.groups < 1 or beam_width % self.groups:
+            raise ConfigurationError(
+                f"A beam of width {beam_width} cannot be searched in {self.groups} groups; the width must be 1 or more "
+                "and the number of groups divide it."
+            )
+
+    def divisor(self, length: Any) -> Any:
+        """By what the ln P of so many words, end sign included, is divided."""
+        return ((5.0 + length) / 6.0) ** self.length_penalty
+
+
+PLAIN = BeamOptions()
+
+
+class _Hypotheses(NamedTuple):
+    """Some hypotheses of each of R groups; those that are not there have a score of -inf."""
+
+    words: Any  # int32 (R, n, max_length), `length` of them
+    length: Any  # int32 (R, n)
+    score: Any  # float32 (R, n): ln P less the cost of diversity
+    cost: Any  # float32 (R, n), of diversity
+
+
+class BeamSearch:
+    """Beam search over one network, or several as one.
+
+    At each step every live hypothesis is continued by every word. Of all continuations the best `beam_width` count:
+    those among them that end are finished hypotheses, and the best `beam_width` of the others live on. The score is
+    the sum of log-probabilities; among finished hypotheses it is without length normalization, as in the paper, unless
+    there is a `length_penalty`. An image is done when no live hypothesis can overtake the worst of its `beam_width`
+    finished ones, however long it became. Equal scores go to the better parent hypothesis, then to the smaller word id.
+    Hypotheses that are alive after `max_length` words compete as they are.
+
+    In diverse search each group is such a beam, of its share of the width, and does what the groups before leave to it.
+    """
+
+    def __init__(
+        self,
+        network: MRNN | Ensemble,
+        beam_width: int,
+        max_length: int = 30,
+        constraints: Constraints = DEFAULT_CONSTRAINTS,
+        options: BeamOptions = PLAIN,
+    ):
+        """Raises ConfigurationError if constraints and options cannot be met."""
+        constraints.check(network.sizes["vocabulary_size"], max_length)
+        options.check(beam_width)
+        self.beam_width, self.max_length = beam_width, max_length
+        self.constraints, self.options = constraints, options
+        self._network = network
+        features = tf.TensorSpec((None, network.sizes["feature_size"]), tf.float32)
+        self._search = tf.function(self._search_images, input_signature=[features])
+
+    def __call__(self, features: np.ndarray) -> list[list[Decoded]]:
+        """features (B, D) -> for each image at most `beam_width` hypotheses, best first.
+
+        The groups of a diverse search are put together; what two of them found is there once.
+
+        Raises:
+            ConfigurationError: the constraints leave nothing that could be said of an image.
+        """
+        shape = (len(features), self.beam_width)
+        words, length, score, cost = (
+            part.numpy().reshape(*shape, *part.shape[2:]) for part in self._search(tf.constant(features, tf.float32))
+        )
+        found: list[dict[tuple[int, ...], float]] = []
+        for row, column in np.ndindex(shape):
+            if column == 0:
+                found.append({})
+            if np.isfinite(score[row, column]):
+                tokens = tuple(words[row, column, : length[row, column]].tolist())
+                found[row][tokens] = float(score[row, column] + cost[row, column])
+        if not all(found):
+            raise self.constraints.no_valid_token_error()
+
+        def order(hypothesis: Decoded) -> float:
+            return -hypothesis.log_prob / self.options.divisor(min(len(hypothesis.tokens) + 1, self.max_length))
+
+        return [sorted((Decoded(*each) for each in image.items()), key=order) for image in found]
+
+    def _search_images(self, features: tf.Tensor) -> _Hypotheses:
+        """Features (B, D) -> the finished hypotheses of the groups of each image, (B * groups, width of a group)."""
+        groups, width = self.options.groups, self.beam_width // self.options.groups
+        images = tf.shape(features)[0]
+        rows = images * groups
+        image = tf.nest.map_structure(
+            lambda part: tf.repeat(part, self.beam_width, axis=0), self._network.project_image(features)
+        )
+        state = self._network.initial_state(rows * width, image)
+        nothing = _Hypotheses(
+            tf.zeros((rows, width, self.max_length), tf.int32),
+            tf.zeros((rows, width), tf.int32),
+            tf.fill((rows, width), -np.inf),
+            tf.zeros((rows, width)),
+        )
+        # The hypotheses of a group start alike: only one may be continued at first.
+        live = nothing._replace(score=tf.tile(tf.constant([[0.0] + [-np.inf] * (width - 1)]), (rows, 1)))
+        last = tf.fill((rows, width), BOS)
+
+        def unfinished(length: tf.Tensor, last: Any, state: Any, live: _Hypotheses, finished: _Hypotheses) -> tf.Tensor:
+            # ln P only falls, and a longer caption's is divided by more: more than this it cannot become.
+            bound = live.score[:, 0] / self.options.divisor(float(self.max_length))
+            return (length < self.max_length) & tf.reduce_any(self._rank(finished)[:, -1] < bound)
+
+        def step(
+            length: tf.Tensor, last: tf.Tensor, state: Any, live: _Hypotheses, finished: _Hypotheses
+        ) -> tuple[Any, ...]:
+            logits, new_state = self._network.step(tf.reshape(last, [-1]), state, image)
+            history = tf.reshape(live.words, [-1, self.max_length])
+            log_probs = self.constraints.mask(tf.nn.log_softmax(tf.cast(logits, tf.float32)), history, length)
+            parents, words, continued = self._continue(live, log_probs)
+            ended = continued._replace(score=tf.where(words == BOS, continued.score, -np.inf))
+            finished = self._best([finished, tf.nest.map_structure(lambda part: part[:, :width], ended)], width)
+            alive = _alive(words, width)
+            live, parents, last = tf.nest.map_structure(
+                lambda part: tf.gather(part, alive, axis=1, batch_dims=1), (continued, parents, words)
+            )
+            written = tf.range(self.max_length) == length
+            live = live._replace(words=tf.where(written, last[:, :, None], live.words), length=live.length + 1)
+            survivors = tf.reshape(tf.range(rows)[:, None] * width + parents, [-1])
+            # A network in mixed precision hands back half floats for the whole ones of the beginning.
+            state = tf.nest.map_structure(
+                lambda part, before: tf.cast(tf.gather(part, survivors), before.dtype), new_state, state
+            )
+            return length + 1, last, state, live, finished
+
+        length, _, _, live, finished = tf.while_loop(unfinished, step, (0, last, state, live, nothing))
+        cut_off = live._replace(score=tf.where(length == self.max_length, live.score, -np.inf))
+        return self._best([finished, cut_off], width)
+
+    def _continue(self, live: _Hypotheses, log_probs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, _Hypotheses]:
+        """The best continuations of each group, twice as many as it has hypotheses.
+
+        live (R, n), log_probs (R * n, V) -> parents and words, int32 (R, 2n); the hypotheses (R, 2n) without the words.
+        """
+        groups, width, vocabulary_size = self.options.groups, live.score.shape[1], log_probs.shape[1]
+        totals = live.score[:, :, None] + tf.reshape(log_probs, [-1, width, vocabulary_size])
+        totals = tf.reshape(totals, [-1, groups, width, vocabulary_size])
+        price = tf.zeros((tf.shape(totals)[0], vocabulary_size))  # of each word for the next group, (B, V)
+        found: list[tuple[tf.Tensor, ...]] = []
+        for of_group in tf.split(totals, groups, axis=1):
+            if found:
+                of_group -= price[:, None, None, :]
+            # top_k puts the lower index first among equals: the better parent, then the smaller word id.
+            score, index = tf.math.top_k(tf.reshape(of_group, [-1, width * vocabulary_size]), 2 * width)
+            parents, words = index // vocabulary_size, index % vocabulary_size
+            found.append((score, parents, words, tf.gather(price, words, batch_dims=1)))
+            said = tf.gather(tf.where(score > -np.inf, words, -1), _alive(words, width), batch_dims=1)
+            price += self.options.diversity * tf.reduce_sum(tf.one_hot(said, vocabulary_size), axis=1)
+        score, parents, words, cost = (
+            tf.reshape(tf.stack(parts, axis=1), [-1, 2 * width]) for parts in zip(*found, strict=True)
+        )
+        before = tf.nest.map_structure(lambda part: tf.gather(part, parents, axis=1, batch_dims=1), live)
+        return parents, words, before._replace(score=score, cost=before.cost + cost)
+
+    def _rank(self, hypotheses: _Hypotheses) -> tf.Tensor:
+        """What finished hypotheses are ordered by; one that was cut off has no end sign to count."""
+        predicted = tf.minimum(hypotheses.length + 1, self.max_length)
+        return hypotheses.score / self.options.divisor(tf.cast(predicted, tf.float32))
+
+    def _best(self, parts: list[_Hypotheses], count: int) -> _Hypotheses:
+        """The best of all, best first; among equals the earlier."""
+        together = tf.nest.map_structure(lambda *each: tf.concat(each, axis=1), *parts)
+        _, order = tf.math.top_k(self._rank(together), count)
+        return tf.nest.map_structure(lambda part: tf.gather(part, order, axis=1, batch_dims=1), together)
+
+
+def _alive(words: tf.Tensor, count: int) -> tf.Tensor:
+    """Which of twice as many continuations (R, 2 count) go on, (R, count), best first: at most half of them end."""
+    return tf.argsort(tf.cast(words == BOS, tf.int32), axis=1, stable=True)[:, :count]
+
+
+def decode_images(
+    search: BeamSearch,
+    features: np.ndarray | FeatureRows,
+    batch_size: int,
+    progress: Callable[[float], None] = lambda done: None,
+) -> Iterator[list[Decoded]]:
+    """Hypotheses of each image of `features` (N, D), in order, `batch_size` images at a time."""
+    for start in range(0, len(features), batch_size):
+        yield from search(features[start : start + batch_size])
+        progress(min(1.0, (start + batch_size) / len(features)))

@@ -1,0 +1,88 @@
+"""Which words may come next: what beam search, diverse beam search and sampling obey alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from schemas.errors import ConfigurationError
+from schemas.vocabulary import BOS, PAD, UNK, Vocabulary
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What a caption must not be.
+
+    min_length: it has no fewer words; the end sign does not count. forbidden: the ids of words that are never said.
+    no_repeat_ngram: no sequence of so many words comes twice (1: no word does; 0: any may).
+    """
+
+    min_length: int = 0
+    forbidden: tuple[int, ...] = (PAD, UNK)
+    no_repeat_ngram: int = 0
+
+    def check(self, vocabulary_size: int, max_length: int) -> None:
+        """Raises ConfigurationError if no caption of `max_length` words at most can be as it must."""
+        if not 0 <= self.min_length <= max_length or max_length < 1:
+            raise ConfigurationError(
+                f"No caption has {self.min_length} to {max_length} words; "
+                "min_length must be 0 or more and max_length neither below it nor below 1."
+            )
+        if self.no_repeat_ngram < 0:
+            raise ConfigurationError(f"no_repeat_ngram is {self.no_repeat_ngram}; it must be 0 (off) or more.")
+        if strange := [word for word in self.forbidden if not 0 <= word < vocabulary_size]:
+            raise ConfigurationError(
+                f"Forbidden words {strange} are not in the vocabulary, whose ids are 0 to {vocabulary_size - 1}."
+            )
+        if BOS in self.forbidden:
+            raise ConfigurationError(f"The end sign ({BOS}) cannot be forbidden; min_length makes captions longer.")
+        if len({*self.forbidden}) == vocabulary_size - 1:
+            raise ConfigurationError("Every word is forbidden and nothing could be said; leave some in.")
+
+    def mask(self, log_probs: tf.Tensor, words: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """ln P of the next word (N, V), the captions so far (N, T), of which `length` words are there -> ln P (N, V).
+
+        -inf is what must not come; the rest is as it was, and sums to less than 1.
+        """
+        never = np.zeros(log_probs.shape[1], log_probs.dtype.as_numpy_dtype)
+        never[list(self.forbidden)] = -np.inf
+        too_short = never.copy()
+        too_short[BOS] = -np.inf
+        log_probs += tf.where(length < self.min_length, too_short, never)
+        if not 0 < self.no_repeat_ngram <= words.shape[1]:
+            return log_probs
+        # A word that once came after the last n - 1 words is barred. Where n - 1 words are not there yet, `past` is.
+        before = self.no_repeat_ngram - 1
+        starts = words.shape[1] - before
+        past = tf.range(starts) + before < length
+        barred = tf.broadcast_to(past, (tf.shape(words)[0], starts))
+        for place in range(before):
+            last = tf.gather(words, tf.maximum(length - before + place, 0), axis=1)
+            barred &= words[:, place : place + starts] == last[:, None]
+        rows = tf.broadcast_to(tf.range(tf.shape(words)[0])[:, None], tf.shape(barred))
+        ids = tf.cast(words[:, before:], tf.int32)
+        limits = tf.where(barred, tf.constant(-np.inf, log_probs.dtype), tf.constant(np.inf, log_probs.dtype))
+        return tf.tensor_scatter_nd_min(log_probs, tf.stack([rows, ids], axis=2), limits)
+
+    def no_valid_token_error(self) -> ConfigurationError:
+        """The error for an image of which nothing can be said."""
+        return ConfigurationError(
+            f"No word may come next under {self}: the vocabulary is too small for it; ask for less."
+        )
+
+
+DEFAULT_CONSTRAINTS = Constraints()
+
+
+def ids_of(words: Sequence[str], vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The ids of words that are to be forbidden.
+
+    Raises:
+        ConfigurationError: a word is not in the vocabulary, so that it could not be said anyhow.
+    """
+    if strange := [word for word in words if word not in vocabulary]:
+        raise ConfigurationError(
+            f"The forbidden words {strange} are not in the model's vocabulary; leave them out or mend their spelling."
+        )
+    return tuple(vocabulary.encode(words))

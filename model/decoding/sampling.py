@@ -1,0 +1,130 @@
+"""Captions drawn from the network's distribution, word by word."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from model.decoding.beam_search import Decoded
+from model.decoding.constraints import DEFAULT_CONSTRAINTS, Constraints
+from model.decoding.ensemble import Ensemble
+from model.mrnn.network import MRNN
+from schemas.errors import ConfigurationError
+from schemas.vocabulary import BOS
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """From which words the next is drawn, and how.
+
+    temperature: the log-probabilities are divided by it; top_k: only the so many likeliest words (0: all); top_p: only
+    the likeliest words that together have at least this probability (Holtzman et al. 2020; 1: all).
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
+            raise ConfigurationError(
+                f"{self} cannot be drawn from: temperature must be over 0, top_k 0 or more, top_p over 0 and at most 1."
+            )
+
+    def choose(self, log_probs: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        """Words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
+        if not self.top_k and self.top_p == 1:
+            return _inverse_cdf(_unnormalized_probs(log_probs / self.temperature), uniform)
+        # Only where some words are left out they must be sorted, which takes longer than all else.
+        order = np.argsort(-log_probs, axis=1, kind="stable")
+        shares = _unnormalized_probs(np.take_along_axis(log_probs, order, axis=1) / self.temperature)
+        shares /= shares.sum(axis=1, keepdims=True)
+        if self.top_k:
+            shares[:, self.top_k :] = 0.0
+        # A word stays as long as those before it have not reached top_p.
+        shares[np.cumsum(shares, axis=1) - shares >= self.top_p * shares.sum(axis=1, keepdims=True)] = 0.0
+        return np.take_along_axis(order, _inverse_cdf(shares, uniform)[:, None], axis=1)[:, 0]
+
+
+def _unnormalized_probs(log_probs: np.ndarray) -> np.ndarray:
+    """Probabilities (N, V), up to a factor in each row."""
+    shares: np.ndarray = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
+    return shares
+
+
+def _inverse_cdf(shares: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Where the cumulative shares of each row first exceed a part, in 0..1, of the whole: int64 (N,)."""
+    reached = np.cumsum(shares, axis=1)
+    places: np.ndarray = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+    return places
+
+
+def sample_captions(
+    network: MRNN | Ensemble,
+    features: np.ndarray,
+    count: int,
+    sampling: Sampling,
+    seed: int,
+    first: int = 0,
+    max_length: int = 30,
+    constraints: Constraints = DEFAULT_CONSTRAINTS,
+) -> list[list[Decoded]]:
+    """features (B, D) -> for each image `count` captions in the order in which they were drawn.
+
+    `log_prob` is that of the network, whatever was drawn from. What an image gets depends on `seed` and on its number,
+    `first` + its row, and not on the images beside it.
+
+    Raises:
+        ConfigurationError: the constraints leave nothing to draw from.
+    """
+    constraints.check(network.sizes["vocabulary_size"], max_length)
+    images = len(features)
+    uniform = np.stack(
+        [np.random.default_rng([seed, first + row]).random((count, max_length)) for row in range(images)]
+    ).reshape(images * count, max_length)
+    projected = network.project_image(tf.constant(features, tf.float32))
+    image = tf.nest.map_structure(lambda part: tf.repeat(part, count, axis=0), projected)
+    state = network.initial_state(images * count, image)
+    words = np.full(images * count, BOS)
+    history = np.zeros((images * count, max_length), np.int32)
+    lengths, scores = np.zeros(images * count, np.int64), np.zeros(images * count)
+    alive = np.ones(images * count, bool)
+    for position in range(max_length):
+        log_probs, allowed, state = _step(
+            network, constraints, tf.constant(words), state, image, tf.constant(history), tf.constant(position)
+        )
+        allowed = allowed.numpy()[alive]
+        if (allowed.max(axis=1) == -np.inf).any():
+            raise constraints.no_valid_token_error()
+        words[alive] = sampling.choose(allowed, uniform[alive, position])
+        scores[alive] += log_probs.numpy()[alive, words[alive]]
+        alive &= words != BOS
+        history[:, position] = words
+        lengths += alive
+        if not alive.any():
+            break
+    drawn = [
+        Decoded(tuple(row[:length].tolist()), float(score))
+        for row, length, score in zip(history, lengths, scores, strict=True)
+    ]
+    return [drawn[row * count : (row + 1) * count] for row in range(images)]
+
+
+@tf.function(reduce_retracing=True)
+def _step(
+    network: MRNN | Ensemble,
+    constraints: Constraints,
+    words: tf.Tensor,
+    state: list[Any],
+    image: Any,
+    history: tf.Tensor,
+    length: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+    """One word of each caption -> ln P of the next, ln P where it may come, the states.
+
+    It is the module's, so that it is traced once a network and not for every batch.
+    """
+    logits, state = network.step(words, state, image)
+    log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float64))
+    return log_probs, constraints.mask(log_probs, history, length), state

@@ -1,0 +1,174 @@
+"""Image and sentence retrieval by caption likelihood (the paper's Section 5.3)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from model.mrnn.network import MRNN, Image
+from schemas.errors import ArtifactError
+from schemas.scores import Recall
+from schemas.vocabulary import BOS
+
+ROWS = 4096  # prefixes whose softmax is held in memory at a time
+IMAGES = 64  # whose likelihoods are
+
+
+@dataclass(frozen=True)
+class _Prefixes:
+    """All distinct beginnings of the sentences, numbered shorter before longer: what comes before a predicted word.
+
+    levels: by length of the prefix, int32 (n, 2), its parent's position in the level before and its last word; owner:
+    int32 (T,), of each predicted word of all sentences the prefix before it; target: int32 (T,), the word; sentence:
+    int32 (T,).
+    """
+
+    levels: list[np.ndarray]
+    owner: np.ndarray
+    target: np.ndarray
+    sentence: np.ndarray
+
+
+def log_likelihoods(
+    network: MRNN,
+    sentences: Sequence[np.ndarray],
+    features: np.ndarray,
+    result: np.ndarray | None = None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> np.ndarray:
+    """ln P(sentence, end sign | image) of all pairs: float64 (sentences, images).
+
+    The recurrent layer runs once for each distinct prefix of the sentences: for all images together, so that only the
+    multimodal layer and the softmax are left to each, or for each image in the variants where it sees the image.
+    sentences: word ids; features: (images, D); result: the array to fill, such as a file's, whose columns without a 0
+    are those of a run that was stopped, and are kept. Beside it, memory holds the language of every prefix.
+
+    Raises:
+        ArtifactError: the network gives probabilities that are no numbers; they would pass for perfect recall.
+    """
+    prefixes = _prefixes(sentences)
+    order = np.argsort(prefixes.owner, kind="stable")
+    owner, target, sentence = prefixes.owner[order], prefixes.target[order], prefixes.sentence[order]
+    count = sum(len(level) for level in prefixes.levels)
+    starts = range(0, count, ROWS)
+    cuts = np.searchsorted(owner, [*starts, count])
+    targets = [
+        tf.constant(np.stack([owner[low:high] - start, target[low:high]], axis=1))
+        for start, low, high in zip(starts, cuts[:-1], cuts[1:], strict=True)
+    ]
+
+    @tf.function(reduce_retracing=True)
+    def word_log_probs(language: tf.Tensor, targets: tf.Tensor, image: Image) -> tf.Tensor:
+        logits = tf.cast(network.word_logits(language, image), tf.float32)
+        normalizer = tf.reduce_logsumexp(logits, axis=1)
+        return tf.gather_nd(logits, targets) - tf.gather(normalizer, targets[:, 0])
+
+    if result is None:
+        result = np.zeros((len(sentences), len(features)))
+    missing = [index for index in range(len(features)) if not result[:, index].all()]
+    projected = network.project_image(tf.constant(features, tf.float32))
+    language = None
+    for number, index in enumerate(missing, start=1):
+        image = {layer: of_layer[index : index + 1] for layer, of_layer in projected.items()}
+        if language is None or network.recurrent_sees_image:
+            language = _read_prefixes(network, prefixes.levels, image)
+        log_probs = np.concatenate(
+            [
+                word_log_probs(language[start : start + ROWS], of_block, image).numpy()
+                for start, of_block in zip(starts, targets, strict=True)
+            ]
+        )
+        of_image = np.bincount(sentence, log_probs, minlength=len(sentences))
+        if not np.isfinite(of_image).all():
+            raise ArtifactError("The model's probabilities are no numbers; train it again, with a lower learning_rate.")
+        result[:, index] = of_image
+        progress(1.0 - (len(missing) - number) / len(features))
+    return result
+
+
+def log_prior(of_sampled_images: np.ndarray) -> np.ndarray:
+    """ln P(w), the mean of P(w|I') over sampled training images: ln P(w|I') (sentences, samples) -> (sentences,)."""
+    largest = of_sampled_images.max(axis=1, keepdims=True)
+    prior: np.ndarray = largest[:, 0] + np.log(np.exp(of_sampled_images - largest).mean(axis=1))
+    return prior
+
+
+def sentence_ranks(likelihoods: np.ndarray, prior: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Image queries: rank of an image's best own sentence among those of others, by P(w|I) / P(w): (images,).
+
+    likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time; prior: ln P(w)
+    (sentences,); owner: of each sentence its image.
+    """
+    ranks = []
+    for images in _blocks(likelihoods):
+        scores = likelihoods[:, images] - prior[:, None]
+        own = owner[:, None] == np.arange(likelihoods.shape[1])[images]
+        best = np.where(own, scores, -np.inf).max(axis=0)
+        others = np.where(own, -np.inf, scores)
+        ranks.append(_ranks((others > best).sum(axis=0), (others == best).sum(axis=0)))
+    return np.concatenate(ranks)
+
+
+def image_ranks(likelihoods: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Sentence queries: rank of each sentence's own image among all, by P(w|I): (sentences,).
+
+    likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time.
+    """
+    own = likelihoods[np.arange(len(owner)), owner][:, None]
+    better, equal = np.zeros(len(owner), np.int64), np.full(len(owner), -1)  # the own image is no rival
+    for images in _blocks(likelihoods):
+        block = likelihoods[:, images]
+        better += (block > own).sum(axis=1)
+        equal += (block == own).sum(axis=1)
+    return _ranks(better, equal)
+
+
+def recall(parts: Sequence[np.ndarray]) -> Recall:
+    """What is reported of ranks: of one set of queries, or as the mean over several."""
+    table = [[*(100.0 * np.mean(ranks <= k) for k in (1, 5, 10)), np.median(ranks), np.mean(ranks)] for ranks in parts]
+    return Recall(*np.mean(table, axis=0).tolist())
+
+
+def _blocks(likelihoods: np.ndarray) -> list[slice]:
+    return [slice(start, start + IMAGES) for start in range(0, likelihoods.shape[1], IMAGES)]
+
+
+def _ranks(better: np.ndarray, equal: np.ndarray) -> np.ndarray:
+    """From how many wrong answers score better and how many the same as the right one; equals share their mean rank."""
+    ranks: np.ndarray = 1 + better + equal / 2
+    return ranks
+
+
+def _prefixes(sentences: Sequence[np.ndarray]) -> _Prefixes:
+    """Numbers all distinct prefixes, shorter before longer."""
+    number: dict[tuple[int, ...], int] = {}
+    levels: list[np.ndarray] = []
+    owner, target, sentence = [], [], []
+    alive = [(index, tuple(int(word) for word in words)) for index, words in enumerate(sentences)]
+    length = before = 0  # `before`: number of the first prefix of the level above
+    while alive:
+        first, level = len(number), []
+        for index, words in alive:
+            prefix = words[:length]
+            if prefix not in number:
+                number[prefix] = len(number)
+                level.append((number[prefix[:-1]] - before, prefix[-1]) if prefix else (0, BOS))
+            owner.append(number[prefix])
+            target.append(words[length] if length < len(words) else BOS)
+            sentence.append(index)
+        levels.append(np.array(level, np.int32))
+        alive = [(index, words) for index, words in alive if length < len(words)]
+        length, before = length + 1, first
+    return _Prefixes(levels, np.array(owner, np.int32), np.array(target, np.int32), np.array(sentence, np.int32))
+
+
+def _read_prefixes(network: MRNN, levels: Sequence[np.ndarray], image: Image) -> tf.Tensor:
+    """The language after each prefix, (prefixes, size), for one image."""
+    states, language = network.initial_state(1, image), []
+    for level in levels:
+        parents, last = level.T
+        words, direct = network.embed(tf.constant(last))
+        recurrent, states = network.advance(words, [tf.gather(state, parents) for state in states], image)
+        language.append(network.language(direct, recurrent))
+    return tf.concat(language, axis=0)

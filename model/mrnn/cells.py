@@ -1,0 +1,125 @@
+"""The recurrent layers of the m-RNNs, as cells for `keras.layers.RNN`.
+
+A cell has `input_size`, the size of the vectors that it adds to what it makes of its state. In the paper these are the
+words themselves; before the gated cells a matrix makes them from the words, for all words at once. An image in the
+recurrent layer is added to them too.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class AdditiveCell(keras.layers.Layer):
+    """r(t) = ReLU(U_r r(t-1) + x(t) + b): the word is ADDED to the mapped state (Mao et al. 2015, Equation 2).
+
+    x (B, units), states [r (B, units)] -> r, [r].
+    """
+
+    def __init__(self, units: int, **options: Any):
+        """`units` is the size of the state and of what is added to it."""
+        super().__init__(**options)
+        self.input_size = self.output_size = units
+        self.state_size = [units]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes U_r, orthogonal so that gradients keep their length at first, and b."""
+        units = self.output_size
+        self.kernel = self.add_weight(name="kernel", shape=(units, units), initializer="orthogonal")
+        self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
+
+    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        """One step in time."""
+        state = ops.relu(ops.matmul(states[0], self.kernel) + inputs + self.bias)
+        return state, [state]
+
+
+class GRUCell(keras.layers.Layer):
+    """The gated recurrent unit as in TF-mRNN (Cho et al. 2014), with x(t) = [x_r x_z x_c] = W w(t).
+
+        r = sigmoid(x_r + U_r h(t-1) + b_r)        z = sigmoid(x_z + U_z h(t-1) + b_z)
+        c = tanh(x_c + U_c (r * h(t-1)) + b_c)     h(t) = z * h(t-1) + (1 - z) * c
+
+    x (B, 3 units), states [h (B, units)] -> h, [h].
+    """
+
+    def __init__(self, units: int, **options: Any):
+        """`units` is the size of the state."""
+        super().__init__(**options)
+        self.input_size, self.output_size = 3 * units, units
+        self.state_size = [units]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes [U_r U_z], U_c and b; the gates' biases start at 1, so that the state is kept at first."""
+        units = self.output_size
+        self.gates = self.add_weight(name="gates", shape=(units, 2 * units), initializer="orthogonal")
+        self.candidate = self.add_weight(name="candidate", shape=(units, units), initializer="orthogonal")
+        self.bias = self.add_weight(name="bias", shape=(3 * units,), initializer=_part_is_one(0, 2 * units))
+
+    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        """One step in time."""
+        units, (state,) = self.output_size, states
+        inputs = inputs + self.bias
+        gates = ops.sigmoid(inputs[:, : 2 * units] + ops.matmul(state, self.gates))
+        reset, keep = gates[:, :units], gates[:, units:]
+        candidate = ops.tanh(inputs[:, 2 * units :] + ops.matmul(reset * state, self.candidate))
+        state = keep * state + (1.0 - keep) * candidate
+        return state, [state]
+
+
+class LSTMCell(keras.layers.Layer):
+    """Long short-term memory, with x(t) = [x_i x_c x_f x_o] = W w(t); peepholes p (Gers and Schmidhuber) if wanted.
+
+        i = sigmoid(x_i + U_i h(t-1) + p_i * c(t-1) + b_i)    f = sigmoid(x_f + U_f h(t-1) + p_f * c(t-1) + b_f)
+        c(t) = f * c(t-1) + i * tanh(x_c + U_c h(t-1) + b_c)
+        o = sigmoid(x_o + U_o h(t-1) + p_o * c(t) + b_o)      h(t) = o * tanh(c(t))
+
+    x (B, 4 units), states [h, c] of (B, units) -> h, [h, c].
+    """
+
+    def __init__(self, units: int, peepholes: bool = False, **options: Any):
+        """`units` is the size of h and of c."""
+        super().__init__(**options)
+        self.input_size, self.output_size = 4 * units, units
+        self.state_size = [units, units]
+        self.peepholes = peepholes
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes U, b and [p_i p_f p_o]; the bias of f starts at 1, so that c is kept at first."""
+        units = self.output_size
+        self.kernel = self.add_weight(name="kernel", shape=(units, 4 * units), initializer="orthogonal")
+        self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer=_part_is_one(2 * units, 3 * units))
+        if self.peepholes:
+            self.peephole = self.add_weight(name="peephole", shape=(3, units), initializer="zeros")
+
+    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        """One step in time."""
+        hidden, cell = states
+        i, c, f, o = ops.split(inputs + self.bias + ops.matmul(hidden, self.kernel), 4, axis=1)
+        if self.peepholes:
+            i, f = i + self.peephole[0] * cell, f + self.peephole[1] * cell
+        cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(c)
+        if self.peepholes:
+            o = o + self.peephole[2] * cell
+        hidden = ops.sigmoid(o) * ops.tanh(cell)
+        return hidden, [hidden, cell]
+
+
+def make_cell(recurrence: str, units: int, name: str) -> keras.layers.Layer:
+    """The cell of a `Variant.recurrence`."""
+    if recurrence == "relu":
+        return AdditiveCell(units, name=name)
+    if recurrence == "gru":
+        return GRUCell(units, name=name)
+    return LSTMCell(units, peepholes=recurrence == "peephole-lstm", name=name)
+
+
+def _part_is_one(start: int, stop: int) -> Any:
+    """An initializer of vectors: ones from `start` to `stop`, zeros elsewhere."""
+
+    def initialize(shape: tuple[int, ...], dtype: Any = None) -> Any:
+        positions = ops.arange(shape[0])
+        return ops.cast((positions >= start) & (positions < stop), dtype)
+
+    return initialize

@@ -1,0 +1,120 @@
+"""The layers of the m-RNNs (Mao et al., ICLR 2015, Section 3) that Keras does not have, but for the recurrent ones."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from schemas.features import FeatureRows
+
+
+def mean_and_deviation(features: np.ndarray | FeatureRows, rows: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column of the features (N, D), computed block by block in double precision: float64 (D,) each."""
+    mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    done = 0
+    for start in range(0, len(features), rows):
+        block = features[start : start + rows].astype(np.float64)
+        block_mean = block.mean(axis=0)
+        # Chan et al.: the squared deviations from the mean of both parts.
+        share = len(block) / (done + len(block))
+        deviations = block - block_mean
+        squares += np.einsum("nd,nd->d", deviations, deviations) + np.square(block_mean - mean) * done * share
+        mean += (block_mean - mean) * share
+        done += len(block)
+    return mean, np.sqrt(squares / max(1, done))
+
+
+def scaled_tanh(x: Any) -> Any:
+    """g2(x) = 1.7159 tanh(2x/3), element-wise (LeCun et al., "Efficient backprop"; the paper's Equation 3)."""
+    return 1.7159 * ops.tanh(x * (2.0 / 3.0))
+
+
+class FeatureScaling(keras.layers.Layer):
+    """(x - mean) / deviation, column by column, with the statistics of the training images.
+
+    Image features (B, D) -> (B, D), float32. Until `adapt` is called it is the identity.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the two non-trainable weights, of shape (D,)."""
+        shape = (input_shape[-1],)
+        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
+        self.deviation = self.add_weight(name="deviation", shape=shape, initializer="ones", trainable=False)
+
+    def adapt(self, mean: Any, deviation: Any) -> None:
+        """Sets the statistics (D,); columns that never vary are left unscaled instead of being blown up."""
+        self.mean.assign(mean)
+        self.deviation.assign(ops.where(ops.convert_to_tensor(deviation) > 1e-6, deviation, 1.0))
+
+    def call(self, features: Any) -> Any:
+        """Scales the features."""
+        return (features - self.mean) / self.deviation
+
+
+class MultimodalLayer(keras.layers.Layer):
+    """Where language and image meet, in one of two forms.
+
+        m(t) = g2(V_w w(t) + V_r r(t) + V_I I + b)            `scaled_tanh` (Mao et al. 2015, Equation 3)
+        m(t) = relu(V_r r(t) + b_r) + relu(V_I I + b_I)       `relu` (TF-mRNN)
+
+    Word and image may be left out. The parts are calls of their own, since the image's is the same at every word and
+    the language's for every image: `project_image` and `project_language`, then the layer itself joins them.
+    """
+
+    def __init__(self, units: int, fusion: str = "scaled_tanh", word: bool = True, image: bool = True, **options: Any):
+        """`units` is the size of the multimodal space; `word` and `image` say whether these come in."""
+        super().__init__(**options)
+        own_bias = fusion == "relu"  # each part has a bias; otherwise the first
+        self.of_part = ops.relu if own_bias else keras.activations.linear
+        self.of_sum = keras.activations.linear if own_bias else scaled_tanh
+        self.from_word: Any = keras.layers.Dense(units, name="from_word") if word else None
+        self.from_recurrent = keras.layers.Dense(units, use_bias=own_bias or not word, name="from_recurrent")
+        self.from_image: Any = keras.layers.Dense(units, use_bias=own_bias, name="from_image") if image else None
+
+    def build(self, word_shape: Any, recurrent_shape: Any, image_shape: Any) -> None:
+        """Makes the weights, from the shapes of words, recurrent states and (scaled) image features."""
+        if self.from_word:
+            self.from_word.build(word_shape)
+        self.from_recurrent.build(recurrent_shape)
+        if self.from_image:
+            self.from_image.build(image_shape)
+        self.built = True
+
+    def project_image(self, features: Any) -> Any:
+        """V_I I: (..., D) -> (..., units)."""
+        return self.of_part(self.from_image(features))
+
+    def project_language(self, words: Any, recurrent: Any) -> Any:
+        """V_w w + V_r r + b: words (..., W), recurrent (..., R) -> (..., units)."""
+        part = self.of_part(self.from_recurrent(recurrent))
+        return self.of_part(self.from_word(words)) + part if self.from_word else part
+
+    def call(self, language: Any, image: Any = None) -> Any:
+        """Both parts (..., units), leading axes broadcast -> m (..., units)."""
+        return self.of_sum(language if image is None else language + image)
+
+
+class TiedSoftmax(keras.layers.Layer):
+    """Transposed weight sharing: logits = E1 f(W m + b) + b', E1 being the word embedding (arXiv 1504.06692).
+
+    m (..., M) and E1 (V, E) -> logits (..., V).
+    """
+
+    def __init__(self, vocabulary_size: int, embedding_size: int, activation: str, **options: Any):
+        """`activation` is f: `scaled_tanh` or `relu`."""
+        super().__init__(**options)
+        self.vocabulary_size = vocabulary_size
+        self.to_embedding = keras.layers.Dense(
+            embedding_size, activation=scaled_tanh if activation == "scaled_tanh" else activation, name="to_embedding"
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes W, b and b'."""
+        self.to_embedding.build(input_shape)
+        self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,), initializer="zeros")
+        self.built = True
+
+    def call(self, joint: Any, embeddings: Any) -> Any:
+        """The logits."""
+        return ops.matmul(self.to_embedding(joint), ops.transpose(embeddings)) + self.bias

@@ -1,0 +1,69 @@
+"""Perplexity of captions under the m-RNN (the paper's Section 4)."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from model.mrnn.batching import evaluation_batches
+from model.mrnn.network import MRNN
+from schemas.captions import Captions
+from schemas.features import FeatureRows
+from schemas.vocabulary import PAD
+
+MAX_NATS = 700.0  # e ** 700 is still a float
+
+
+def losses_and_logits(
+    network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, training: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of every real word of a batch, end signs included: -ln P(word | words before, image), and the logits behind it.
+
+    float32 (words,) and (words, vocabulary). The multimodal layer and the softmax, which cost most, run on real words
+    only, never on padding.
+    """
+    words, direct = network.embed(inputs, training)
+    image = network.project_image(features, training)
+    recurrent = network.read(words, image)
+    positions = tf.where(targets != PAD)
+    language = network.language(tf.gather_nd(direct, positions), tf.gather_nd(recurrent, positions), training)
+    image = {layer: tf.gather(of_layer, positions[:, 0]) for layer, of_layer in image.items()}
+    logits = tf.cast(network.word_logits(language, image, training), tf.float32)
+    labels = tf.gather_nd(targets, positions)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits), logits
+
+
+def perplexity(
+    network: MRNN,
+    captions: Captions,
+    features: np.ndarray | FeatureRows,
+    max_length: int,
+    batch_size: int = 256,
+    progress: Callable[[float], None] = lambda done: None,
+) -> float:
+    """2 ** (mean bits per word) over all captions; the end sign counts as a word, unknown words as `<unk>`.
+
+    features: (images, D), in the order of `captions.image_ids`.
+    """
+    nats = words = 0.0
+    done = 0
+    for batch in evaluation_batches(captions, batch_size, max_length):
+        of_images = features[batch.image_index].astype(np.float32)
+        nats += float(_total(network, tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(of_images)))
+        words += batch.words
+        done += len(batch.image_index)
+        progress(done / len(captions))
+    return of_nats(nats / words)
+
+
+def of_nats(nats: float) -> float:
+    """e ** nats, the perplexity at so many nats a word; infinite where it is beyond all numbers."""
+    return math.inf if nats > MAX_NATS else math.exp(nats)
+
+
+@tf.function(reduce_retracing=True)
+def _total(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Sum of the word losses; of the module, so that it is traced once a network and not in every epoch."""
+    losses, _ = losses_and_logits(network, inputs, targets, features, training=False)
+    return tf.reduce_sum(losses)

@@ -1,0 +1,274 @@
+"""The m-RNN in all its variants: word embedding, recurrent layer, multimodal layer and softmax."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from model.mrnn.cells import make_cell
+from model.mrnn.layers import FeatureScaling, MultimodalLayer, TiedSoftmax
+from model.mrnn.variants import find_variant
+from schemas.errors import ArtifactError, ConfigurationError
+
+Image = dict[str, Any]  # what an image brings to each layer that it enters, rows (B, ...); see `MRNN.project_image`
+
+
+@keras.saving.register_keras_serializable("mrnn")
+class MRNN(keras.Model):
+    """P(word_{t+1} | words_1..t, image). By default that of Mao et al. 2015, Section 3.2 and Figure 2:
+
+        w1(t) = E1[word_t]            w(t) = W2 w1(t)
+        r(t)  = ReLU(U_r r(t-1) + w(t))
+        m(t)  = g2(V_w w(t) + V_r r(t) + V_I I)
+        P     = softmax(U_M m(t) + b)
+
+    The variants leave out, replace or move parts of it, see `model/variants`. Image features are standardized first.
+    Dropout acts at the three places of TF-mRNN: on the words, on the recurrent layer's output and on the multimodal
+    layer; `image_dropout` on the standardized image features.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        feature_size: int,
+        embedding_size: int | None = None,
+        recurrent_size: int | None = None,
+        multimodal_size: int | None = None,
+        dropout: float | None = None,
+        image_dropout: float = 0.0,
+        seed: int = 0,
+        variant: str = "mrnn",
+        word_dropout: float | None = None,
+        recurrent_dropout: float | None = None,
+        multimodal_dropout: float | None = None,
+        **options: Any,
+    ):
+        """Sizes and dropout that are None are the variant's; `seed` fixes the initial weights and the dropout masks.
+
+        `dropout` is the rate of the three places whose own is None.
+
+        Raises:
+            ConfigurationError: there is no such variant, or its layers do not fit together in these sizes.
+        """
+        super().__init__(**{"name": "mrnn", **options})
+        chosen = find_variant(
+            variant,
+            embedding_size=embedding_size,
+            recurrent_size=recurrent_size,
+            multimodal_size=multimodal_size,
+            dropout=dropout,
+        )
+        # Layers draw the seeds of their initial weights when they are made; equal seeds give equal networks.
+        keras.utils.set_random_seed(seed)
+        self.variant, self.choices, self.seed = variant, chosen, seed
+        self.sizes = {
+            "vocabulary_size": vocabulary_size,
+            "feature_size": feature_size,
+            "embedding_size": chosen.embedding_size,
+            "recurrent_size": chosen.recurrent_size,
+            "multimodal_size": chosen.multimodal_size,
+        }
+        self.dropout_rates = {
+            "word_dropout": chosen.dropout if word_dropout is None else word_dropout,
+            "recurrent_dropout": chosen.dropout if recurrent_dropout is None else recurrent_dropout,
+            "multimodal_dropout": chosen.dropout if multimodal_dropout is None else multimodal_dropout,
+            "image_dropout": image_dropout,
+        }
+        dense, units = keras.layers.Dense, chosen.recurrent_size
+        self.scaling = FeatureScaling(name="scaling", dtype="float32")  # in any precision: features may be large
+        self.embedding_1 = keras.layers.Embedding(vocabulary_size, chosen.embedding_size, name="embedding_1")
+        self.embedding_2: Any = dense(units, use_bias=False, name="embedding_2") if chosen.two_embeddings else None
+        self.cell = make_cell(chosen.recurrence, units, name="recurrent")
+        added = self.cell.input_size
+        self.word_to_cell: Any = (
+            dense(added, use_bias=False, name="word_to_cell") if chosen.recurrence != "relu" else None
+        )
+        self.recurrent = keras.layers.RNN(self.cell, return_sequences=True, name="recurrent_over_time")
+        self.multimodal: Any = None
+        if chosen.fusion:
+            self.multimodal = MultimodalLayer(
+                chosen.multimodal_size,
+                chosen.fusion,
+                word=chosen.word_input is not None,
+                image="multimodal" in chosen.image_input,
+                name="multimodal",
+            )
+        own_map = "recurrent" in chosen.image_input and not chosen.one_image_map
+        self.image_to_cell: Any = dense(added, use_bias=False, name="image_to_cell") if own_map else None
+        into_state = "state" in chosen.image_input
+        states = sum(self.cell.state_size)
+        self.image_to_state: Any = dense(states, activation="relu", name="image_to_state") if into_state else None
+        self.softmax = (
+            TiedSoftmax(vocabulary_size, chosen.embedding_size, chosen.tied, name="softmax")
+            if chosen.tied
+            else dense(vocabulary_size, name="softmax")
+        )
+        self.word_dropout, self.recurrent_dropout, self.multimodal_dropout, self.image_dropout = (
+            keras.layers.Dropout(rate, seed=seed + place)
+            for place, rate in enumerate(self.dropout_rates.values(), start=1)
+        )
+        self._make_weights()
+
+    @property
+    def recurrent_sees_image(self) -> bool:
+        """Whether the recurrent layer's states depend on the image."""
+        return bool({"recurrent", "state"} & {*self.choices.image_input})
+
+    def embed(self, words: Any, training: bool = False) -> tuple[Any, Any]:
+        """Word ids (...) -> what the recurrent and what the multimodal layer get of the words, (..., size) each."""
+        first = self.embedding_1(words)
+        last = self.word_dropout(self.embedding_2(first) if self.embedding_2 else first, training=training)
+        direct = self.word_dropout(first, training=training) if self.choices.word_input == "w1" else last
+        return last, direct
+
+    def project_image(self, features: Any, training: bool = False) -> Image:
+        """Image features (B, D), as the CNN gave them -> by layer what it gets of the image, computed once an image.
+
+        `multimodal`: V_I I (B, multimodal_size); `recurrent`: U_I I, added to the words before the cell; `state`: its
+        first states side by side.
+        """
+        places = self.choices.image_input
+        if not places:
+            return {}
+        scaled = self.image_dropout(self.scaling(ops.cast(features, "float32")), training=training)
+        image = {}
+        if "multimodal" in places:
+            image["multimodal"] = self.multimodal.project_image(scaled)
+        if "recurrent" in places:
+            image["recurrent"] = self.image_to_cell(scaled) if self.image_to_cell else image["multimodal"]
+        if "state" in places:
+            image["state"] = self.image_to_state(scaled)
+        return image
+
+    def initial_state(self, batch: int, image: Image) -> list[Any]:
+        """The recurrent layer's states before the first word, (batch, size) each: of the image, or 0."""
+        sizes = self.cell.state_size
+        if "state" in image:
+            return ops.split(image["state"], len(sizes), axis=1)
+        return [ops.zeros((batch, size)) for size in sizes]
+
+    def read(self, words: Any, image: Image) -> Any:
+        """The recurrent layer over the embedded words (B, T, W) of captions and their images -> (B, T, R)."""
+        if "recurrent" in image:
+            image = {**image, "recurrent": image["recurrent"][:, None, :]}
+        state = self.initial_state(ops.shape(words)[0], image)
+        return self.recurrent(self._cell_inputs(words, image), initial_state=state)
+
+    def advance(self, words: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
+        """The recurrent layer at one embedded word (B, W) of each caption -> r (B, R), new state."""
+        return self.cell(self._cell_inputs(words, image), state)
+
+    def language(self, words: Any, recurrent: Any, training: bool = False) -> Any:
+        """What the words so far bring to the multimodal layer, or r itself where there is none: (..., size)."""
+        recurrent = self.recurrent_dropout(recurrent, training=training)
+        return self.multimodal.project_language(words, recurrent) if self.multimodal else recurrent
+
+    def word_logits(self, language: Any, image: Image, training: bool = False) -> Any:
+        """The language at some positions and their images -> logits (..., vocabulary_size) of the next word."""
+        joint = language
+        if self.multimodal:
+            joint = self.multimodal_dropout(self.multimodal(language, image.get("multimodal")), training=training)
+        return self.softmax(joint, self.embedding_1.embeddings) if self.choices.tied else self.softmax(joint)
+
+    def call(self, tokens: Any, features: Any, training: bool = False) -> Any:
+        """tokens int32 (B, T), starting with `<bos>`, and features (B, D) -> logits (B, T, vocabulary_size)."""
+        words, direct = self.embed(tokens, training)
+        image = self.project_image(features, training)
+        language = self.language(direct, self.read(words, image), training)
+        return self.word_logits(language, {layer: of_layer[:, None, :] for layer, of_layer in image.items()}, training)
+
+    def step(self, tokens: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
+        """One word of each caption: tokens (B,), states, images -> logits (B, vocabulary_size), new states."""
+        words, direct = self.embed(tokens)
+        recurrent, state = self.advance(words, state, image)
+        return self.word_logits(self.language(direct, recurrent), image), state
+
+    def refine(self, features: Any) -> Any:
+        """Image features (B, D) -> refined ones (B, refined_size), the image as the layer that it enters sees it.
+
+        g2(V_I I) where it enters the multimodal layer (the paper's Section 8.1), the first states where it becomes
+        these, ReLU(U_I I) where it only enters the recurrent layer.
+        """
+        image = self.project_image(features)
+        if "multimodal" in image:
+            return self.multimodal(image["multimodal"])  # without any language
+        return image["state"] if "state" in image else ops.relu(image["recurrent"])
+
+    @property
+    def refined_size(self) -> int:
+        """The length of a refined feature vector.
+
+        Raises:
+            ConfigurationError: the variant does not see images.
+        """
+        places = self.choices.image_input
+        if not places:
+            raise ConfigurationError(f"The variant {self.variant} does not see images and has no refined features.")
+        if "multimodal" in places:
+            return int(self.sizes["multimodal_size"])
+        return sum(self.cell.state_size) if "state" in places else self.cell.input_size
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, for `.keras` files."""
+        return {**self.sizes, **self.dropout_rates, "variant": self.variant, "seed": self.seed, "name": self.name}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Nothing is left to do: the constructor makes all weights."""
+
+    def _cell_inputs(self, words: Any, image: Image) -> Any:
+        inputs = self.word_to_cell(words) if self.word_to_cell else words
+        return inputs + image["recurrent"] if "recurrent" in image else inputs
+
+    def _make_weights(self) -> None:
+        """Makes every weight at once, so that a network is whole before it sees data."""
+        choices, features = self.choices, (None, self.sizes["feature_size"])
+        first, recurrent = (None, choices.embedding_size), (None, choices.recurrent_size)
+        word = first
+        self.scaling.build(features)
+        self.embedding_1.build((None,))
+        if self.embedding_2:
+            self.embedding_2.build(first)
+            word = recurrent
+        if self.word_to_cell:
+            self.word_to_cell.build(word)
+        self.recurrent.build((None, None, self.cell.input_size))
+        if self.multimodal:
+            self.multimodal.build(first if choices.word_input == "w1" else word, recurrent, features)
+        for image_map in (self.image_to_cell, self.image_to_state):
+            if image_map:
+                image_map.build(features)
+        self.softmax.build((None, choices.multimodal_size) if self.multimodal else recurrent)
+        if choices.uniform:
+            random = np.random.default_rng(self.seed)
+            for variable in self.trainable_variables:
+                if variable is not self.cell.bias:
+                    variable.assign(random.uniform(-choices.uniform, choices.uniform, variable.shape))
+        self.built = True
+
+
+def load_network(path: Path) -> MRNN:
+    """Loads a trained network from a `.keras` file, without running any code that the file brings.
+
+    Raises:
+        ArtifactError: the file is missing, damaged or not an m-RNN.
+    """
+    try:
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # what Keras raises on a damaged file depends on the damage
+        first_line = str(error).strip().partition("\n")[0]
+        raise ArtifactError(f"{path} cannot be loaded as a Keras model ({first_line}); train it again.") from error
+    if not isinstance(network, MRNN):
+        raise ArtifactError(
+            f"{path} holds a {type(network).__name__}, not an m-RNN; give the model.keras of a release."
+        )
+    return network
+
+
+def refine_features(network: MRNN, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """I_refined = g2(V_I I), or what `MRNN.refine` says: blocks of features (n, D) -> float32 (n, refined size)."""
+    for block in blocks:
+        yield network.refine(tf.constant(block)).numpy()

@@ -1,0 +1,104 @@
+"""How alike two sentences are, as consensus reranking asks (the paper's Section 8): CIDEr-D and mRNN-CR's BLEU.
+
+Both clip the count of an n-gram at what the other sentence has, so that only n-grams that two sentences share count: a
+reference has few entries in the columns of an image's hypotheses, and these are all that is looked at.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from model.text.ngrams import ORDERS, SentenceTable
+
+LENGTH_DEVIATION = 6.0  # of CIDEr-D's Gaussian length penalty, in n-grams
+
+
+class Similarity(Protocol):
+    """Compares sentences of a table."""
+
+    def __call__(self, hypotheses: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """Similarity of each of some rows of the table with each of others: float64 (hypotheses, references)."""
+        ...
+
+
+class NgramWeights:
+    """CIDEr's weights of n-grams: ln(documents) - ln(max(1, documents that have it))."""
+
+    def __init__(self, table: SentenceTable, documents: Sequence[np.ndarray]):
+        """A document is some rows of the table."""
+        self._table, self._of_any = table, np.log(max(1, len(documents)))
+        self._weights = self._of_any - np.log(np.maximum(1, table.document_frequencies(documents)))
+
+    def of(self, table: SentenceTable) -> np.ndarray:
+        """The weights of the n-grams of this or another table: float64 (C,)."""
+        if table is self._table:
+            return self._weights
+        # An n-gram that is in no document has column -1 and so the last of the weights.
+        return np.append(self._weights, self._of_any)[table.columns_in(self._table)]
+
+
+class CiderSimilarity:
+    """Pairwise CIDEr-D, 0..10.
+
+    For n = 1..4 the clipped, tf-idf weighted dot product over both norms, times exp(-d^2 / 2 sigma^2) of the difference
+    d of the numbers of bigrams; mean over n, times 10 (Vedantam et al. 2015).
+    """
+
+    def __init__(self, table: SentenceTable, documents: "Sequence[np.ndarray] | NgramWeights"):
+        """N-grams are weighed as `NgramWeights` says: by documents that are rows of the table, or of another one."""
+        self._table = table
+        weights = documents if isinstance(documents, NgramWeights) else NgramWeights(table, documents)
+        self._weights = weights.of(table)
+        owners = np.repeat(np.arange(len(table)), np.diff(table.starts))
+        squares = (table.entry_counts * self._weights[table.entry_columns]) ** 2
+        places = owners * (ORDERS + 1) + table.orders[table.entry_columns]
+        norms = np.sqrt(np.bincount(places, squares, len(table) * (ORDERS + 1)).reshape(-1, ORDERS + 1))
+        self._scales = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)  # (sentences, order)
+
+    def __call__(self, hypotheses: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """See `Similarity`."""
+        counts, columns = self._table.counts(hypotheses)
+        owners, places, others = self._table.entries(references, columns)
+        orders = self._table.orders[columns]
+        of_h = self._weights[columns] * self._scales[hypotheses][:, orders]
+        of_r = self._weights[columns[places]] * self._scales[references[owners], orders[places]]
+        clipped = np.minimum(counts[:, places], others)
+        total = _sum_by_owner(clipped * of_h[:, places] * (others * of_r), owners, len(references))
+        bigrams = np.maximum(0, self._table.lengths - 1)
+        difference = np.subtract.outer(bigrams[hypotheses], bigrams[references])
+        penalty: np.ndarray = np.exp(-(difference**2) / (2 * LENGTH_DEVIATION**2))
+        return 10.0 / ORDERS * total * penalty
+
+
+class BleuSimilarity:
+    """The BLEU similarity of mRNN-CR, 0..1: mean over n = 1..4 of the F1 of clipped n-gram matches, no brevity penalty.
+
+    An order of which a sentence has no n-gram counts 0. With `compat`, sentences under four words score 0 on all
+    orders, as in mRNN-CR, whose test of the length is a slip.
+    """
+
+    def __init__(self, table: SentenceTable, compat: bool = False):
+        """`compat`: see above."""
+        self._table, self._compat = table, compat
+
+    def __call__(self, hypotheses: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """See `Similarity`."""
+        counts, columns = self._table.counts(hypotheses)
+        owners, places, others = self._table.entries(references, columns)
+        lengths, orders = self._table.lengths, self._table.orders[columns[places]]
+        # F1 = 2PR / (P + R) with P = matches / |h| and R = matches / |r|, the numbers of n-grams of that order
+        sizes = np.maximum(0, lengths[hypotheses][:, None] - orders + 1) + (lengths[references[owners]] - orders + 1)
+        total = _sum_by_owner(2.0 * np.minimum(counts[:, places], others) / sizes, owners, len(references))
+        if self._compat:
+            total *= np.logical_and.outer(lengths[hypotheses] >= ORDERS, lengths[references] >= ORDERS)
+        return total / ORDERS
+
+
+def _sum_by_owner(values: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:
+    """Sums of the columns (H, E) of `values` by their owner, 0..`count` - 1 and rising: (H, count)."""
+    sums = np.zeros((len(values), count))
+    if len(owners):
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        sums[:, owners[starts]] = np.add.reduceat(values, starts, axis=1)
+    return sums

@@ -1,0 +1,108 @@
+"""N-grams of sentences: counted, and as the rows of one table."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+ORDERS = 4  # n-grams of 1 to 4 words
+Words = Sequence[str]
+Ngram = tuple[str, ...]
+
+
+def ngrams(words: Words, order: int) -> Counter[Ngram]:
+    """How often each n-gram of `order` words occurs."""
+    return Counter(tuple(words[start : start + order]) for start in range(len(words) - order + 1))
+
+
+class SentenceTable:
+    """Sentences as sparse rows of n-gram counts, made once, so that any of them can be compared with any others.
+
+    A column is an n-gram of 1 to `ORDERS` words; orders (C,): how many. Row i has the entries from `starts[i]` up to
+    `starts[i + 1]` of `entry_columns` and `entry_counts`; lengths (N,): words of each sentence.
+    """
+
+    def __init__(self, sentences: Iterable[Words]):
+        """Counts the n-grams of all sentences."""
+        ids: dict[str, int] = {}
+        lengths: list[int] = []
+        words: list[int] = []
+        for sentence in sentences:
+            lengths.append(len(sentence))
+            words += [ids.setdefault(word, len(ids)) for word in sentence]
+        self.lengths = np.array(lengths, np.int64)
+        word = np.array(words, np.int64)
+        row = np.repeat(np.arange(len(lengths)), self.lengths)
+        left = np.repeat(np.cumsum(self.lengths), self.lengths) - np.arange(len(word))  # words from here to the end
+
+        column, columns = word, len(ids)
+        found, orders = [(row, column)], [np.full(columns, 1)]
+        self._ids: dict[str, int] = ids
+        self._codes: list[np.ndarray] = []  # of the n-grams of 2 words, of 3, ..., rising
+        for order in range(2, ORDERS + 1):
+            begins = np.flatnonzero(left >= order)
+            # An n-gram is one that is a word shorter, and its last word.
+            codes = column[begins] * len(ids) + word[begins + order - 1]
+            distinct, numbers = np.unique(codes, return_inverse=True)
+            column = np.full(len(word), -1)
+            column[begins] = numbers
+            self._codes.append(distinct)
+            found.append((row[begins], columns + numbers))
+            orders.append(np.full(len(distinct), order))
+            columns += len(distinct)
+        self.orders = np.concatenate(orders)
+        keys = np.concatenate([rows * max(1, columns) + numbers for rows, numbers in found])
+        distinct, counts = np.unique(keys, return_counts=True)
+        self.entry_columns = distinct % max(1, columns)
+        self.entry_counts = counts.astype(np.float64)
+        self.starts = np.searchsorted(distinct, np.arange(len(lengths) + 1) * max(1, columns))
+        self._inverse_cdf = np.full(columns, -1)  # scratch of `entries`
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def document_frequencies(self, documents: Sequence[np.ndarray]) -> np.ndarray:
+        """In how many documents each n-gram occurs: int64 (C,). A document is some rows: all captions of an image."""
+        owners = np.repeat(np.arange(len(documents)), [len(rows) for rows in documents])
+        rows = np.concatenate([np.empty(0, np.int64), *documents])
+        positions, entries = self._entries(rows)
+        pairs = np.unique(owners[positions] * max(1, len(self.orders)) + self.entry_columns[entries])
+        return np.bincount(pairs % max(1, len(self.orders)), minlength=len(self.orders))
+
+    def columns_in(self, other: "SentenceTable") -> np.ndarray:
+        """The column that each n-gram has in another table, -1 where it has none: int64 (C,)."""
+        word = np.array([other._ids.get(word, -1) for word in self._ids], np.int64)
+        column, columns = word, len(other._ids)
+        places = [column]
+        for codes, known in zip(self._codes, other._codes, strict=True):
+            shorter, last = np.divmod(codes, max(1, len(self._ids)))
+            both = (column[shorter] >= 0) & (word[last] >= 0)
+            sought = np.where(both, column[shorter] * len(other._ids) + word[last], -1)
+            numbers = np.searchsorted(known, sought)
+            column = np.where(np.append(known, -2)[numbers] == sought, numbers, -1)
+            places.append(np.where(column >= 0, columns + column, -1))
+            columns += len(known)
+        return np.concatenate(places)
+
+    def counts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Counts of some rows, dense: float64 (rows, columns), and the columns that any of them has, rising."""
+        owners, entries = self._entries(rows)
+        columns, places = np.unique(self.entry_columns[entries], return_inverse=True)
+        table = np.zeros((len(rows), len(columns)))
+        table[owners, places] = self.entry_counts[entries]
+        return table, columns
+
+    def entries(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The entries of some rows in some columns, row after row: positions in `rows` and `columns`, and counts."""
+        owners, entries = self._entries(rows)
+        self._inverse_cdf[columns] = np.arange(len(columns))
+        places = self._inverse_cdf[self.entry_columns[entries]]
+        self._inverse_cdf[columns] = -1
+        asked = places >= 0
+        return owners[asked], places[asked], self.entry_counts[entries[asked]]
+
+    def _entries(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the entries of the rows, row after row: positions in `rows`, and their own numbers."""
+        sizes = self.starts[rows + 1] - self.starts[rows]
+        owners = np.repeat(np.arange(len(rows)), sizes)
+        return owners, np.arange(len(owners)) + (self.starts[rows] - (np.cumsum(sizes) - sizes))[owners]

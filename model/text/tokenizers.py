@@ -1,0 +1,50 @@
+"""From a caption's text to its words: the rules for training; `model.text.ptb` has the one for scoring."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+
+import regex
+from nltk.tokenize import TreebankWordTokenizer
+
+# One picture, however many code points it is made of: flags, keycaps, skin colors, families joined by U+200D.
+_EMOJI = (
+    r"\p{RI}\p{RI}|[0-9#*]\uFE0F?\u20E3"
+    r"|\p{Extended_Pictographic}[\p{EMod}\uFE0E\uFE0F]*(?:\u200D\p{Extended_Pictographic}[\p{EMod}\uFE0E\uFE0F]*)*"
+)
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\u30FC]"  # scripts without blanks: a character is a word
+_WORD = r"[\w\p{No}]"  # vowel signs and joiners of other scripts are parts of words, as in Unicode's UTS 18
+_PIECES = regex.compile(
+    rf"{_EMOJI}|{_UNSPACED}\p{{M}}*|(?:(?!{_UNSPACED}){_WORD})+|(?:(?!{_EMOJI}|{_UNSPACED}|{_WORD}).)+", regex.DOTALL
+)
+_ASCII_PIECES = re.compile(r"\w+|\W+")
+_INNER_MARK = regex.compile(rf"(?<={_WORD}) ([-'’]) (?={_WORD})")
+_BETWEEN_UNSPACED = regex.compile(rf"(?<={_UNSPACED}\p{{M}}*) (?={_UNSPACED})")
+_TREEBANK = TreebankWordTokenizer()
+
+
+def tf_mrnn_words(text: str) -> list[str]:
+    r"""The rule of TF-mRNN: split on `(\W+)`, strip, lower-case, drop a final full stop (py_lib/common_utils.py).
+
+    Beyond ASCII, of which that rule knew nothing: combining marks belong to their word, an emoji is a word, and so is a
+    character of a script without blanks between words (Chinese, Japanese).
+    """
+    # The same pieces in ASCII, eight times as fast.
+    find = _ASCII_PIECES if text.isascii() else _PIECES
+    pieces = find.findall(unicodedata.normalize("NFC", text).lower())
+    words = ["".join(piece.split()) for piece in pieces if not piece.isspace()]
+    return words[:-1] if words and words[-1] == "." else words
+
+
+def treebank_words(text: str) -> list[str]:
+    """Penn Treebank tokens (nltk), lower case, a final full stop dropped."""
+    words: list[str] = _TREEBANK.tokenize(unicodedata.normalize("NFC", text).lower())
+    return words[:-1] if words and words[-1] == "." else words
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Words as a caption: joined by spaces, hyphens and apostrophes as in `t-shirt` and `dog's`, Chinese without."""
+    return str(_BETWEEN_UNSPACED.sub("", _INNER_MARK.sub(r"\1", " ".join(words))))
+
+
+TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"tf-mrnn": tf_mrnn_words, "treebank": treebank_words}

@@ -1,0 +1,54 @@
+"""What training needs to go on after a stop, in one HDF5 file that is whole or absent."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from schemas.errors import ArtifactError
+from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
+
+
+def save_state(path: Path, variables: Sequence[Any], best: Sequence[np.ndarray], record: dict[str, Any]) -> None:
+    """Stores all variables (network, optimizer, random generators), the best weights so far and a record for JSON."""
+    said, values_now = json.dumps(record), [variable.numpy() for variable in variables]
+    with create_hdf5(path) as file:
+        file.attrs["digest"] = _digest(said, values_now, best)
+        write_strings(file, "record", [said])
+        for group, values in (("variables", values_now), ("best", best)):
+            for index, value in enumerate(values):
+                file.create_dataset(f"{group}/{index:04d}", data=value)
+
+
+def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Puts the stored values into `variables`; returns the record and the best weights.
+
+    Raises:
+        ArtifactError: the file is damaged, or was made by another network or optimizer.
+    """
+    try:
+        with open_hdf5(path, ("variables", "best", "record")) as file:
+            stored = [file["variables"][name][()] for name in sorted(file["variables"])]
+            best = [file["best"][name][()] for name in sorted(file["best"])]
+            (said,) = read_strings(file["record"])
+            record: dict[str, Any] = json.loads(said)
+            if file.attrs.get("digest") != _digest(said, stored, best):
+                raise ValueError("its digest is another")
+    except (ArtifactError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:  # as h5py likes
+        raise ArtifactError(f"{path} is damaged; remove it to train from the start.") from error
+    if [value.shape for value in stored] != [tuple(variable.shape) for variable in variables]:
+        raise ArtifactError(f"{path} belongs to another network; remove it to train from the start.")
+    for variable, value in zip(variables, stored, strict=True):
+        variable.assign(value)
+    return record, best
+
+
+def _digest(said: str, variables: Sequence[np.ndarray], best: Sequence[np.ndarray]) -> str:
+    """SHA-256 of all that a state holds: no weight may change on the disk unnoticed."""
+    digest = hashlib.sha256(said.encode("utf-8"))
+    for value in (*variables, *best):
+        digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()

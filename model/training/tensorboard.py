@@ -1,0 +1,36 @@
+"""The training curve for TensorBoard: `tensorboard --logdir` on a folder of artifacts shows each as a run."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from schemas.io.files import atomic_path
+
+_SHOWN = {
+    "cost": "training/cost in bits a word",
+    "train_perplexity": "training/perplexity",
+    "learning_rate": "training/learning rate",
+    "words_per_second": "training/words a second",
+    "val_perplexity": "validation/perplexity",
+    "val_cider": "validation/CIDEr",
+}
+
+
+def write_events(directory: Path, report: dict[str, Any]) -> None:
+    """The event file of an epoch, in place of the one that is there; the step of its points is the epoch.
+
+    Each epoch has a file of its own: a kill leaves it whole or absent, TensorBoard follows a run, and one that goes on
+    doubles no point.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.summary.create_file_writer(folder).as_default(step=report["epoch"]) as writer:
+            for name, tag in _SHOWN.items():
+                tf.summary.scalar(tag, np.float64(report[name]))  # a perplexity may be beyond float32
+            writer.close()
+        (written,) = Path(folder).iterdir()
+        with atomic_path(directory / f"events.out.tfevents.{report['epoch']:010d}") as temporary:
+            shutil.copyfile(written, temporary)

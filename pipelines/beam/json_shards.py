@@ -1,0 +1,30 @@
+"""Shards whose files hold a JSON value an item, in the order of the items."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipelines.beam.shards import Shard, write_shard
+from schemas.errors import ArtifactError
+from schemas.io.files import canonical_json
+
+
+def write_lines(shard: Shard, values: Iterable[Any]) -> None:
+    """Writes the shard's file."""
+    write_shard(shard, "".join(canonical_json(value) + "\n" for value in values).encode("utf-8"))
+
+
+def read_lines(shards: Sequence[Shard]) -> Iterator[Any]:
+    """Yields the values of all shards in order.
+
+    Raises:
+        ArtifactError: a shard has not as many values as items.
+    """
+    for shard in shards:
+        with FileSystems.open(shard.path) as stream:
+            lines = stream.read().splitlines()
+        if len(lines) != len(shard.items):
+            raise ArtifactError(f"{shard.path} has {len(lines)} lines for {len(shard.items)} images; remove it.")
+        yield from map(json.loads, lines)

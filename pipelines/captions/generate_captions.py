@@ -1,0 +1,101 @@
+"""Captions of images on BeamStrategy: ranges of images in, files of hypotheses out, joined in order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.beam.json_shards import read_lines, write_lines
+from pipelines.beam.runner import BeamRunner, complete_shards
+from pipelines.beam.shards import Shard, plan_ranges
+from schemas.checkpoint import read_checkpoint
+from schemas.features import FeatureFile
+from schemas.hypotheses import Hypothesis, ImageHypotheses, from_record, to_record, write_hypotheses
+from schemas.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from model.decoding.strategies import Decode  # loads TensorFlow, which a driver does without
+
+
+def decode_rows(
+    decode: "Decode",
+    vocabulary: Vocabulary,
+    image_ids: Sequence[str],
+    rows: np.ndarray,
+    batch_size: int,
+    first: int = 0,
+) -> Iterator[ImageHypotheses]:
+    """Hypotheses of each image of `rows` (N, D), in order; `first`: the number of the first among all images."""
+    for start in range(0, len(rows), batch_size):
+        batch = slice(start, start + batch_size)
+        for image_id, found in zip(image_ids[batch], decode(rows[batch], first + start), strict=True):
+            captions = tuple(Hypothesis(tuple(vocabulary.decode(each.tokens)), each.log_prob) for each in found)
+            yield ImageHypotheses(image_id, captions)
+
+
+if TYPE_CHECKING:
+    from model.decoding.strategies import Decode, Search  # loads TensorFlow, which a driver does without
+
+
+@dataclass(frozen=True)
+class GenerationJob:
+    """Artifacts, by paths that workers know too, and how to search for captions.
+
+    models: several are an ensemble; batch_size: images at a time; inference_threads: of the network on a CPU, 0 for as
+    many as TensorFlow likes.
+    """
+
+    models: tuple[Path, ...]
+    features: Path
+    search: "Search"
+    batch_size: int
+    inference_threads: int = 0
+
+
+def generate_captions(
+    job: GenerationJob,
+    image_ids: Sequence[str],
+    directory: Path,
+    shards_directory: str,
+    shard_count: int,
+    engine: BeamRunner,
+    progress: Callable[[float, str], None],
+) -> int:
+    """Writes `hypotheses.jsonl` of all images that have features, in order; returns how many these are.
+
+    Shards that are there and whole are kept. A shard is whole batches, so that the files are the same for any number of
+    shards, as long as all workers compute alike.
+
+    Raises:
+        ArtifactError: an artifact is damaged, or shards are missing although the runner ended well.
+        ConfigurationError: no such runner, or nothing can be said under the search's settings.
+        RunnerError: the runner cannot be reached or gives up.
+    """
+    with FeatureFile(job.features / "features.h5") as features:
+        known = [image_id for image_id in image_ids if image_id in features]
+    shards = plan_ranges(known, shards_directory, shard_count, "hypotheses.jsonl", job.batch_size)
+    complete_shards(shards, partial(caption_shard, job=job), engine, progress)
+    return write_hypotheses(directory, map(from_record, read_lines(shards)))
+
+
+def caption_shard(shard: Shard, job: GenerationJob) -> None:
+    """Writes the hypotheses of one shard's images."""
+    decode, vocabulary = _load(job)
+    with FeatureFile(job.features / "features.h5") as features:
+        rows = features.read(shard.items)
+    write_lines(shard, map(to_record, decode_rows(decode, vocabulary, shard.items, rows, job.batch_size, shard.first)))
+
+
+@lru_cache(maxsize=1)  # once a process: the search is compiled
+def _load(job: GenerationJob) -> "tuple[Decode, Vocabulary]":
+    # Only a worker computes: TensorFlow is loaded there, and in no driver.
+    from model.decoding.ensemble import as_one
+    from model.devices import prepare_process
+    from model.mrnn.network import load_network
+
+    prepare_process(job.inference_threads)
+    networks = [load_network(read_checkpoint(path).network) for path in job.models]
+    return job.search(as_one(networks)), read_checkpoint(job.models[0]).vocabulary

@@ -1,0 +1,239 @@
+"""Gets published files: from mirrors first, several at once, and never a byte that was not promised."""
+
+import logging
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
+
+import filelock
+
+from pipelines.data.dataset import Archive, Progress
+from pipelines.data.download.http import (
+    RetryPolicy,
+    SourceError,
+    Transfer,
+    Transient,
+    metadata_path,
+    require_space,
+    size_of,
+)
+from pipelines.data.download.progress import Shares, Stopped
+from schemas.errors import ArtifactError, DownloadError
+from schemas.io.files import digest_file, sync_directory, write_text
+
+CHECKSUMS = "SHA256SUMS"
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")  # what `sha256sum -c` reads
+
+
+def read_checksums(directory: Path) -> dict[str, str]:
+    """SHA-256 in hex by file name; empty if nothing was recorded yet.
+
+    Raises:
+        ArtifactError: a line is malformed; names it.
+    """
+    path = directory / CHECKSUMS
+    if not path.exists():
+        return {}
+    checksums = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise ArtifactError(f"{path}, line {number}, is not `SHA256  NAME`; mend it or remove the line.")
+        checksums[match[2]] = match[1]
+    return checksums
+
+
+def record_checksum(directory: Path, name: str, sha256: str) -> None:
+    """Adds a file's digest, to be enforced from now on; one that is there already stays."""
+    checksums = {name: sha256} | read_checksums(directory)
+    write_text(directory / CHECKSUMS, "".join(f"{checksums[each]}  {each}\n" for each in sorted(checksums)))
+
+
+CONNECTIONS = 4  # files that come at once
+PATIENCE = RetryPolicy()
+_MAGIC = {  # suffix -> (offset, what may stand there)
+    ".zip": (0, (b"PK\x03\x04", b"PK\x05\x06")),
+    ".tar": (257, (b"ustar", b"\x00\x00\x00\x00\x00")),  # the second before POSIX
+    ".gz": (0, (b"\x1f\x8b",)),
+    ".tgz": (0, (b"\x1f\x8b",)),
+    ".bz2": (0, (b"BZh",)),
+    ".xz": (0, (b"\xfd7zXZ\x00",)),
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A verified file: where it lies, where it came from, its size in bytes and its SHA-256 in hex."""
+
+    path: Path
+    url: str
+    size: int
+    sha256: str
+
+
+def fetch_all(
+    archives: Sequence[Archive],
+    directory: Path,
+    mirrors: Sequence[str],
+    progress: Progress,
+    patience: RetryPolicy = PATIENCE,
+) -> list[Downloaded]:
+    """Gets each archive as `fetch` does, several at once; when one cannot be had, the others stop where they are.
+
+    Raises:
+        DownloadError: an archive cannot be had, or the disk has no room for all of those whose size is known.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    missing = [archive for archive in archives if not _is_here(archive, directory, mirrors)]
+    needed = sum(max(0, (archive.size or 0) - size_of(_part(archive, directory))) for archive in missing)
+    require_space(directory, needed, " and ".join(archive.name for archive in missing))
+    shares = Shares(progress, [archive.size for archive in archives])
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        fetching = [
+            pool.submit(fetch, archive, directory, mirrors, shares.of(index), patience)
+            for index, archive in enumerate(archives)
+        ]
+        wait(fetching, return_when=FIRST_EXCEPTION)
+        shares.stop()
+        pool.shutdown(cancel_futures=True)
+    failures = [each.exception() for each in fetching if not each.canceled()]
+    for failure in failures:
+        if failure is not None and not isinstance(failure, Stopped):
+            raise failure
+    return [each.result() for each in fetching]
+
+
+def fetch(
+    archive: Archive,
+    directory: Path,
+    mirrors: Sequence[str],
+    progress: Progress,
+    patience: RetryPolicy = PATIENCE,
+) -> Downloaded:
+    """Gets `archive` from the first source that has it whole.
+
+    Sources are what lies in `directory` already, the mirrors (the archive's name is appended to each) and the archive's
+    own addresses, in this order. A mirror is an address (`http://`, `https://`, `file://`) or a folder. A file on a
+    local disk is verified and used where it lies, not copied. Downloads go to `directory/NAME.part` and are resumed
+    there, also by a later call. A proxy is taken from the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). Where the
+    archive has no SHA-256, that in the directory's SHA256SUMS counts, if there is one.
+
+    Raises:
+        DownloadError: no source has the file; says what was tried and why each failed.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    failures = []
+    progress(0.0, f"{archive.name}: waiting for its lock")
+    with filelock.FileLock(directory / f".{archive.name}.lock"):  # two processes would spoil one part
+        for source in _sources(archive, directory, mirrors):
+            try:
+                if isinstance(source, Path):
+                    found = _use(source, archive, directory, progress)
+                else:
+                    found = _download(source, archive, directory, progress, patience)
+                progress(1.0, f"{archive.name}: complete")
+                return found
+            except (SourceError, Transient) as failure:
+                _log.warning("%s: %s: %s", archive.name, source, failure)
+                failures.append(f"{source} ({failure})")
+    tried = "; ".join(failures) or "no address is known"
+    raise DownloadError(
+        f"{archive.name} could not be had: {tried}. Get it by hand into a folder and name that as a mirror."
+    )
+
+
+def _sources(archive: Archive, directory: Path, mirrors: Sequence[str]) -> Iterator[Path | str]:
+    if (directory / archive.name).exists():
+        yield (directory / archive.name).absolute()
+    for mirror in mirrors:
+        base = _local_path(mirror)
+        yield base / archive.name if base else f"{mirror.rstrip('/')}/{quote(archive.name)}"
+    for url in archive.urls:
+        yield _local_path(url) or url
+
+
+def _local_path(source: str) -> Path | None:
+    """The absolute path that a folder name or a `file://` address means; None for addresses on the network."""
+    if source.startswith("file://"):
+        return Path(url2pathname(urlsplit(source).path)).absolute()
+    return None if "://" in source else Path(source).expanduser().absolute()
+
+
+def _is_here(archive: Archive, directory: Path, mirrors: Sequence[str]) -> bool:
+    return any(isinstance(source, Path) and source.is_file() for source in _sources(archive, directory, mirrors))
+
+
+def _part(archive: Archive, directory: Path) -> Path:
+    return directory / f"{archive.name}.part"
+
+
+def _use(path: Path, archive: Archive, directory: Path, progress: Progress) -> Downloaded:
+    """A file on a local disk, verified."""
+    if not path.is_file():
+        raise SourceError("there is no such file")
+    try:
+        size = _check_form(path, archive)
+        progress(0.0, f"{archive.name}: checking {path}")
+        sha256 = digest_file(path)
+    except OSError as error:
+        raise SourceError(f"it cannot be read: {error.strerror}") from error
+    _check_digest(sha256, archive, directory)
+    return Downloaded(path, path.as_uri(), size, sha256)
+
+
+def _download(url: str, archive: Archive, directory: Path, progress: Progress, patience: RetryPolicy) -> Downloaded:
+    """A file from the network, verified and kept; what is not the promised file is removed, to resume it is no use."""
+    part, path = _part(archive, directory), directory / archive.name
+    sha256 = Transfer(url, archive, part, progress, patience).run()
+    try:
+        size = _check_form(part, archive)
+        _check_digest(sha256, archive, directory)
+    except SourceError:
+        part.unlink(missing_ok=True)
+        metadata_path(part).unlink(missing_ok=True)
+        raise
+    with open(part, "rb") as written:
+        os.fsync(written.fileno())
+    part.replace(path)
+    sync_directory(directory)
+    metadata_path(part).unlink(missing_ok=True)
+    return Downloaded(path, url, size, sha256)
+
+
+def _check_form(path: Path, archive: Archive) -> int:
+    """The file's size, if it is the promised one and the file is what its name says.
+
+    Tells an archive from the error page that some servers send in its place with status 200.
+    """
+    size, suffix = path.stat().st_size, Path(archive.name).suffix.lower()
+    if archive.size is not None and size != archive.size:
+        raise SourceError(f"it has {size} bytes instead of {archive.size}")
+    with open(path, "rb") as stream:
+        head = stream.read(512)
+    if suffix in _MAGIC:
+        offset, signatures = _MAGIC[suffix]
+        if not head[offset:].startswith(signatures):
+            page = head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head"))
+            raise SourceError(f"it is {'a web page' if page else 'something else'}, not a {suffix} file")
+    if suffix == ".zip" and not zipfile.is_zipfile(path):
+        raise SourceError("it is cut short: the directory at the end of a .zip file is missing")
+    return size
+
+
+def _check_digest(sha256: str, archive: Archive, directory: Path) -> None:
+    recorded = read_checksums(directory).get(archive.name)
+    if archive.sha256 is not None:
+        if sha256 != archive.sha256.lower():
+            raise SourceError(f"its SHA-256 is {sha256} instead of {archive.sha256}")
+    elif recorded is not None and sha256 != recorded:
+        raise SourceError(
+            f"its SHA-256 is {sha256} instead of {recorded}, as first downloaded; if the publisher has changed it, "
+            f"remove its line from {directory / CHECKSUMS}"
+        )

@@ -1,0 +1,205 @@
+"""Which image belongs to which split: as published, by name lists, by Karpathy's file, or drawn with a seed."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from pipelines.data.dataset import Dataset, Problems, Record
+from pipelines.data.files import index_files, read_lines
+from schemas.annotations import EVERY_SPLIT, SPLITS, UNLABELED
+from schemas.errors import ConfigurationError, InputError
+from schemas.interop.captions import read_anno_list, read_karpathy
+from schemas.io.files import digest_file
+
+FORMS = "published, lists, lists:FOLDER, karpathy, karpathy:FILE or random:VAL:TEST:SEED"
+NAMED = 3  # images that a message names, of many
+_KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
+_ANNO_LIST_PARTS = {"train": "train", "val": "modelVal", "test": "crVal", UNLABELED: "test2014"}
+
+
+def assign_splits(
+    corpus: Dataset, records: Sequence[Record], root: Path, partition: str, problems: Problems
+) -> list[Record]:
+    """The records with the splits of a partition, in their order.
+
+    partition: `published` leaves the corpus's own; `lists` goes by `train.txt`, `val.txt` and `test.txt` in a folder
+    (or below `root`), an image name a line, or by m-RNN's `anno_list_*.npy`; `karpathy` goes by his file (or the
+    corpus's below `root`); `random` draws (see `draw_splits`). Images in none of the lists are left out, with a
+    sentence; unlabeled ones stay what they are unless they are listed.
+
+    Raises:
+        ConfigurationError: there is no such partition.
+        InputError: a list is missing or malformed, lists overlap, or they name an image that the corpus does not have.
+    """
+    kind, _, argument = partition.partition(":")
+    if kind == "published" and not argument:
+        return _published(corpus, records)
+    if kind == "lists":
+        folder = Path(argument) if argument else root
+        return _assign(read_name_lists(_find_lists(folder)), f"The lists below {folder}", records, problems)
+    if kind == "karpathy":
+        path = Path(argument) if argument else _find_karpathy(corpus, root)
+        return _assign(_read_karpathy_splits(path), str(path), records, problems)
+    if kind == "random" and re.fullmatch(r"\d+:\d+:\d+", argument):
+        val, test, seed = map(int, argument.split(":"))
+        return _draw(corpus, records, val, test, seed)
+    raise ConfigurationError(f"There is no partition {partition!r}; set it to {FORMS}.")
+
+
+def digest_partition(partition: str) -> str | None:
+    """SHA-256 over the files that a partition names, which belongs into an artifact's key; None if it names none."""
+    argument = partition.partition(":")[2]
+    path = Path(argument)
+    if partition.startswith("random:") or not argument or not path.exists():
+        return None
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    digests = [f"{digest_file(file)}  {file.name}\n" for file in files if file.suffix in (".txt", ".npy", ".json")]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def read_name_lists(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Split by image name, from the list of each split, in the order of the lists.
+
+    Raises:
+        InputError: an image is listed twice, in one list or in two: splits would overlap.
+    """
+    split_of: dict[str, str] = {}
+    for split, path in paths.items():
+        names: Iterable[tuple[str, str]]
+        if path.suffix == ".npy":
+            names = (
+                (f"record {row}", PurePosixPath(image.file).name) for row, image in enumerate(read_anno_list(path))
+            )
+        else:
+            names = ((f"line {number}", name) for number, name in read_lines(path))
+        for place, name in names:
+            if name in split_of:
+                raise InputError(
+                    f"{path}, {place}: {name} is in the {split_of[name]} list already; remove one of the two."
+                )
+            split_of[name] = split
+    return split_of
+
+
+def draw_splits(image_ids: Iterable[str], val: int, test: int, seed: int) -> dict[str, str]:
+    """SamplingStrategy `val` and `test` images; the others are for training.
+
+    The images are ordered by the SHA-256 of seed and id, the first are `test` and the last `val`: an image that is
+    added or taken away moves at most one other image into each of the two, or out of it.
+    """
+    order = sorted(image_ids, key=lambda image_id: image_order(image_id, seed))
+    split_of = dict.fromkeys(order, "train")
+    split_of.update(dict.fromkeys(order[:test], "test"))
+    split_of.update(dict.fromkeys(order[len(order) - val :], "val"))
+    return split_of
+
+
+def image_order(image_id: str, seed: int) -> bytes:
+    """Sorts images in an order that is random and in which an image's place relative to another never changes."""
+    return hashlib.sha256(f"{seed}\n{image_id}".encode()).digest()
+
+
+def _published(corpus: Dataset, records: Sequence[Record]) -> list[Record]:
+    without = [record.image_id for record in records if not record.split]
+    if without:
+        tenth = max(1, len(records) // 10)
+        raise InputError(
+            f"{corpus.title} has {len(without)} images that are in no split, such as {_some(without)}; set `partition` "
+            f"of PrepareAnnotations to lists or karpathy, or draw with random:{tenth}:{tenth}:0."
+        )
+    return list(records)
+
+
+def _draw(corpus: Dataset, records: Sequence[Record], val: int, test: int, seed: int) -> list[Record]:
+    """With test = 0 the corpus's own test images stay; images without captions are not drawn."""
+
+    def fixed(record: Record) -> bool:
+        return not record.captions or record.split == UNLABELED or (test == 0 and record.split == "test")
+
+    pool = [record.image_id for record in records if not fixed(record)]
+    if val + test >= len(pool):
+        raise ConfigurationError(
+            f"random:{val}:{test}:{seed} asks for {val + test} of the {len(pool)} captioned images of {corpus.title} "
+            "and leaves none for training; ask for fewer."
+        )
+    split_of = draw_splits(pool, val, test, seed)
+    return [
+        record if fixed(record) and record.split else replace(record, split=split_of.get(record.image_id, "train"))
+        for record in records
+    ]
+
+
+def _assign(split_of: Mapping[str, str], source: str, records: Sequence[Record], problems: Problems) -> list[Record]:
+    """A listed name is an image's id, its path or its file's name, with or without ending."""
+    rows: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        path = PurePosixPath(record.file)
+        for name in {record.image_id, record.file, path.name, path.stem, str(path.with_suffix(""))}:
+            rows.setdefault(name, []).append(row)
+    unknown = [name for name in split_of if name not in rows]
+    if unknown:
+        raise InputError(
+            f"{source} names {len(unknown)} images that the corpus does not have, such as {_some(unknown)}; "
+            "correct the lists or complete the corpus."
+        )
+    chosen: dict[int, str] = {}
+    for name, split in split_of.items():
+        if len(rows[name]) > 1:
+            files = [records[row].file for row in rows[name]]
+            raise InputError(f"{source} has {name}, which may be {_some(files)}; list paths instead of names.")
+        (row,) = rows[name]
+        if row in chosen:
+            raise InputError(f"{source} has {records[row].file} twice, also as {name}; remove one of the two.")
+        chosen[row] = split
+    kept = [row for row, record in enumerate(records) if row in chosen or record.split == UNLABELED]
+    if len(kept) < len(records):
+        taken = set(kept)
+        others = [record.image_id for row, record in enumerate(records) if row not in taken]
+        problems.append(f"{len(others)} images are left out, such as {_some(others)}: they are in no list.")
+    return [replace(records[row], split=chosen.get(row, UNLABELED)) for row in kept]
+
+
+def _find_lists(folder: Path) -> dict[str, Path]:
+    """The list of each split below `folder`; one of unlabeled images need not be there."""
+    files = index_files(folder)
+    found = {}
+    for split in EVERY_SPLIT:
+        pattern = re.compile(rf"anno_list_(.*_)?{_ANNO_LIST_PARTS[split]}(_.*)?\.npy")
+        names = [name for name in files if name == f"{split}.txt"] or [
+            name for name in files if pattern.fullmatch(name)
+        ]
+        if names:
+            found[split] = folder / files[names[0]]
+        elif split in SPLITS:
+            raise InputError(
+                f"There is no list {split}.txt below {folder}; put the published lists of image names there as "
+                "train.txt, val.txt and test.txt, or m-RNN's anno_list_*.npy, or choose another `partition`."
+            )
+    return found
+
+
+def _find_karpathy(corpus: Dataset, root: Path) -> Path:
+    name = corpus.karpathy_file
+    if not name:
+        raise ConfigurationError(f"Karpathy published no splits of {corpus.title}; set `partition` to karpathy:FILE.")
+    files = index_files(root)
+    if name not in files:
+        raise InputError(
+            f"There is no {name} below {root}; unpack caption_datasets.zip there or name it: karpathy:FILE."
+        )
+    return root / files[name]
+
+
+def _read_karpathy_splits(path: Path) -> dict[str, str]:
+    split_of = {}
+    for image in read_karpathy(path):
+        if image.split not in _KARPATHY_SPLITS:
+            raise InputError(f"{path} has image {image.image_id} in the split {image.split!r}; get the file again.")
+        split_of[PurePosixPath(image.file).name] = _KARPATHY_SPLITS[image.split]
+    return split_of
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED])

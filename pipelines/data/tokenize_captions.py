@@ -1,0 +1,96 @@
+"""From raw captions to word ids: vocabulary, `captions.h5` and the tokens as JSON lines."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model.text.tokenizers import TOKENIZERS
+from schemas.annotations import EVERY_SPLIT, AnnotatedImage
+from schemas.captions import write_captions
+from schemas.errors import ConfigurationError, InputError
+from schemas.io.files import write_json, write_json_lines
+from schemas.vocabulary import Vocabulary
+
+
+def tokenize(images: Sequence[AnnotatedImage], tokenizer: str, min_count: int, directory: Path) -> dict[str, Any]:
+    """Writes `vocabulary.txt` (of the training captions), `captions.h5`, `tokens.jsonl` and `coverage.json`.
+
+    Returns the size of the vocabulary and, for each split, what `coverage.json` has (see `measure_coverage`).
+
+    Raises:
+        ConfigurationError: there is no such tokenizer.
+        InputError: a caption has no word; names the image and the caption.
+    """
+    words = split_words(images, tokenizer)
+    in_training = [
+        caption for image, captions in zip(images, words, strict=True) if image.split == "train" for caption in captions
+    ]
+    vocabulary = Vocabulary.from_captions(in_training, min_count)
+    vocabulary.write(directory / "vocabulary.txt")
+    write_captions(
+        directory / "captions.h5",
+        vocabulary,
+        [image.image_id for image in images],
+        [image.split for image in images],
+        words,
+    )
+    write_json_lines(
+        directory / "tokens.jsonl",
+        (
+            {"image_id": image.image_id, "split": image.split, "tokens": captions}
+            for image, captions in zip(images, words, strict=True)
+        ),
+    )
+    coverage = measure_coverage(images, words, vocabulary)
+    write_json(directory / "coverage.json", coverage)
+    return {"vocabulary": len(vocabulary), **coverage}
+
+
+def split_words(images: Sequence[AnnotatedImage], tokenizer: str) -> list[list[list[str]]]:
+    """The words of each caption of each image; raises as `tokenize` does."""
+    if tokenizer not in TOKENIZERS:
+        raise ConfigurationError(f"There is no tokenizer {tokenizer!r}; set it to one of {', '.join(TOKENIZERS)}.")
+    cut = TOKENIZERS[tokenizer]
+    # Interned, a word is kept once, however often it is said.
+    words = [[list(map(sys.intern, cut(caption))) for caption in image.captions] for image in images]
+    for image, captions in zip(images, words, strict=True):
+        for number, caption in enumerate(captions):
+            if not caption:
+                raise InputError(
+                    f"Caption {number} of image {image.image_id}, {image.captions[number]!r}, has no word; remove it "
+                    "from the corpus."
+                )
+    return words
+
+
+def measure_coverage(
+    images: Sequence[AnnotatedImage], words: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary
+) -> dict[str, dict[str, float]]:
+    """For each split that has captions, how much of them the vocabulary covers.
+
+    captions; words; unknown_share: of the words, those outside the vocabulary; distinct_words; distinct_covered: the
+    share of them inside; captions_covered: the share of captions without an unknown word.
+    """
+    coverage = {}
+    for split in EVERY_SPLIT:
+        captions = [
+            caption for image, each in zip(images, words, strict=True) if image.split == split for caption in each
+        ]
+        if not captions:
+            continue
+        counts = Counter(word for caption in captions for word in caption)
+        total = counts.total()
+        known = [word for word in counts if word in vocabulary]
+        unknown = total - sum(counts[word] for word in known)
+        whole = sum(all(word in vocabulary for word in caption) for caption in captions)
+        coverage[split] = {
+            "captions": len(captions),
+            "words": total,
+            "unknown_share": round(unknown / total, 5),
+            "distinct_words": len(counts),
+            "distinct_covered": round(len(known) / len(counts), 5),
+            "captions_covered": round(whole / len(captions), 5),
+        }
+    return coverage

@@ -1,0 +1,72 @@
+"""Scores of captions from anybody's files."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from model.metrics.captions import Scores, compare_captions, score_captions
+from model.metrics.text_statistics import text_statistics
+from model.text.ptb import SCORING_TOKENIZER, ptb_words
+from schemas.errors import InputError
+from schemas.interop.caption_files import read_generated, read_references
+from schemas.scores import FileScores, write_caption_scores
+
+
+def evaluate_file(results: Path, references: Path, out: Path, baseline: Path | None) -> FileScores:
+    """Scores the first caption of each image of `results`; writes `scores.json` and `per_image.jsonl` into `out`.
+
+    With `baseline`, captions of the same images by another system, also by how much the first are better, with paired
+    bootstrap intervals.
+
+    Raises:
+        InputError: a file is malformed, an image has no references, or the two systems captioned different images.
+    """
+    known = read_references(references)
+    captions = _first(results)
+    scores = _score(captions, known, results, references)
+    theirs = None
+    if baseline is not None:
+        of_baseline = _first(baseline)
+        if of_baseline.keys() != captions.keys():
+            odd = sorted(of_baseline.keys() ^ captions.keys())[0]
+            raise InputError(
+                f"Image {odd} is in only one of {results} and {baseline}; give captions of the same images."
+            )
+        # In the order of ours: images are drawn in pairs.
+        theirs = _score({image_id: of_baseline[image_id] for image_id in captions}, known, baseline, references)
+    words = {image_id: tuple(ptb_words(text)) for image_id, text in captions.items()}
+    sheet = FileScores(
+        results=results.name,
+        references=references.name,
+        n=len(captions),
+        not_captioned=len(known.keys() - captions.keys()),
+        tokenizer=SCORING_TOKENIZER,
+        document_frequencies=f"references of the {len(captions)} scored images, as in the COCO evaluation",
+        metrics=scores.corpus,
+        intervals=scores.intervals(),
+        left_out=scores.left_out,
+        warnings=list(scores.warnings),
+        statistics=text_statistics(
+            list(words.values()), [[tuple(ptb_words(text)) for text in known[image_id]] for image_id in words]
+        ),
+        baseline=baseline.name if baseline else None,
+        differences={
+            metric: asdict(difference)
+            for metric, difference in (compare_captions(scores, theirs) if theirs else {}).items()
+        },
+    )
+    write_caption_scores(out, sheet, list(captions), scores.per_image)
+    return sheet
+
+
+def _first(path: Path) -> dict[str, str]:
+    return {image_id: texts[0] for image_id, texts in read_generated(path).items()}
+
+
+def _score(captions: dict[str, str], known: dict[str, tuple[str, ...]], results: Path, references: Path) -> Scores:
+    unknown = [image_id for image_id in captions if image_id not in known]
+    if unknown:
+        raise InputError(
+            f"{references} has no captions of image {unknown[0]} (and {len(unknown) - 1} more), which {results} "
+            "captions; give the references of the same images."
+        )
+    return score_captions(captions, {image_id: known[image_id] for image_id in captions})

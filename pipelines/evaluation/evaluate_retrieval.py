@@ -1,0 +1,108 @@
+"""Evaluation of retrieval: all references of some images against all of these images."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from model.metrics.retrieval import image_ranks, log_likelihoods, log_prior, recall, sentence_ranks
+from model.mrnn.network import MRNN, load_network
+from model.training.history import TrainingData
+from pipelines.training.data import read_training_data
+from schemas.checkpoint import read_checkpoint
+from schemas.errors import ConfigurationError
+from schemas.scores import RetrievalScores
+
+PART = 1000  # images of a part in the protocols of the literature
+PARTS = {"all": None, "1k": 1, "5fold": 5}
+
+
+def evaluate_retrieval(
+    *,
+    model: Path,
+    features: Path,
+    captions: Path,
+    split: str,
+    protocol: str,
+    normalization_images: int,
+    seed: int,
+    scratch: Path,
+    progress: Callable[[float, str], None],
+) -> RetrievalScores:
+    """Recall in both directions (the paper's Section 5.3); model, features and captions are artifacts.
+
+    protocol: as of `RetrievalScores`; the thousands are the split's first images, in order. P(w) of the image-to-
+    sentence score is the mean over `normalization_images` training images, sampled by `seed`. Likelihoods are kept in
+    files in `scratch`, so that a stopped run goes on with the images that are left.
+
+    Raises:
+        ConfigurationError: the split has too few images for the protocol.
+        ArtifactError: the model's probabilities are no numbers.
+    """
+    network = load_network(read_checkpoint(model).network)
+    data, train = (read_training_data(captions, features, each) for each in (split, "train"))
+    sample = np.sort(np.random.default_rng(seed).permutation(len(train.features))[:normalization_images])
+    parts = _parts(len(data.features), protocol, split)
+    ranks = [
+        _ranks_of_part(
+            network,
+            data,
+            images,
+            train.features[sample],
+            scratch / f"likelihoods-{number}.npy",
+            lambda done, message, number=number: progress((number + done) / len(parts), message),  # type: ignore[misc]
+        )
+        for number, images in enumerate(parts)
+    ]
+    return RetrievalScores(
+        split=split,
+        protocol=protocol,
+        images=sum(len(of_sentences) for of_sentences, _ in ranks),
+        sentences=sum(len(of_images) for _, of_images in ranks),
+        normalization_images=len(sample),
+        sentence=recall([of_sentences for of_sentences, _ in ranks]),
+        image=recall([of_images for _, of_images in ranks]),
+    )
+
+
+def _parts(images: int, protocol: str, split: str) -> list[np.ndarray]:
+    """The images of each part."""
+    count = PARTS[protocol]
+    if count is None:
+        return [np.arange(images)]
+    if images < count * PART:
+        raise ConfigurationError(
+            f"The protocol {protocol} needs {count * PART} images and {split} has {images}; set protocol to all."
+        )
+    return list(np.arange(count * PART).reshape(count, PART))
+
+
+def _ranks_of_part(
+    network: MRNN,
+    data: TrainingData,
+    images: np.ndarray,
+    sampled: np.ndarray,
+    path: Path,
+    progress: Callable[[float, str], None],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of sentences by image and of images by sentence, among `images` and their captions."""
+    owners = data.captions.image_index
+    captions = np.flatnonzero(np.isin(owners, images)).tolist()
+    shape = (len(images) + len(sampled), len(captions))
+    likelihoods = log_likelihoods(
+        network,
+        [data.captions[caption] for caption in captions],
+        np.concatenate([data.features[images], sampled]),
+        _open_array(path, shape).T,
+        lambda done: progress(done, f"{len(captions)} sentences against {len(images)} + {len(sampled)} images"),
+    )
+    own, others = likelihoods[:, : len(images)], likelihoods[:, len(images) :]
+    owner = np.searchsorted(images, owners[captions])
+    return sentence_ranks(own, log_prior(others), owner), image_ranks(own, owner)
+
+
+def _open_array(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """The array in a file, float64, one of zeros if there is none yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = "r+" if path.exists() else "w+"
+    return np.lib.format.open_memmap(path, mode=mode, dtype=np.float64, shape=shape)

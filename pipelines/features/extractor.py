@@ -1,0 +1,51 @@
+"""An image network with what stands around it: from pixels to features as they are stored."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.backbones import load_backbone
+from model.backbones.spec import BackboneSpec
+from model.devices import prepare_process
+from schemas.features import FeatureDescription
+
+
+class FeatureExtractor:
+    """What `ExtractFeatures` computes with, and whoever wants the same features of other images."""
+
+    def __init__(self, spec: BackboneSpec, crop: str, dtype: str, threads: int):
+        """Loads the network, to compute with so many threads (0: as TensorFlow likes).
+
+        crop: one of `model.backbones.images.CROPS`; dtype: of the features, `float16` or `float32`.
+
+        Raises:
+            ConfigurationError: there is no such network or layer.
+            InputError: the weights cannot be read.
+        """
+        prepare_process(threads)
+        self._spec, self._backbone = spec, load_backbone(spec)
+        self.crop, self.dtype = crop, dtype
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops in pixels."""
+        return self._backbone.input_size
+
+    @property
+    def dimension(self) -> int:
+        """Length of a feature vector."""
+        return self._backbone.dimension
+
+    def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """The crops of each image, uint8 (crops, S, S, 3) -> the means of their features (images, dimension)."""
+        of_crops = self._backbone.features(np.concatenate(images))
+        return of_crops.reshape(len(images), -1, self.dimension).mean(axis=1).astype(self.dtype)
+
+    def description(self, dataset: str) -> FeatureDescription:
+        """What the features are."""
+        return FeatureDescription(
+            kind=self._spec.kind,
+            preprocessing=f"{self.crop} crop to {self.input_size}, {self._backbone.preprocessing}",
+            weights_digest=self._backbone.weights_digest,
+            dataset=dataset,
+        )

@@ -1,0 +1,96 @@
+"""Images from wherever they lie, read and decoded ahead in parallel."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from model.backbones.images import cut_crops, decode_image
+from pipelines.features.shards import ShardCounts
+from schemas.errors import InputError
+from schemas.features import Reject
+from schemas.text import reason
+
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # waiting does not help
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image and where its file lies: a local path or an address that Beam's filesystems know."""
+
+    image_id: str
+    path: str
+
+
+def read_image(source: ImageSource) -> tuple[Image.Image, int]:
+    """The decoded image (8-bit RGB, upright) and the size of its file in bytes.
+
+    Raises:
+        OSError: the file cannot be read; what may be a passing fault is tried three times.
+        InputError: it can, but is no picture.
+    """
+    data = _read_bytes(source.path)
+    return decode_image(data), len(data)
+
+
+def read_ahead(
+    images: Sequence[ImageSource], size: int, crop: str, threads: int, ahead: int, counts: ShardCounts
+) -> Iterator[tuple[ImageSource, np.ndarray | Reject]]:
+    """Of each image, in order, its crops (n, size, size, 3) uint8 or why there are none.
+
+    `ahead` images at most are decoded before they are asked for. Adds to the `bytes_read` and `decode_seconds` of
+    `counts`.
+    """
+    lock = threading.Lock()
+
+    def read(source: ImageSource) -> np.ndarray | Reject:
+        started, read_bytes = time.monotonic(), 0
+        try:
+            image, read_bytes = read_image(source)
+            return cut_crops(image, size, crop)
+        except OSError as error:
+            return Reject(source.image_id, "read", reason(error))
+        except InputError as error:
+            return Reject(source.image_id, "decode", str(error))
+        finally:
+            with lock:
+                counts.decode_seconds += time.monotonic() - started
+                counts.bytes_read += read_bytes
+
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[ImageSource, Future[np.ndarray | Reject]]] = deque()
+        for image in images:
+            waiting.append((image, pool.submit(read, image)))
+            if len(waiting) > ahead:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+
+
+def _read_bytes(path: str) -> bytes:
+    for attempt in Retrying(
+        stop=stop_after_attempt(3),
+        wait=wait_exponential(0.5),
+        retry=retry_if_exception(lambda error: isinstance(error, OSError) and not isinstance(error, _FINAL)),
+        reraise=True,
+    ):
+        with attempt, _open(path) as stream:
+            data: bytes = stream.read()
+    return data
+
+
+def _open(path: str) -> BinaryIO:
+    if "://" not in path:
+        return open(path, "rb")
+    from apache_beam.io.filesystems import FileSystems  # takes seconds, and files of this disk do without
+
+    stream: BinaryIO = FileSystems.open(path)
+    return stream

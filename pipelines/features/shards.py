@@ -1,0 +1,150 @@
+"""The features of one shard as a file, and the merging of such files into the features artifact."""
+
+import io
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+from apache_beam.io.filesystems import FileSystems
+
+from pipelines.beam.shards import Shard
+from schemas.errors import ArtifactError
+from schemas.features import FeatureDescription, Reject, create_features
+from schemas.io.hdf5 import SCHEMA_VERSION, read_strings, write_strings
+
+
+@dataclass
+class ShardCounts:
+    """What happened in a shard: images, rejects and bytes read; seconds of reading and decoding (summed over
+    threads), of waiting for pixels, and of inference; batches, and how many images would have filled them."""
+
+    images: int = 0
+    rejected: int = 0
+    bytes_read: int = 0
+    decode_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    inference_seconds: float = 0.0
+    batches: int = 0
+    batch_places: int = 0
+
+
+BLOCK_BYTES = 1 << 25  # rows of this size are gathered from all shards at a time
+
+
+@dataclass
+class ShardResult:
+    """Features (n, D) float16 or float32 of the images that could be read, in the shard's order, and the others."""
+
+    description: FeatureDescription
+    image_ids: list[str]
+    features: np.ndarray
+    rejects: list[Reject]
+    counts: ShardCounts = field(default_factory=ShardCounts)
+
+
+def encode_shard(result: ShardResult) -> bytes:
+    """The shard's file: HDF5, laid out like the artifact; counts and description are attributes."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        for name, value in {**asdict(result.description), **asdict(result.counts)}.items():
+            file.attrs[name] = value
+        file.create_dataset("features", data=result.features)
+        write_strings(file, "image_ids", result.image_ids)
+        write_strings(file, "rejects", [json.dumps(asdict(reject)) for reject in result.rejects])
+    return buffer.getvalue()
+
+
+def read_rejects_of(shard: Shard) -> list[Reject]:
+    """The images of a whole shard that could not be read."""
+    with FileSystems.open(shard.path) as stream, h5py.File(stream, "r") as file:
+        return _rejects(file)
+
+
+def merge_shards(shards: Sequence[Shard], image_ids: Sequence[str], path: Path) -> tuple[list[Reject], ShardCounts]:
+    """Merges whole shards into one features artifact with rows in the order of `image_ids`.
+
+    Returns the rejects, in that order too, and the summed counts. Memory is bounded by a block of rows: the images of
+    each shard are in that order, so that every shard is read from its start to its end.
+
+    Raises:
+        ArtifactError: an image is neither in a shard nor among the rejects, its features are not finite, or two shards
+            were made by different networks.
+    """
+    with ExitStack() as stack:
+        streams = [stack.enter_context(FileSystems.open(shard.path)) for shard in shards]
+        files = [stack.enter_context(h5py.File(stream, "r")) for stream in streams]
+        description = _common_description(shards, files)
+        rejects = [reject for file in files for reject in _rejects(file)]
+        place = {
+            image_id: (shard, row)
+            for shard, file in enumerate(files)
+            for row, image_id in enumerate(read_strings(file["image_ids"]))
+        }
+        lost = sorted(set(image_ids) - set(place) - {reject.image_id for reject in rejects})
+        if lost:
+            raise ArtifactError(f"Image {lost[0]} (of {len(lost)}) is in no shard below {path.parent}; extract again.")
+        kept = [image_id for image_id in image_ids if image_id in place]
+        if not kept:
+            raise ArtifactError(f"No image could be read; the first reason was: {rejects[0].error}.")
+        sample = files[place[kept[0]][0]]["features"]
+        with create_features(
+            path, kept, sample.shape[1], str(sample.dtype), description, rejected=len(rejects)
+        ) as merged:
+            step = merged.chunks[0] * max(
+                1, BLOCK_BYTES // (merged.chunks[0] * sample.shape[1] * sample.dtype.itemsize)
+            )
+            for start in range(0, len(kept), step):
+                rows = _gather([place[image_id] for image_id in kept[start : start + step]], files, sample)
+                _check_finite(rows, kept[start : start + step])
+                merged[start : start + len(rows)] = rows
+        order = {image_id: number for number, image_id in enumerate(image_ids)}
+        return sorted(rejects, key=lambda reject: order[reject.image_id]), _summed_counts(files)
+
+
+def _common_description(shards: Sequence[Shard], files: Sequence[h5py.File]) -> FeatureDescription:
+    first, *others = [
+        FeatureDescription(**{name.name: str(file.attrs[name.name]) for name in fields(FeatureDescription)})
+        for file in files
+    ]
+    for shard, other in zip(shards[1:], others, strict=True):
+        if other != first:
+            raise ArtifactError(
+                f"{shard.path} was made by {other} but {shards[0].path} by {first}; give all workers the same network "
+                "and versions, and remove the shards that are wrong."
+            )
+    return first
+
+
+def _rejects(file: h5py.File) -> list[Reject]:
+    return [Reject(**json.loads(line)) for line in read_strings(file["rejects"])]
+
+
+def _summed_counts(files: Sequence[h5py.File]) -> ShardCounts:
+    return ShardCounts(
+        **{each.name: sum(file.attrs[each.name].item() for file in files) for each in fields(ShardCounts)}
+    )
+
+
+def _gather(places: Sequence[tuple[int, int]], files: Sequence[h5py.File], sample: h5py.Dataset) -> np.ndarray:
+    """Rows (len(places), D) at (shard, row); in each shard they follow one another without a gap."""
+    rows = np.empty((len(places), sample.shape[1]), sample.dtype)
+    owner, row = np.array(places).T
+    for shard in np.unique(owner):
+        targets = np.flatnonzero(owner == shard)
+        first, last = row[targets[0]], row[targets[-1]]
+        rows[targets] = files[shard]["features"][first : last + 1]
+    return rows
+
+
+def _check_finite(rows: np.ndarray, image_ids: Sequence[str]) -> None:
+    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if broken.size:
+        raise ArtifactError(
+            f"The features of image {image_ids[broken[0]]} are not finite in {rows.dtype}; set dtype to float32, or "
+            "take other weights."
+        )

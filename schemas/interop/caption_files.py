@@ -1,0 +1,106 @@
+"""Files of captions that anybody may have: references and generated captions, in whichever of the known forms."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import InputError
+from schemas.interop.captions import read_anno_list, read_coco_captions
+from schemas.interop.features import plain_id
+from schemas.io.files import parse_json
+
+
+def read_references(path: Path) -> dict[str, tuple[str, ...]]:
+    """Captions by image id, in the order of the file; images without captions are left out.
+
+    Forms: a COCO captions file; an m-RNN `anno_list_*.npy`; JSON, or a line each, records with `image_id` and either
+    `caption` (any number of records an image) or `captions`, texts or `{"tokens": [...]}`.
+
+    Raises:
+        InputError: the file is of none of these forms, or a record is malformed; names the record.
+    """
+    if path.suffix == ".npy":
+        captions = {image.image_id: image.captions for image in read_anno_list(path)}
+    elif path.suffix == ".json" and isinstance(_parse(path), dict):
+        captions = {image.image_id: image.captions for image in read_coco_captions(path)}
+    else:
+        captions = {}
+        for place, record in _records(path):
+            image_id = plain_id(record.get("image_id"), place)
+            captions[image_id] = (*captions.get(image_id, ()), *_captions(record, place))
+    kept = {image_id: texts for image_id, texts in captions.items() if texts}
+    if not kept:
+        raise InputError(f"{path} holds no captions; give a file of captions.")
+    return kept
+
+
+def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
+    """Generated captions by image id, best first: as `read_references`, and generated sentences of m-RNN's lists.
+
+    Raises:
+        InputError: as of `read_references`, or an m-RNN list holds no generated sentences.
+    """
+    if path.suffix != ".npy":
+        return read_references(path)
+    captions = {}
+    for image in read_anno_list(path):
+        field = next((name for name in sorted(image.extras) if name.startswith("gen_")), None)
+        if field is None:
+            raise InputError(
+                f"{path}: image {image.image_id}, has no generated sentences (gen_beam_search_N); add them."
+            )
+        captions[image.image_id] = tuple(
+            _text(words, f"{path}, image {image.image_id}") for words in image.extras[field]
+        )
+    return captions
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of a JSON list or of JSON lines, each with where it stands."""
+    content = _parse(path) if path.suffix == ".json" else None
+    if path.suffix == ".json" and not isinstance(content, list):
+        raise InputError(f"{path} holds no list of captions; give a file of captions.")
+    for number, record in enumerate(_lines(path), start=1) if content is None else enumerate(content):
+        place = f"{path}, {'record' if path.suffix == '.json' else 'line'} {number}"
+        if not isinstance(record, dict):
+            raise InputError(f'{place}, is no record {{"image_id", "caption"}}; mend it.')
+        yield place, record
+
+
+def _captions(record: dict[str, Any], place: str) -> list[str]:
+    if "caption" in record:
+        return [_text(record["caption"], place)]
+    captions = record.get("captions")
+    if not isinstance(captions, list):
+        raise InputError(f"{place}, has neither `caption` nor `captions`; add one.")
+    return [_text(each["tokens"] if isinstance(each, dict) and "tokens" in each else each, place) for each in captions]
+
+
+def _text(caption: Any, place: str) -> str:
+    """A caption that is a text, or a list of words."""
+    if isinstance(caption, list) and all(isinstance(word, str) for word in caption):
+        return " ".join(caption)
+    if isinstance(caption, str):
+        return caption
+    raise InputError(f"{place}: the caption is {caption!r:.80} and no text; mend it.")
+
+
+def _parse(path: Path) -> Any:
+    try:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); check the path and the file.") from error
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); check the path and the file.") from error
+    # Not splitlines(): captions may hold characters that it takes for line ends.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield parse_json(line)
+            except ValueError as error:
+                raise InputError(f"{path}, line {number}, is not JSON ({error}); mend it.") from error

@@ -1,0 +1,81 @@
+"""HDF5 files that are whole or absent, and checked when opened."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from schemas.errors import ArtifactError, MRNNError
+from schemas.io.files import atomic_path
+from schemas.text import reason
+
+SCHEMA_VERSION = 1
+
+
+@contextmanager
+def create_hdf5(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file that appears at `path` when the block ends well; the same content gives the same bytes.
+
+    The oldest format is used (h5py's default): newer ones store the time of writing in each group. In it an attribute
+    holds at most 64 KiB; longer texts belong into datasets.
+    """
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        yield file
+
+
+@contextmanager
+def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
+    """Opens an HDF5 artifact for reading.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, of another schema version, or lacks one of `datasets`.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be opened as HDF5 ({error}); run its stage again.") from error
+    with file:
+        try:
+            version = file.attrs.get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ArtifactError(
+                    f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}; make it anew."
+                )
+            missing = [name for name in datasets if name not in file]
+            if missing:
+                raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
+            others = find_external_links(file, datasets)
+            if others:
+                raise ArtifactError(f"{path} has {others[0]!r} in another file; run its stage again.")
+            yield file
+        except MRNNError:
+            raise
+        except Exception as error:  # what h5py raises on a damaged file depends on the damage
+            raise ArtifactError(f"{path} is damaged ({reason(error, 200)}); run its stage again.") from error
+
+
+def find_external_links(file: h5py.File, names: Iterable[str]) -> list[str]:
+    """Which of the objects that are there stand for the content of other files: by a link, as external or virtual."""
+
+    def leads_out(name: str) -> bool:
+        if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+            return True
+        found = file.get(name)
+        return isinstance(found, h5py.Dataset) and (found.external is not None or found.is_virtual)
+
+    return [name for name in names if leads_out(name)]
+
+
+def write_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:
+    """Stores strings as fixed-length UTF-8 bytes: compact, and readable by any HDF5 tool."""
+    encoded = [value.encode("utf-8") for value in values]
+    width = max((len(value) for value in encoded), default=0) or 1
+    group.create_dataset(name, data=np.array(encoded, dtype=h5py.string_dtype("utf-8", width)))
+
+
+def read_strings(dataset: h5py.Dataset) -> list[str]:
+    """The strings of a dataset that `write_strings` made."""
+    return [value.decode("utf-8") for value in dataset[()]]

@@ -1,0 +1,129 @@
+"""GenerateCaptions: hypotheses of the images of a split."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import luigi
+
+from tasks.base.beam_stage import BeamStage
+from tasks.base.stage import Stage
+from tasks.data.prepare_annotations import PrepareAnnotations
+from tasks.runtime.workspace import Workspace
+from tasks.training.source import ModelInput
+
+if TYPE_CHECKING:
+    from model.decoding.strategies import Search
+    from schemas.vocabulary import Vocabulary
+
+
+class SplitParam(ModelInput):
+    """A stage that looks at the images of one split."""
+
+    split = luigi.ChoiceParameter(
+        default="test", choices=["train", "val", "test", "unlabeled"], description="whose images"
+    )
+
+
+class GenerateCaptions(BeamStage, SplitParam):
+    """Beam search, greedy search or sampling, over every image of the split that has features."""
+
+    version = 2  # other samples: words are no longer sorted before one is drawn
+    content = ("hypotheses.jsonl",)
+
+    search = luigi.ChoiceParameter(
+        default="beam",
+        choices=["greedy", "beam", "wide", "sample"],
+        description="`wide` gives the hypotheses for reranking, `sample` draws as many from the model's distribution",
+    )
+    beam_width = luigi.IntParameter(default=3, description="of `beam`: for the best single caption (TF-mRNN: 3)")
+    n_best = luigi.IntParameter(default=10, description="of `wide`: for many (paper, Section 8: 10)")
+    temperature = luigi.FloatParameter(default=1.0, description="of `sample`: log-probabilities are divided by it")
+    top_k = luigi.IntParameter(default=0, description="of `sample`: only the so many likeliest words; 0: all")
+    top_p = luigi.FloatParameter(default=1.0, description="of `sample`: only the likeliest words of this probability")
+    seed = luigi.IntParameter(default=0, description="of `sample`")
+    min_length = luigi.IntParameter(default=0, description="words of a hypothesis at least")
+    max_length = luigi.IntParameter(default=29, description="words of a hypothesis at most")
+    forbidden = luigi.ListParameter(default=["<pad>", "<unk>"], description="words of the vocabulary never to be said")
+    no_repeat_ngram = luigi.IntParameter(default=0, description="no so many words in a row come twice; 0: they may")
+    length_penalty = luigi.FloatParameter(
+        default=0.0, description="of `beam` and `wide`: alpha of ln P / ((5 + length) / 6)^alpha; the paper: 0"
+    )
+    groups = luigi.IntParameter(default=1, description="of `wide`: diverse beam search in so many groups; 1: plain")
+    diversity = luigi.FloatParameter(default=0.5, description="of `wide` in groups: nats that a word said before costs")
+    ensemble = luigi.ListParameter(
+        default=[], description="seeds of further models, trained alike, whose probabilities are averaged"
+    )
+    batch_size = luigi.IntParameter(default=50, significant=False, description="images at a time")
+
+    @property
+    def width(self) -> int:
+        """The width of the search, or how many captions are drawn."""
+        widths = {"greedy": 1, "beam": self.beam_width, "wide": self.n_best, "sample": self.n_best}
+        return int(widths[self.search])
+
+    def models(self) -> dict[str, Stage]:
+        """The trained models; several are an ensemble."""
+        return {"model": self.model(), **{f"model of seed {seed}": self.model(seed=seed) for seed in self.ensemble}}
+
+    @staticmethod
+    def models_among(inputs: Mapping[str, Path]) -> tuple[Path, ...]:
+        """Their artifacts among those that a stage requires."""
+        return tuple(path for name, path in inputs.items() if name.startswith("model"))
+
+    def requires(self) -> dict[str, Stage]:
+        """The trained models, the features and the list of images."""
+        return {
+            **self.models(),
+            "features": self.features(),
+            "annotations": self.upstream(PrepareAnnotations),
+        }
+
+    def search_with(self, vocabulary: "Vocabulary") -> "Search":
+        """The search that the parameters say.
+
+        Raises:
+            ConfigurationError: a forbidden word is not in the vocabulary, or it cannot be drawn like that.
+        """
+        from model.decoding.beam_search import BeamOptions
+        from model.decoding.constraints import Constraints, ids_of
+        from model.decoding.sampling import Sampling
+        from model.decoding.strategies import BeamStrategy, SamplingStrategy
+
+        constraints = Constraints(self.min_length, ids_of(self.forbidden, vocabulary), self.no_repeat_ngram)
+        if self.search == "sample":
+            sampling = Sampling(self.temperature, self.top_k, self.top_p)
+            return SamplingStrategy(self.width, sampling, self.seed, self.max_length, constraints)
+        options = BeamOptions(
+            0.0 if self.search == "greedy" else self.length_penalty,
+            self.groups if self.search == "wide" else 1,
+            self.diversity,
+        )
+        return BeamStrategy(self.width, self.max_length, constraints, options)
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `hypotheses.jsonl`."""
+        from pipelines.captions.generate_captions import GenerationJob, generate_captions
+        from schemas.annotations import read_annotations
+        from schemas.checkpoint import read_checkpoint
+
+        engine = self.engine()
+        inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
+        models = self.models_among(inputs)
+        search = self.search_with(read_checkpoint(models[0]).vocabulary)
+        image_ids = [image.image_id for image in read_annotations(inputs["annotations"], self.split)]
+        captioned = generate_captions(
+            GenerationJob(models, inputs["features"], search, self.batch_size, engine.cores_per_process()),
+            image_ids,
+            workspace.directory,
+            str(workspace.scratch.resolve()),
+            self.shards,
+            engine,
+            workspace.progress,
+        )
+        workspace.counts.update(
+            images=len(image_ids),
+            captioned=captioned,
+            rejected=len(image_ids) - captioned,
+            beam_width=self.width,
+        )

@@ -1,0 +1,94 @@
+"""RerankCaptions: hypotheses ordered by their consensus with the captions of similar training images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import luigi
+
+from tasks.base.beam_stage import BeamStage
+from tasks.base.stage import Stage
+from tasks.captions.find_neighbors import FeatureKindParam, FindNeighbors
+from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.tune_reranking import TuneReranking
+from tasks.data.tokenize_captions import TokenizeCaptions
+from tasks.runtime.workspace import Workspace
+
+if TYPE_CHECKING:
+    from schemas.reranking import RerankingSetting
+
+
+class Reranking(FeatureKindParam):
+    """A stage that depends on how hypotheses are compared with references."""
+
+    similarity = luigi.ChoiceParameter(
+        default="cider", choices=["cider", "bleu", "bleu-compat"], description="of two sentences"
+    )
+    against = luigi.ChoiceParameter(
+        default="neighbors",
+        choices=["neighbors", "self", "tuned"],
+        description="whose captions hypotheses are compared with: nearest training images', or one another's. "
+        "`tuned`: similarity, features, k and m are what TuneReranking finds best on the validation split",
+    )
+
+
+class RerankCaptions(BeamStage, Reranking):
+    """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
+
+    version = 3  # the counts say similarity, features, metric, k and m
+    content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl")
+
+    k = luigi.IntParameter(default=60, description="nearest training images whose captions are the references")
+    m_cider = luigi.IntParameter(default=125, description="largest similarities that are summed, for cider")
+    m_bleu = luigi.IntParameter(default=175, description="the same for bleu")
+
+    def requires(self) -> dict[str, Stage]:
+        """Hypotheses, the training captions, and neighbors: those that are asked for, or all that may be chosen."""
+        required: dict[str, Stage] = {
+            "hypotheses": self.upstream(GenerateCaptions, search="wide"),
+            "captions": self.upstream(TokenizeCaptions),
+        }
+        if self.against == "neighbors":
+            required["neighbors"] = self.upstream(FindNeighbors)
+        if self.against == "tuned":
+            tuning = self.upstream(TuneReranking)
+            required |= {"tuning": tuning, **tuning.neighbors(self.split)}
+        return required
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `hypotheses.jsonl`, best first by consensus, and `reranked.jsonl` with scores and neighbors."""
+        from dataclasses import asdict
+
+        from pipelines.captions.rerank_captions import RerankingJob, rerank_split
+        from schemas.provenance import read_provenance
+
+        neighbors = workspace.inputs.get("neighbors")
+        # Its artifact says it: this process does not know what the command line set for other stages.
+        metric = read_provenance(neighbors).parameters["metric"] if neighbors else ""
+        setting = self.setting(metric, workspace.inputs.get("tuning"))
+        chosen = TuneReranking.neighbors_of(setting.features, setting.metric)
+        name = chosen if self.against == "tuned" else "neighbors"
+        inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
+        changed = rerank_split(
+            RerankingJob(inputs["hypotheses"], inputs["captions"], inputs.get(name), setting),
+            workspace.directory,
+            str(workspace.scratch.resolve()),
+            self.shards,
+            self.engine(),
+            workspace.progress,
+        )
+        workspace.counts.update(changed, **asdict(setting))
+
+    def setting(self, metric: str, tuning: Path | None) -> "RerankingSetting":
+        """The setting that the parameters say; metric: that of FindNeighbors; tuning: TuneReranking's artifact if any.
+
+        Raises:
+            ArtifactError: `tuning` is damaged.
+        """
+        from schemas.reranking import RerankingSetting, read_best_setting
+
+        if tuning:
+            return read_best_setting(tuning / "grid.json")
+        if self.against == "self":
+            return RerankingSetting(self.similarity)
+        m = self.m_cider if self.similarity == "cider" else self.m_bleu
+        return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, m)

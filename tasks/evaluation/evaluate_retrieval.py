@@ -1,0 +1,52 @@
+"""EvaluateRetrieval: sentences found by image, and images by sentence."""
+
+import luigi
+
+from tasks.base.stage import Stage
+from tasks.captions.generate_captions import SplitParam
+from tasks.data.tokenize_captions import TokenizeCaptions
+from tasks.runtime.workspace import Workspace
+
+
+class EvaluateRetrieval(SplitParam):
+    """R@1, R@5, R@10, median and mean rank over images and references of the split."""
+
+    version = 3  # protocols and the mean rank
+    content = ("scores.json",)
+
+    protocol = luigi.ChoiceParameter(
+        default="all",
+        choices=["all", "1k", "5fold"],
+        description="all images of the split at once, its first thousand, or the mean over five thousands",
+    )
+    normalization_images = luigi.IntParameter(
+        default=100, description="training images sampled for P(w) in the image-to-sentence score"
+    )
+    seed = luigi.IntParameter(default=0, description="of that sample")
+
+    def requires(self) -> dict[str, Stage]:
+        """Model, features and captions."""
+        return {
+            "model": self.model(),
+            "features": self.features(),
+            "captions": self.upstream(TokenizeCaptions),
+        }
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `scores.json`."""
+        from pipelines.evaluation.evaluate_retrieval import evaluate_retrieval
+        from schemas.scores import write_retrieval_scores
+
+        scores = evaluate_retrieval(
+            model=workspace.inputs["model"],
+            features=workspace.inputs["features"],
+            captions=workspace.inputs["captions"],
+            split=self.split,
+            protocol=self.protocol,
+            normalization_images=self.normalization_images,
+            seed=self.seed,
+            scratch=workspace.scratch,
+            progress=workspace.progress,
+        )
+        write_retrieval_scores(workspace.directory, scores)
+        workspace.counts.update(images=scores.images, sentences=scores.sentences)

@@ -1,0 +1,48 @@
+"""The rows of the score table: which captions a report compares."""
+
+import luigi
+
+from tasks.base.stage import Stage
+from tasks.captions.rerank_captions import RerankCaptions
+from tasks.evaluation.evaluate_captions import EvaluateCaptions
+from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
+from tasks.training.source import ModelInput
+
+
+class AllScores(ModelInput):
+    """A task that looks at all scores on the test split."""
+
+    compare_blind = luigi.BoolParameter(
+        config_path={"section": "pipeline", "name": "compare_blind"},
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="also train the same model on shuffled image features, and score it",
+    )
+
+    def score_rows(self) -> dict[str, Stage]:
+        """EvaluateCaptions by the label of its row; what RerankCaptions is configured to give is always among them."""
+
+        def row(**options: str) -> Stage:
+            return self.upstream(EvaluateCaptions, split="test", **options)
+
+        rows = {
+            "m-RNN, greedy": row(captions="greedy"),
+            "m-RNN, beam": row(captions="beam"),
+            "m-RNN, wide beam": row(captions="wide"),
+            "m-RNN, reranked (CIDEr, refined)": row(captions="reranked", similarity="cider", feature_kind="refined"),
+            "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
+            "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),
+            "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", against="self"),
+            "m-RNN, reranked (tuned)": row(captions="reranked", against="tuned"),
+        }
+        # `upstream` shares similarity and the like, whichever of the two stages comes first.
+        configured = self.upstream(RerankCaptions, split="test").upstream(EvaluateCaptions, captions="reranked")
+        if configured not in rows.values():
+            rows["m-RNN, reranked (as configured)"] = configured
+        if self.compare_blind:
+            rows["image-blind control, beam"] = row(captions="beam", image_input="shuffled")
+        return rows
+
+    def retrieval(self) -> Stage:
+        """EvaluateRetrieval of the test split."""
+        return self.upstream(EvaluateRetrieval, split="test")

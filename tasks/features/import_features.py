@@ -1,0 +1,61 @@
+"""ImportFeatures: image features that were computed elsewhere."""
+
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+from schemas.errors import ConfigurationError
+from schemas.io.files import digest_source
+from tasks.base.stage import Stage
+from tasks.data.prepare_annotations import PrepareAnnotations
+from tasks.runtime.workspace import Workspace
+
+
+class ImportFeatures(Stage):
+    """Reads a feature file in another project's format, checks that it covers the corpus, and stores it as ours."""
+
+    path = luigi.Parameter(default="", description="file or folder of features, see schemas/interop/features.py")
+    kind = luigi.Parameter(default="imported", description="what to call the features")
+    dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")
+    strip_suffix = luigi.Parameter(default="", description="ending of the file's ids that image ids lack, such as .jpg")
+    allow_missing = luigi.BoolParameter(default=False, description="images without features become rejects")
+
+    def requires(self) -> dict[str, Stage]:
+        """The images that features are wanted of."""
+        return {"annotations": self.upstream(PrepareAnnotations)}
+
+    def parameters(self, significant: bool) -> dict[str, Any]:
+        """As of every stage, but what the file holds is significant instead of where it lies."""
+        values = super().parameters(significant)
+        if significant:
+            del values["path"]
+            return {**values, "content": self._content()}
+        return {**values, "path": self.path}
+
+    def _content(self) -> str | None:
+        # Where there is no such file, `work` says so.
+        return digest_source(Path(self.path)) if self.path and Path(self.path).exists() else None
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `features.h5` and `rejects.jsonl`."""
+        from pipelines.features.import_features import import_features
+        from schemas.annotations import read_annotations
+        from schemas.features import write_rejects
+
+        if not self.path:
+            raise ConfigurationError("ImportFeatures has no path; set it in [ImportFeatures] or by --path.")
+        image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"])]
+        rejects = import_features(
+            Path(self.path),
+            image_ids,
+            workspace.directory / "features.h5",
+            kind=self.kind,
+            dtype=self.dtype,
+            dataset=self.dataset,
+            strip_suffix=self.strip_suffix,
+            allow_missing=self.allow_missing,
+            progress=workspace.progress,
+        )
+        write_rejects(workspace.directory, rejects)
+        workspace.counts.update(images=len(image_ids), rejected=len(rejects))

@@ -1,0 +1,87 @@
+"""PublishFeatures: a release that others can use without this project."""
+
+import logging
+
+import luigi
+
+from schemas.provenance import is_complete
+from tasks.base.stage import Stage
+from tasks.captions.find_neighbors import FindNeighbors
+from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.rerank_captions import RerankCaptions
+from tasks.data.prepare_annotations import PrepareAnnotations
+from tasks.data.tokenize_captions import TokenizeCaptions
+from tasks.runtime.workspace import Workspace
+from tasks.training.fine_tune_backbone import FineTuneBackbone
+from tasks.training.refine_features import RefineFeatures
+from tasks.training.source import ModelInput
+
+log = logging.getLogger("tasks")
+
+
+class PublishFeatures(ModelInput):
+    """Features, model, captions, split lists, cards and checksums in one folder; uploaded, if that is asked for."""
+
+    version = 2  # files by split in folders, cards, metadata
+    content = ("**/*",)
+
+    dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="of the features")
+    formats = luigi.ListParameter(
+        default=[], description="of others, beside HDF5, see pipelines/release/formats.py; a JSON list"
+    )
+    base_url = luigi.Parameter(default="", description="address that the release will be fetched from, if known")
+    date = luigi.Parameter(default="", description="of publication, such as 2026-01-31, for the metadata")
+    publish_to = luigi.Parameter(
+        default="", significant=False, description="folder or address (gs, s3, hdfs) to upload the release to"
+    )
+
+    def requires(self) -> dict[str, Stage]:
+        """What is released."""
+        test = {"split": "test"}
+        tuned: dict[str, Stage] = {"image_network": self.upstream(FineTuneBackbone)} if self.is_tuned else {}
+        return {
+            **tuned,
+            "annotations": self.upstream(PrepareAnnotations),
+            "captions": self.upstream(TokenizeCaptions),
+            "original": self.features(),
+            "refined": self.upstream(RefineFeatures),
+            "model": self.model(),
+            "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
+            "reranked": self.upstream(RerankCaptions, **test),
+            "neighbors_original": self.upstream(FindNeighbors, feature_kind="original", **test),
+            "neighbors_refined": self.upstream(FindNeighbors, feature_kind="refined", **test),
+        }
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes the release."""
+        from pipelines.data.datasets import find_dataset
+        from pipelines.release.build import ReleaseOptions, write_release
+
+        options = ReleaseOptions(self.dtype, self.formats, self.base_url, self.date)
+        corpus = find_dataset(self.dataset)
+        counts = write_release(workspace.directory, corpus, workspace.inputs, options, workspace.progress)
+        workspace.counts.update(counts)
+
+    def complete(self) -> bool:
+        """Whether the release is there and, if it is to be published, is published."""
+        return super().complete() and (not self.publish_to or self._is_published())
+
+    def _is_published(self) -> bool:
+        from pipelines.release.upload import is_published
+
+        return is_published(self.directory, self.publish_to)
+
+    def run(self) -> None:
+        """Makes the release unless it is there; uploads it."""
+        if not is_complete(self.directory):
+            super().run()
+        if self.publish_to:
+            from pipelines.release.upload import publish
+
+            sent = publish(self.directory, self.publish_to, self._say)
+            log.info("%s: %d files sent to %s", self, sent, self.publish_to)
+
+    def _say(self, fraction: float, message: str) -> None:
+        if self.set_status_message:
+            self.set_progress_percentage(round(100 * fraction))
+            self.set_status_message(message)

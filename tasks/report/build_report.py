@@ -1,0 +1,74 @@
+"""BuildReport: everything about a run, in one HTML file."""
+
+from tasks.base.stage import Stage
+from tasks.captions.find_neighbors import FindNeighbors
+from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.rerank_captions import RerankCaptions
+from tasks.data.download_dataset import DownloadDataset
+from tasks.data.prepare_annotations import PrepareAnnotations
+from tasks.data.tokenize_captions import TokenizeCaptions
+from tasks.evaluation.score_rows import AllScores
+from tasks.runtime.workspace import Workspace
+
+RANDOM_WEIGHTS_NOTE = (
+    "The CNN has random weights, from a seed: its features are random convolutions of the picture, since pretrained "
+    "weights would have to be downloaded. Scores say how well captions can be learned from such features, no more."
+)
+
+
+class BuildReport(AllScores):
+    """Collects scores, curves, galleries and provenance; needs no network to be read."""
+
+    version = 2  # words, nearest images, the graph of stages
+    page = "report.html"
+
+    def requires(self) -> dict[str, Stage]:
+        """All that is shown."""
+        test = {"split": "test"}
+        return {
+            "download": self.upstream(DownloadDataset),
+            "annotations": self.upstream(PrepareAnnotations),
+            "captions": self.upstream(TokenizeCaptions),
+            "features": self.features(),
+            "model": self.model(),
+            "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
+            "reranked": self.upstream(RerankCaptions, **test),
+            "neighbors refined": self.upstream(FindNeighbors, feature_kind="refined", **test),
+            "neighbors original": self.upstream(FindNeighbors, feature_kind="original", **test),
+            "retrieval": self.retrieval(),
+            **{f"scores {label}": row for label, row in self.score_rows().items()},
+        }
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `report.html` and `summary.json`, the main numbers."""
+        from pipelines.data.datasets import find_dataset
+        from pipelines.report.collect import collect_contents
+        from pipelines.report.render import render_report
+        from pipelines.report.summary import summarize
+        from schemas.io.files import write_json, write_text
+        from schemas.provenance import read_provenance
+        from tasks.data.download_dataset import dataset_root
+
+        inputs = workspace.inputs
+        scores = {name.removeprefix("scores "): path for name, path in inputs.items() if name.startswith("scores ")}
+        extracted = read_provenance(inputs["features"]).parameters
+        is_vgg = str(extracted.get("backbone", "")).startswith("vgg")  # a Hub module has weights of its own
+        note = RANDOM_WEIGHTS_NOTE if is_vgg and extracted["weights"].startswith("random:") else None
+        corpus = find_dataset(self.dataset)
+        contents = collect_contents(
+            title=corpus.title,
+            corpus=corpus,
+            dataset_root=dataset_root(inputs["download"]),
+            annotations=inputs["annotations"],
+            captions=inputs["captions"],
+            features=inputs["features"],
+            model=inputs["model"],
+            hypotheses=inputs["hypotheses"],
+            reranked=inputs["reranked"],
+            neighbors={kind: inputs[f"neighbors {kind}"] for kind in ("refined", "original")},
+            scores=scores,
+            retrieval=inputs["retrieval"],
+            note=note,
+        )
+        write_text(workspace.directory / "report.html", render_report(contents))
+        write_json(workspace.directory / "summary.json", summarize(scores, inputs["retrieval"], note))

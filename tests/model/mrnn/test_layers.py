@@ -1,0 +1,91 @@
+"""The layers of the m-RNN against the equations, written out in NumPy."""
+
+import numpy as np
+import pytest
+
+from model.mrnn.layers import FeatureScaling, MultimodalLayer, TiedSoftmax, scaled_tanh
+
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+def test_scaled_tanh_at_known_points():
+    x = np.array([-1.5, 0.0, 1.5, 1e9], np.float32)
+    expected = [-1.7159 * np.tanh(1.0), 0.0, 1.7159 * np.tanh(1.0), 1.7159]
+    np.testing.assert_allclose(scaled_tanh(x), expected, rtol=1e-6)
+    assert abs(float(scaled_tanh(np.float32(1.0))) - 1.0) < 1e-4  # why LeCun chose these numbers
+
+
+def test_scaling_is_the_identity_until_adapted():
+    features = normal(3, 4)
+    np.testing.assert_array_equal(FeatureScaling()(features), features)
+
+
+def test_scaling_takes_the_mean_away_and_divides_by_the_deviation():
+    scaling = FeatureScaling()
+    scaling.build((None, 2))
+    scaling.adapt(np.array([1.0, 2.0]), np.array([2.0, 4.0]))
+    np.testing.assert_allclose(scaling(np.array([[3.0, 2.0], [1.0, -2.0]])), [[1.0, 0.0], [0.0, -1.0]])
+
+
+def test_a_column_that_never_varies_is_not_blown_up():
+    scaling = FeatureScaling()
+    scaling.build((None, 2))
+    scaling.adapt(np.array([5.0, 0.0]), np.array([0.0, 1.0]))
+    np.testing.assert_allclose(scaling(np.array([[5.0, 1.0], [6.0, 1.0]])), [[0.0, 1.0], [1.0, 1.0]])
+
+
+def test_scaling_learns_nothing():
+    scaling = FeatureScaling()
+    scaling.build((None, 2))
+    assert scaling.trainable_variables == []
+
+
+def filled(layer, *shapes):
+    """The layer, built, with random weights."""
+    layer.build(*shapes)
+    for variable in layer.variables:
+        variable.assign(normal(*variable.shape))
+    return layer
+
+
+@pytest.mark.parametrize("word", [True, False])
+@pytest.mark.parametrize("image", [True, False])
+def test_the_papers_multimodal_layer_adds_and_then_squashes(word, image):
+    layer = filled(MultimodalLayer(4, "scaled_tanh", word, image), (None, 2), (None, 3), (None, 5))
+    words, recurrent, features = normal(6, 7, 2), normal(6, 7, 3), normal(6, 5)
+    total = recurrent @ layer.from_recurrent.kernel.numpy()
+    total = total + (layer.from_word if word else layer.from_recurrent).bias.numpy()
+    if word:
+        total = total + words @ layer.from_word.kernel.numpy()
+    if image:
+        total = total + (features @ layer.from_image.kernel.numpy())[:, None, :]
+    language = layer.project_language(words, recurrent)
+    joint = layer(language, layer.project_image(features)[:, None, :]) if image else layer(language)
+    np.testing.assert_allclose(joint, 1.7159 * np.tanh(2.0 / 3.0 * total), atol=1e-5)
+
+
+def test_that_of_tf_mrnn_rectifies_and_then_adds():
+    layer = filled(MultimodalLayer(4, "relu", word=False), (None, 2), (None, 3), (None, 5))
+    recurrent, features = normal(6, 7, 3), normal(6, 5)
+    joint = layer(layer.project_language(None, recurrent), layer.project_image(features)[:, None, :])
+    kernel_r, bias_r, kernel_i, bias_i = (
+        weight.numpy() for part in (layer.from_recurrent, layer.from_image) for weight in (part.kernel, part.bias)
+    )
+    of_image = np.maximum(0.0, features @ kernel_i + bias_i)[:, None, :]
+    np.testing.assert_allclose(joint, np.maximum(0.0, recurrent @ kernel_r + bias_r) + of_image, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("activation", "f"),
+    [("relu", lambda x: np.maximum(0.0, x)), ("scaled_tanh", lambda x: 1.7159 * np.tanh(2.0 / 3.0 * x))],
+)
+def test_the_tied_softmax_goes_back_through_the_embedding(activation, f):
+    layer = filled(TiedSoftmax(7, 3, activation), (None, 4))
+    joint, embeddings = normal(2, 5, 4), normal(7, 3)
+    kernel, bias = layer.to_embedding.kernel.numpy(), layer.to_embedding.bias.numpy()
+    expected = f(joint @ kernel + bias) @ embeddings.T + layer.bias.numpy()
+    np.testing.assert_allclose(layer(joint, embeddings), expected, atol=1e-4)

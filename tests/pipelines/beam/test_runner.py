@@ -1,0 +1,120 @@
+"""Running shards on a runner that is not trusted."""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipelines.beam.runner import BeamRunner, ProcessShard, complete_shards
+from pipelines.beam.shards import Shard, is_shard_complete, plan_shards, write_shard
+from schemas.errors import ArtifactError, ConfigurationError, RunnerError, TrainingError
+from schemas.io.packages import versions
+
+LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+
+
+@dataclass(frozen=True)
+class Image:
+    image_id: str
+
+
+@pytest.fixture
+def shards(tmp_path):
+    return plan_shards([Image(str(number)) for number in range(40)], str(tmp_path), 5, "rows.txt")
+
+
+def complete(shards, work, engine=LOCAL):
+    complete_shards(shards, work, engine, lambda fraction, message: None)
+
+
+def write(shard: Shard) -> None:
+    write_shard(shard, b" ".join(item.image_id.encode() for item in shard.items))
+
+
+def write_once_out_of_two(shard: Shard, tries: Path) -> None:
+    """Raises the first time a shard is worked on."""
+    mark = tries / Path(shard.path).name
+    if not mark.exists():
+        mark.touch()
+        raise OSError("a passing fault")
+    write(shard)
+
+
+def write_first_only(shard: Shard, first: str) -> None:
+    if shard.path == first:
+        write(shard)
+
+
+def fail_typed(shard: Shard) -> None:
+    raise TrainingError(f"{len(shard.items)} is too many")
+
+
+def test_all_shards_are_made(shards):
+    complete(shards, write)
+    assert all(is_shard_complete(shard) for shard in shards)
+
+
+def test_a_runner_that_fails_is_tried_again_as_long_as_shards_come_of_it(shards, tmp_path):
+    write(shards[0])
+    tries = tmp_path / "tries"
+    tries.mkdir()
+    (tries / Path(shards[1].path).name).touch()
+    (tries / Path(shards[2].path).name).touch()
+    with pytest.raises(RunnerError, match="a passing fault"):  # a run that only fails ends it
+        complete(shards[3:], partial(write_once_out_of_two, tries=tries))
+    complete(shards, partial(write_once_out_of_two, tries=tries))
+    assert all(is_shard_complete(shard) for shard in shards)
+
+
+def test_what_the_runner_leaves_undone_is_an_error_that_names_it(shards):
+    with pytest.raises(ArtifactError, match=r"rows-0000\d-of-00005\.txt \(of 4\) is not there although .*FnApiRunner"):
+        complete(shards, partial(write_first_only, first=shards[0].path))
+    assert is_shard_complete(shards[0])
+
+
+def test_a_typed_error_comes_back_as_it_was(shards):
+    with pytest.raises(TrainingError, match=f"^{len(shards[0].items)} is too many$"):
+        complete(shards, fail_typed)
+
+
+def test_a_worker_with_another_version_is_refused(shards, monkeypatch):
+    ours = versions()
+    monkeypatch.setattr(ProcessShard, "__init__", lambda self, work: vars(self).update(work=work, versions=OLD))
+    message = (
+        rf"^The worker on \S+ has numpy {ours['numpy']}, the driver has 1\.0; give all workers the driver's versions"
+    )
+    with pytest.raises(RunnerError, match=message):
+        complete(shards, write)
+
+
+OLD = {"numpy": "1.0", "of-the-driver-only": "2"}
+
+
+def test_an_unknown_runner_is_a_configuration_error(shards):
+    with pytest.raises(ConfigurationError, match=r"no runner 'apache_beam\.NoRunner'"):
+        complete(shards, write, BeamRunner("apache_beam.NoRunner"))
+
+
+def test_resource_hints_reach_the_step():
+    from apache_beam.transforms.resources import ResourceHint
+
+    import pipelines.beam.runner as engine
+
+    accelerator = "type:nvidia-h100;count:1;install-nvidia-driver"
+    hinted = BeamRunner(LOCAL.runner, hints=(("min_ram", "8GB"), ("accelerator", accelerator)))
+    pipeline = hinted.pipeline()
+    engine.build_pipeline(pipeline, [], write, hinted)
+    environments = pipeline.to_runner_api().components.environments.values()
+    hints = {urn: value for each in environments for urn, value in each.resource_hints.items()}
+    assert hints[ResourceHint.get_by_name("accelerator").urn] == accelerator.encode()
+    assert hints[ResourceHint.get_by_name("min_ram").urn] == b"8000000000"
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert LOCAL.cores_per_process() == 8
+    for workers, cores in ((0, 1), (2, 4), (3, 2), (16, 1)):
+        options = ("--direct_running_mode=multi_processing", f"--direct_num_workers={workers}")
+        assert BeamRunner(LOCAL.runner, options).cores_per_process() == cores

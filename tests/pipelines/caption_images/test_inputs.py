@@ -1,0 +1,68 @@
+"""Which files are taken for pictures, and how hostile names are shown."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.caption_images.inputs import find_pictures
+from schemas.errors import InputError
+from schemas.text import printable
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def names(path) -> list[str]:
+    return [picture.image_id for picture in find_pictures(str(path))]
+
+
+def test_of_a_folder_what_is_named_like_a_picture_counts(tmp_path):
+    touch(
+        tmp_path, "b.JPG", "a.webp", "sub/c.png", "notes.txt", ".hidden.png", ".thumbnails/d.png", "__init__", "x.pdf"
+    )
+    os.mkfifo(tmp_path / "pipe.png")
+    assert names(tmp_path) == ["a.webp", "b.JPG", "sub/c.png"]
+
+
+def test_a_file_counts_whatever_it_is_called(tmp_path):
+    touch(tmp_path, "picture")
+    assert names(tmp_path / "picture") == [str(tmp_path / "picture")]
+
+
+def test_a_pattern_is_one_only_if_there_is_no_such_file(tmp_path):
+    touch(tmp_path, "[ab].png", "a.png", "deep/er/b.png")
+    assert names(tmp_path / "[ab].png") == [str(tmp_path / "[ab].png")]
+    assert names(tmp_path / "?.png") == [str(tmp_path / "a.png")]
+    assert names(tmp_path / "**" / "*.png") == sorted(str(path) for path in tmp_path.rglob("*.png"))
+
+
+def test_nothing_to_caption_is_said_in_a_sentence(tmp_path):
+    touch(tmp_path, "notes.txt")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "absent.png", tmp_path / "pipe", tmp_path / "*.gif"):
+        with pytest.raises(InputError, match="There is no picture at"):
+            find_pictures(str(path))
+
+
+def test_hostile_names_are_found_and_shown_as_escapes(tmp_path):
+    hostile = [b"\xff.png", b"\x1b[31mred.png", b"line\nbreak.png", "\u202egnp.exe.png".encode(), b"back\\slash.png"]
+    for name in hostile:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
+    pictures = find_pictures(str(tmp_path))
+    assert sorted(picture.image_id for picture in pictures) == sorted(
+        ["\\udcff.png", "\\x1b[31mred.png", "line\\nbreak.png", "\\u202egnp.exe.png", "back\\\\slash.png"]
+    )
+    assert all(Path(picture.path).is_file() for picture in pictures)
+
+
+@given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
+def test_what_is_shown_is_harmless_and_two_names_stay_two(one, other):
+    assert printable(one).isprintable()
+    printable(one).encode("utf-8")
+    assert (printable(one) == printable(other)) == (one == other)

@@ -1,0 +1,80 @@
+"""Captions from shards are those of the search by itself."""
+
+from pathlib import Path
+
+import pytest
+
+from model.decoding.beam_search import PLAIN
+from model.decoding.constraints import DEFAULT_CONSTRAINTS
+from model.decoding.sampling import Sampling
+from model.decoding.strategies import BeamStrategy, SamplingStrategy
+from pipelines.beam.runner import BeamRunner
+from pipelines.beam.shards import plan_ranges
+from pipelines.captions.generate_captions import GenerationJob, generate_captions
+from schemas.features import FeatureFile
+from schemas.hypotheses import read_hypotheses
+from tests.support.tiny_model import VOCABULARY, write_images, write_model
+
+LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+BATCH = 3
+SEARCHES = [
+    BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN),
+    SamplingStrategy(4, Sampling(temperature=1.5, top_k=5), seed=7, max_length=6, constraints=DEFAULT_CONSTRAINTS),
+]
+
+
+@pytest.fixture
+def artifacts(tmp_path):
+    """A network, and images of which the second has no features."""
+    network = write_model(tmp_path / "model")
+    image_ids = write_images(tmp_path / "features", 14)
+    return network, [image_ids[0], "lost", *image_ids[1:]]
+
+
+def run(root: Path, image_ids, search, shards: int, models=("model",)) -> bytes:
+    job = GenerationJob(tuple(root / model for model in models), root / "features", search, BATCH)
+    captioned = generate_captions(
+        job, image_ids, root / "out", str(root / "shards"), shards, LOCAL, lambda fraction, message: None
+    )
+    assert captioned == 14
+    return (root / "out" / "hypotheses.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=["beam", "draws"])
+def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_path, search):
+    network, image_ids = artifacts
+    known = [image_id for image_id in image_ids if image_id != "lost"]
+    with FeatureFile(tmp_path / "features" / "features.h5") as features:
+        rows = features.read(known)
+    decode = search(network)
+    expected = [found for start in range(0, 14, BATCH) for found in decode(rows[start : start + BATCH], start)]
+    made = {run(tmp_path, image_ids, search, shards) for shards in (1, 3, 16)}
+    assert len(made) == 1
+    images = list(read_hypotheses(tmp_path / "out"))
+    assert [image.image_id for image in images] == known
+    for image, found in zip(images, expected, strict=True):
+        assert [each.tokens for each in image.captions] == [tuple(VOCABULARY.decode(each.tokens)) for each in found]
+        assert [each.log_prob for each in image.captions] == pytest.approx([each.log_prob for each in found], abs=1e-5)
+        assert [each.log_prob for each in image.captions] == sorted(
+            (each.log_prob for each in image.captions), reverse=True
+        )
+
+
+def test_what_a_stopped_run_finished_is_kept(artifacts, tmp_path):
+    _, image_ids = artifacts
+    whole = run(tmp_path, image_ids, SEARCHES[0], 4)
+    known = [image_id for image_id in image_ids if image_id != "lost"]
+    kept, lost, *_ = plan_ranges(known, str(tmp_path / "shards"), 4, "hypotheses.jsonl", BATCH)
+    Path(lost.path).unlink()
+    before = Path(kept.path).stat().st_mtime_ns
+    assert run(tmp_path, image_ids, SEARCHES[0], 4) == whole
+    assert Path(kept.path).stat().st_mtime_ns == before
+
+
+def test_several_models_are_an_ensemble(artifacts, tmp_path):
+    _, image_ids = artifacts
+    write_model(tmp_path / "other", seed=1)
+    alone = run(tmp_path, image_ids, SEARCHES[0], 2)
+    for path in (tmp_path / "shards").iterdir():
+        path.unlink()
+    assert run(tmp_path, image_ids, SEARCHES[0], 2, models=("model", "other")) != alone

@@ -1,0 +1,98 @@
+"""Reranking over shards gives what reranking in one piece gives, and goes on where it was stopped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.beam.runner import BeamRunner
+from pipelines.beam.shards import plan_ranges
+from pipelines.captions.rerank_captions import RerankingJob, rerank_split
+from pipelines.captions.reranker import Reranker, rerank
+from schemas.errors import ArtifactError, ConfigurationError
+from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
+from schemas.io.files import write_json_lines
+from schemas.neighbors import Neighbors, write_neighbors
+from schemas.reranking import RerankingSetting
+
+LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+SETTING = RerankingSetting("cider", "refined", "euclidean", 4, 6)
+FILES = ("hypotheses.jsonl", "reranked.jsonl")
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Images, neighbors and training captions, also as artifacts."""
+    random = np.random.default_rng(0)
+
+    def sentence():
+        return tuple(random.choice("a dog cat runs sits on the grass mat in park é".split(), random.integers(3, 9)))
+
+    training = {f"train{number}": [list(map(str, sentence())) for _ in range(2)] for number in range(9)}
+    images = [
+        ImageHypotheses(f"test{number}", tuple(Hypothesis(tuple(map(str, sentence())), -rank / 3) for rank in range(5)))
+        for number in range(11)
+    ]
+    indices = np.stack([random.permutation(9) for _ in images]).astype(np.int32)
+    ids = [image.image_id for image in images]
+    neighbors = Neighbors(ids, list(training), indices, np.zeros(indices.shape, np.float32))
+    write_hypotheses(tmp_path / "hypotheses", images)
+    write_json_lines(
+        tmp_path / "captions" / "tokens.jsonl",
+        [{"image_id": image_id, "split": "train", "tokens": tokens} for image_id, tokens in training.items()]
+        + [{"image_id": "test0", "split": "test", "tokens": [["never", "looked", "at"]]}],
+    )
+    (tmp_path / "neighbors").mkdir()
+    write_neighbors(
+        tmp_path / "neighbors" / "neighbors.h5",
+        neighbors,
+        kind="refined",
+        metric="euclidean",
+        target_digest="t",
+        reference_digest="r",
+    )
+    return images, neighbors, training
+
+
+def job(root: Path, **given) -> RerankingJob:
+    settings = {"neighbors": root / "neighbors", "setting": SETTING, **given}
+    return RerankingJob(root / "hypotheses", root / "captions", **settings)
+
+
+def run(root: Path, shards: int, **given):
+    return rerank_split(
+        job(root, **given), root / "out", str(root / "shards"), shards, LOCAL, lambda fraction, message: None
+    )
+
+
+@pytest.mark.parametrize("shards", [1, 3, 20])
+@pytest.mark.parametrize("by_neighbors", [True, False])
+def test_any_number_of_shards_gives_the_same_bytes(corpus, tmp_path, shards, by_neighbors):
+    images, neighbors, training = corpus
+    setting, own = (SETTING, neighbors) if by_neighbors else (RerankingSetting("bleu"), None)
+    expected = rerank(images, Reranker(images, own, training, setting), tmp_path / "whole", lambda done: None)
+    assert expected["first_changed"] > 0
+    given = {} if by_neighbors else {"neighbors": None, "setting": setting}
+    assert run(tmp_path, shards, **given) == expected
+    for name in FILES:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_what_a_stopped_run_finished_is_kept(corpus, tmp_path):
+    run(tmp_path, 4)
+    made = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
+    ids = [image.image_id for image in corpus[0]]
+    kept, lost, *_ = plan_ranges(ids, str(tmp_path / "shards"), 4, "reranked.jsonl")
+    Path(lost.path).unlink()
+    before = Path(kept.path).stat().st_mtime_ns
+    run(tmp_path, 4)
+    assert Path(kept.path).stat().st_mtime_ns == before
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == made
+
+
+def test_a_worker_says_what_is_wrong(corpus, tmp_path):
+    with pytest.raises(ConfigurationError, match="k = 10 neighbors are asked for, 9 are known"):
+        run(tmp_path, 2, setting=RerankingSetting("cider", "refined", "euclidean", 10, 6))
+    write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", corpus[0][0].captions)])
+    with pytest.raises(ArtifactError, match="Image stranger has hypotheses but no neighbors"):
+        run(tmp_path, 2, setting=RerankingSetting("bleu", "refined", "euclidean", 4, 6))

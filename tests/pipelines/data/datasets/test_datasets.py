@@ -1,0 +1,54 @@
+"""What holds for every corpus, and that one new module is one new corpus."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.data.dataset import Dataset, Problems, Record
+from pipelines.data.datasets import DATASETS, find_dataset
+from pipelines.data.prepare_annotations import annotate
+from schemas.errors import ConfigurationError
+
+
+def test_the_corpora_are_these() -> None:
+    assert list(DATASETS) == ["coco2014", "custom", "flickr30k", "flickr8k", "iaprtc12", "shapes"]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_corpus_says_what_it_is(name: str) -> None:
+    corpus = find_dataset(name)
+    assert corpus.title
+    assert corpus.license.endswith(".")
+    assert corpus.citation.endswith(".")
+    for archive in corpus.archives:
+        assert archive.urls
+        assert all(url.endswith(f"/{archive.name}") for url in archive.urls)
+        assert archive.sha256 is None or len(bytes.fromhex(archive.sha256)) == 32
+    if corpus.archives:
+        assert corpus.homepage.startswith("https://")
+        assert (Path(__file__).parents[4] / "configs" / f"{name}.cfg").exists()
+
+
+class TwoWords(Dataset):
+    """An image for each split."""
+
+    title, homepage, license, citation = "Two words", "", "CC0 1.0", "Nobody (2020)."
+
+    def records(self, root: Path, problems: Problems) -> Iterator[Record]:
+        for split in ("train", "val", "test"):
+            yield Record(split, f"{split}.jpg", split, ("two words",))
+
+
+def test_a_dataset_registers_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATASETS, "twowords", TwoWords())
+    for split in ("train", "val", "test"):
+        (tmp_path / f"{split}.jpg").touch()
+    images, problems = annotate(find_dataset("twowords"), tmp_path, lambda fraction, message: None)
+    assert [image.split for image in images] == ["train", "val", "test"]
+    assert problems == []
+
+
+def test_an_unknown_corpus_is_an_error_that_lists_those_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="set `dataset` to one of coco2014, custom"):
+        find_dataset("imagenet")

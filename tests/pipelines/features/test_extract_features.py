@@ -1,0 +1,295 @@
+"""Extraction on a real Beam runner: exact, resumable, and no image disappears."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from apache_beam.io.localfilesystem import LocalFileSystem
+from PIL import Image
+
+from model.backbones import load_backbone
+from model.backbones.images import cut_crops, decode_image
+from model.backbones.spec import BackboneSpec
+from pipelines.beam.runner import BeamRunner
+from pipelines.beam.shards import is_shard_complete, plan_shards
+from pipelines.features.extract_features import ExtractionOptions, extract_features, extract_shard
+from pipelines.features.images import ImageSource, read_ahead
+from schemas.errors import ArtifactError, ConfigurationError, InputError
+from schemas.features import FeatureFile, Reject, read_rejects
+
+SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
+OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
+LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner", hints=(("min_ram", "1GB"),))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> list[ImageSource]:
+    """13 pictures of noise, and between them an empty file, a text, a truncated picture and a missing one."""
+    folder = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for number in range(13):
+        Image.fromarray(random.integers(0, 256, (40, 50, 3), np.uint8)).save(folder / f"good{number:02d}.png")
+    whole = (folder / "good00.png").read_bytes()
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    names = sorted(path.name for path in folder.iterdir())
+    names.insert(5, "missing.png")
+    return [ImageSource(Path(name).stem, str(folder / name)) for name in names]
+
+
+def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3, max_reject_fraction=1.0):
+    directory.mkdir(exist_ok=True)
+    return extract_features(
+        images,
+        directory,
+        str(directory / "shards"),
+        shards,
+        options,
+        engine,
+        max_reject_fraction,
+        lambda fraction, message: None,
+    )
+
+
+def test_every_image_is_a_row_or_a_reject(images, tmp_path):
+    counts = run(images, tmp_path)
+    rejects = read_rejects(tmp_path)
+    with FeatureFile(tmp_path / "features.h5") as features:
+        assert features.image_ids == [image.image_id for image in images if image.image_id.startswith("good")]
+        assert features.dimension == 512
+        assert "random" not in features.description.kind
+    assert {(reject.image_id, reject.stage) for reject in rejects} == {
+        ("empty", "decode"),
+        ("missing", "read"),
+        ("text", "decode"),
+        ("truncated", "decode"),
+    }
+    assert all("\n" not in reject.error for reject in rejects)
+    assert (counts.images, counts.rejected) == (17, 4)
+    assert counts.bytes_read > 0
+    assert counts.batches <= counts.batch_places // 4
+
+
+def test_rows_are_what_the_network_gives(images, tmp_path):
+    run(images, tmp_path)
+    backbone = load_backbone(SPEC)
+    with FeatureFile(tmp_path / "features.h5") as features:
+        for image in images:
+            if image.image_id in features:
+                pixels = cut_crops(decode_image(Path(image.path).read_bytes()), 32, "squash")
+                expected = backbone.features(pixels)
+                np.testing.assert_allclose(features.read([image.image_id]), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_the_features_of_crops_are_averaged(images, tmp_path):
+    run(images, tmp_path, ExtractionOptions(SPEC, "ten_crop", "float32", "toys", batch_size=4, decode_threads=2))
+    good = next(image for image in images if image.image_id.startswith("good"))
+    crops = cut_crops(decode_image(Path(good.path).read_bytes()), 32, "ten_crop")
+    with FeatureFile(tmp_path / "features.h5") as features:
+        expected = load_backbone(SPEC).features(crops).mean(axis=0, keepdims=True)
+        np.testing.assert_allclose(features.read([good.image_id]), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_the_same_images_give_the_same_bytes_in_any_number_of_processes(images, tmp_path):
+    run(images, tmp_path / "one")
+    processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    run(images, tmp_path / "two", engine=BeamRunner(LOCAL.runner, processes))
+    assert (tmp_path / "one" / "features.h5").read_bytes() == (tmp_path / "two" / "features.h5").read_bytes()
+
+
+def shards_of(images, directory, count=3):
+    return plan_shards(images, str(directory / "shards"), count, "features.h5")
+
+
+def when_made(shards):
+    return {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards}
+
+
+def test_a_rerun_keeps_whole_shards_and_remakes_damaged_ones(images, tmp_path):
+    run(images, tmp_path)
+    expected = (tmp_path / "features.h5").read_bytes()
+    first, second, _ = shards = shards_of(images, tmp_path)
+    damaged = bytearray(Path(first.path).read_bytes())
+    damaged[-1] ^= 1
+    Path(first.path).write_bytes(damaged)
+    Path(second.digest_path).unlink()
+    before = when_made(shards)
+    run(images, tmp_path)
+    assert {path for path, made in when_made(shards).items() if made != before[path]} == {first.path, second.path}
+    assert (tmp_path / "features.h5").read_bytes() == expected
+
+
+def test_too_many_rejects_are_an_error_and_are_looked_at_again(images, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"")
+    mixed = [*images[3:5], *images[6:11], ImageSource("broken", str(broken))]
+    with pytest.raises(InputError, match=r"1 of 8 images could not be read \(image broken: the file is empty\)"):
+        run(mixed, tmp_path, max_reject_fraction=0.1)
+    assert [reject.image_id for reject in read_rejects(tmp_path)] == ["broken"]
+    shards = shards_of(mixed, tmp_path)
+    before = when_made(shards)
+    assert run(mixed, tmp_path, max_reject_fraction=0.2).rejected == 1
+    assert when_made(shards) == before, "a higher limit alone makes no shard anew"
+    broken.write_bytes(Path(mixed[0].path).read_bytes())
+    assert run(mixed, tmp_path, max_reject_fraction=0.1).rejected == 0
+    (remade,) = (path for path, made in when_made(shards).items() if made != before[path])
+    assert "broken" in {image.image_id for shard in shards if shard.path == remade for image in shard.items}
+
+
+def test_counts_are_attributes_of_shards_and_of_the_artifact(images, tmp_path):
+    total = run(images, tmp_path)
+    summed = dict.fromkeys(asdict(total), 0)
+    for shard in shards_of(images, tmp_path):
+        with h5py.File(shard.path) as file:
+            assert file.attrs["images"] == len(shard.items) == len(file["image_ids"]) + len(file["rejects"])
+            for name in summed:
+                summed[name] += file.attrs[name].item()
+    assert summed == pytest.approx(asdict(total))
+    with h5py.File(tmp_path / "features.h5") as file:
+        assert (file.attrs["images"], file.attrs["rejected"]) == (17, 4)
+
+
+def test_a_worker_s_typed_error_arrives_as_it_was_raised(images, tmp_path):
+    with pytest.raises(InputError, match=r"^absent\.h5 cannot be used as weights of vgg16/fc2 "):
+        run(images, tmp_path, options=replace(OPTIONS, backbone=BackboneSpec("vgg16/fc2", "absent.h5", 32)))
+    with pytest.raises(ConfigurationError, match="no backbone 'vgg17/fc2'"):
+        run(images, tmp_path, options=replace(OPTIONS, backbone=BackboneSpec("vgg17/fc2", "random:0", 32)))
+    assert run(images, tmp_path).images == 17, "an error of an earlier run is not taken for one of this"
+
+
+def test_no_images_are_an_error(tmp_path):
+    with pytest.raises(InputError, match="no images"):
+        run([], tmp_path)
+
+
+def test_shards_of_different_networks_are_not_merged(images, tmp_path):
+    run(images, tmp_path)
+    first = shards_of(images, tmp_path)[0]
+    extract_shard(first, replace(OPTIONS, backbone=replace(SPEC, weights="random:1")))
+    with pytest.raises(ArtifactError, match="same network"):
+        run(images, tmp_path)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests/pipelines")
+import test_extract
+names = sorted(Path(sys.argv[1]).iterdir())
+test_extract.run([test_extract.ImageSource(path.stem, str(path)) for path in names], Path(sys.argv[2]), shards=6)
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(images, tmp_path):
+    folder = Path(images[0].path).parent
+    present = [ImageSource(path.stem, str(path)) for path in sorted(folder.iterdir())]
+    run(present, tmp_path / "undisturbed", shards=6)
+    directory = tmp_path / "killed"
+    shards = shards_of(present, directory, 6)
+    kept: dict[str, int] = {}
+    for wanted in (1, 4):  # kills with so many shards done
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(folder), str(directory)],
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and sum(Path(shard.digest_path).exists() for shard in shards) < wanted:
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert not (directory / "features.h5").exists()
+        made = when_made([shard for shard in shards if is_shard_complete(shard)])
+        assert {path: made.get(path) for path in kept} == kept, "shards that were whole are not made again"
+        kept = made
+    run(present, directory, shards=6)
+    assert (directory / "features.h5").read_bytes() == (tmp_path / "undisturbed" / "features.h5").read_bytes()
+
+
+class Elsewhere(LocalFileSystem):
+    """`elsewhere://...`: a stand-in for a store of objects, in the folder that FOLDER names."""
+
+    FOLDER = ""
+
+    @classmethod
+    def scheme(cls):
+        return "elsewhere"
+
+    def join(self, basepath, *paths):
+        return "/".join([basepath.rstrip("/"), *paths])
+
+    def create(self, path, *options, **more):
+        return super().create(self.local(path), *options, **more)
+
+    def open(self, path, *options, **more):
+        return super().open(self.local(path), *options, **more)
+
+    def exists(self, path):
+        return super().exists(self.local(path))
+
+    def rename(self, sources, targets):
+        super().rename([self.local(path) for path in sources], [self.local(path) for path in targets])
+
+    def delete(self, paths):
+        super().delete([self.local(path) for path in paths])
+
+    @classmethod
+    def local(cls, path):
+        return path.replace("elsewhere://", f"{cls.FOLDER}/")
+
+
+def test_images_and_shards_may_lie_wherever_beam_s_filesystems_reach(images, tmp_path):
+    run(images, tmp_path / "here")
+    Elsewhere.FOLDER = str(Path(images[0].path).parent.parent)
+    folder = Path(images[0].path).parent.name
+    far = [ImageSource(image.image_id, f"elsewhere://{folder}/{Path(image.path).name}") for image in images]
+    (tmp_path / "there").mkdir()
+    extract_features(
+        far, tmp_path / "there", f"elsewhere://{tmp_path.name}", 3, OPTIONS, LOCAL, 1.0, lambda fraction, message: None
+    )
+    assert (tmp_path / "there" / "features.h5").read_bytes() == (tmp_path / "here" / "features.h5").read_bytes()
+    assert not (tmp_path / "there" / "shards").exists()
+
+
+def test_an_address_that_beam_does_not_know_is_a_configuration_error(images, tmp_path):
+    with pytest.raises(ConfigurationError, match="nowhere://bucket cannot be used"):
+        extract_features(images, tmp_path, "nowhere://bucket", 3, OPTIONS, LOCAL, 1.0, lambda fraction, message: None)
+
+
+class Blind:
+    """`read_ahead` of a worker that sees no image, the first `times` times that it is called."""
+
+    def __init__(self, times: int):
+        self.times = times
+
+    def __call__(self, images, *arguments):
+        self.times -= 1
+        if self.times < 0:
+            return read_ahead(images, *arguments)
+        return ((image, Reject(image.image_id, "read", "No such file")) for image in images)
+
+
+@pytest.fixture
+def all_good(images):
+    return [image for image in images if image.image_id.startswith("good")]
+
+
+def test_what_one_worker_does_not_see_another_reads(all_good, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.features.extract_features.read_ahead", Blind(times=1))
+    run(all_good, tmp_path, max_reject_fraction=1.0)
+    assert read_rejects(tmp_path) == []
+
+
+def test_workers_that_do_not_see_the_images_are_an_error(all_good, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.features.extract_features.read_ahead", Blind(times=100))
+    with pytest.raises(
+        ArtifactError, match=r"^A worker could not read \S+good\d+\.png, which the driver can; give all"
+    ):
+        run(all_good, tmp_path, max_reject_fraction=1.0)

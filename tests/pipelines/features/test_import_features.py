@@ -1,0 +1,142 @@
+"""Features made elsewhere: the rows that are wanted, in our order."""
+
+import h5py
+import numpy as np
+import pytest
+
+from pipelines.features.import_features import import_features
+from schemas.errors import InputError
+from schemas.features import FeatureFile
+from schemas.interop.features import write_dictionary, write_hdf5_by_id, write_npy
+from schemas.io import files as source_digest
+from schemas.io.files import digest_file, digest_source
+
+ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.npz"
+    np.savez(path, ids=np.array(["d.jpg", "b.jpg", "a.jpg", "c.jpg"]), F=ROWS)
+    return path
+
+
+def run(source, image_ids, strip_suffix=".jpg", allow_missing=False, dtype="float32"):
+    path = source.with_name("features.h5")
+    rejects = import_features(
+        source,
+        image_ids,
+        path,
+        kind="theirs",
+        dtype=dtype,
+        dataset="toys",
+        strip_suffix=strip_suffix,
+        allow_missing=allow_missing,
+    )
+    return path, rejects
+
+
+def test_wanted_rows_come_in_our_order(source):
+    path, rejects = run(source, ["a", "d"])
+    with FeatureFile(path) as features:
+        assert features.image_ids == ["a", "d"]
+        np.testing.assert_array_equal(features.read(["a", "d"]), ROWS[[2, 0]])
+        assert features.description.kind == "theirs"
+    assert rejects == []
+
+
+def test_missing_images_are_an_error_that_lists_them(source):
+    with pytest.raises(InputError, match=r"no features of 2 of 3 images, such as x, y; .*'d\.jpg'"):
+        run(source, ["x", "a", "y"])
+
+
+def test_missing_images_are_rejects_if_allowed(source):
+    path, rejects = run(source, ["x", "a"], allow_missing=True)
+    assert [(reject.image_id, reject.stage) for reject in rejects] == [("x", "import")]
+    with FeatureFile(path) as features:
+        assert features.image_ids == ["a"]
+
+
+def test_ids_that_do_not_match_at_all_are_an_error_even_then(source):
+    with pytest.raises(InputError, match="check strip_suffix"):
+        run(source, ["a"], strip_suffix="", allow_missing=True)
+
+
+def test_numbers_too_large_for_float16_are_an_error(tmp_path):
+    source = tmp_path / "large.npz"
+    np.savez(source, ids=np.array(["a"]), F=np.array([[1e6]], np.float32))
+    with pytest.raises(InputError, match="set dtype to float32"):
+        run(source, ["a"], dtype="float16")
+
+
+def test_ids_that_the_suffix_told_apart_are_an_error_that_names_them(tmp_path):
+    source = tmp_path / "source.npz"
+    np.savez(source, ids=np.array(["a", "b", "a.jpg", "c"]), F=ROWS)
+    with pytest.raises(InputError, match=r"has 'a' and 'a\.jpg', which are both image 'a' without the suffix '\.jpg'"):
+        run(source, ["a"])
+    path, _ = run(source, ["a"], strip_suffix="")
+    with FeatureFile(path) as features:
+        np.testing.assert_array_equal(features.read(["a"]), ROWS[:1])
+
+
+def npy_with_parquet(folder, ids, rows):
+    write_npy(folder / "f.npy", ids, [rows])
+    return folder / "f.npy"
+
+
+def dictionary(folder, ids, rows):
+    write_dictionary(folder / "VGG_feat_o_dct_toys.npy", ids, [rows])
+    return folder / "VGG_feat_o_dct_toys.npy"
+
+
+def texts(folder, ids, rows):
+    (folder / "vgg_l15" / "val2014").mkdir(parents=True)
+    for image_id, row in zip(ids, rows, strict=True):
+        np.savetxt(folder / "vgg_l15" / "val2014" / f"{image_id}.txt", row, fmt="%.6e")
+    return folder / "vgg_l15"
+
+
+def npz(folder, ids, rows):
+    np.savez(folder / "f.npz", ids=ids, features=rows)
+    return folder / "f.npz"
+
+
+def hdf5(folder, ids, rows):
+    with h5py.File(folder / "f.h5", "w") as file:
+        file["features"], file["image_ids"] = rows, ids
+    return folder / "f.h5"
+
+
+def hdf5_by_id(folder, ids, rows):
+    write_hdf5_by_id(folder / "f.hdf5", ids, [rows])
+    return folder / "f.hdf5"
+
+
+@pytest.mark.parametrize("write", [dictionary, texts, npz, hdf5, hdf5_by_id, npy_with_parquet])
+def test_every_format_is_imported(write, tmp_path):
+    path, rejects = run(write(tmp_path, ["4", "2", "1", "3"], ROWS), ["1", "9", "4"], "", allow_missing=True)
+    with FeatureFile(path) as features:
+        assert features.image_ids == ["1", "4"]
+        np.testing.assert_array_equal(features.read(["1", "4"]), ROWS[[2, 0]])
+    assert [reject.image_id for reject in rejects] == ["9"]
+
+
+@pytest.mark.parametrize("write", [dictionary, texts, npz, npy_with_parquet])
+def test_the_digest_follows_names_and_numbers(write, tmp_path):
+    def digest(name, ids, rows):
+        (tmp_path / name).mkdir()
+        return digest_source(write(tmp_path / name, ids, rows))
+
+    assert digest("a", ["1", "2", "3", "4"], ROWS) == digest("b", ["1", "2", "3", "4"], ROWS)
+    assert digest("c", ["1", "2", "3", "5"], ROWS) != digest("d", ["1", "2", "3", "4"], ROWS)
+    assert digest("e", ["1", "2", "3", "4"], -ROWS) != digest("f", ["1", "2", "3", "4"], ROWS)
+
+
+def test_a_file_is_read_for_its_digest_once(source, monkeypatch):
+    read = []
+    monkeypatch.setattr(source_digest, "digest_file", lambda path: read.append(path) or digest_file(path))
+    first = digest_source(source)
+    assert digest_source(source) == first
+    np.savez(source, ids=np.array(["a"]), F=ROWS[:1])
+    assert digest_source(source) != first
+    assert read == [source, source]

@@ -1,0 +1,80 @@
+"""Which images are shown, and what is near them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.html.thumbnails import Thumbnails
+from pipelines.report.data import ReportContents
+from pipelines.report.gallery import choose_images
+from pipelines.report.neighbors import Nearest, compare_neighbors
+from schemas.annotations import AnnotatedImage
+from schemas.errors import ArtifactError
+from schemas.neighbors import Neighbors, write_neighbors
+from tests.support.report_page import Page
+
+
+def test_gallery_shows_the_scored_caption(page: Page, contents: ReportContents) -> None:
+    cards = page.all("article")
+    assert len(cards) == len(contents.gallery) == 14
+    assert [card["data-groups"].split()[0] for card in cards] == ["best"] * 7 + ["worst"] * 7
+    scores = [image.cider for image in contents.gallery]
+    assert scores[:7] == sorted(scores, reverse=True)[:7]
+    image = contents.gallery[0]
+    assert image.caption == image.hypotheses[0].text
+    assert [each.beam_rank for each in image.hypotheses] == [4, 3, 2, 1]
+    assert [each.consensus for each in image.hypotheses] == [0.9, 0.7, 0.5, 0.3]
+    assert image.most_likely.text == image.hypotheses[3].text
+    assert len(image.nearest) == 3
+
+
+def test_chosen_images() -> None:
+    groups = choose_images({f"{n:03}": n / 100 for n in range(100)})
+    by_group = {name: [each for each in groups if name in groups[each]] for name in ("best", "worst", "random")}
+    assert by_group["best"] == [f"{n:03}" for n in range(99, 91, -1)]
+    assert by_group["worst"] == [f"{n:03}" for n in range(8)]
+    assert len(by_group["random"]) == 16
+    assert choose_images({"only": 1.0}) == {"only": ("best", "random")}
+
+
+@pytest.fixture
+def thumbnails(tmp_path: Path) -> Thumbnails:
+    """Of seven images."""
+    images = {name: AnnotatedImage(name, f"{name}.png", "train", 8, 8, (f"caption {name}",)) for name in "abcdefg"}
+    for name in images:
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    return Thumbnails(tmp_path, images)
+
+
+def near(folder: Path, order: dict[str, str], references: str = "cdefg") -> Nearest:
+    """order: the nearest references of each target."""
+    indices = np.array([[references.index(each) for each in nearest] for nearest in order.values()], np.int32)
+    found = Neighbors(list(order), list(references), indices, np.zeros(indices.shape, np.float32))
+    folder.mkdir()
+    write_neighbors(folder / "neighbors.h5", found, kind="k", metric="euclidean", target_digest="", reference_digest="")
+    return Nearest(folder)
+
+
+def test_two_kinds_of_features_are_compared(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    """Two of three and one of three are the same; references may be in another order."""
+    original = near(tmp_path / "original", {"a": "cde", "b": "cde"})
+    refined = near(tmp_path / "refined", {"a": "ecf", "b": "gfe"}, references="gfedc")
+    comparison = compare_neighbors({"original": original, "refined": refined}, ["b"], thumbnails)
+    assert (comparison.depth, comparison.shared) == (3, 0.5)
+    (panel,) = comparison.panels
+    assert panel.picture.image_id == "b"
+    ids = {kind: "".join(picture.image_id for picture in pictures) for kind, pictures in panel.nearest.items()}
+    assert ids == {"original": "cde", "refined": "gfe"}
+
+
+def test_neighbors_of_other_images_are_refused(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    original, refined = (near(tmp_path / target, {target: "cd"}) for target in "ab")
+    with pytest.raises(ArtifactError, match="not of the same images"):
+        compare_neighbors({"original": original, "refined": refined}, ["a"], thumbnails)
+
+
+def test_neighbor_panels_stand_side_by_side(page: Page, contents: ReportContents) -> None:
+    assert len(contents.neighbors.panels) == 8
+    assert page.text.count("By original features") == page.text.count("By refined features") == 8

@@ -1,0 +1,16 @@
+"""What training and evaluation read of a split."""
+
+import pytest
+
+from pipelines.training.data import read_training_data
+from schemas.captions import write_captions
+from schemas.errors import InputError
+from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
+
+
+def test_a_split_without_captions_is_an_error_that_says_which_to_choose(tmp_path):
+    vocabulary = Vocabulary([*SPECIAL_WORDS, "a"])
+    vocabulary.write(tmp_path / "vocabulary.txt")
+    write_captions(tmp_path / "captions.h5", vocabulary, ["1", "2"], ["train", "unlabeled"], [[["a"]], []])
+    with pytest.raises(InputError, match="no captions in the split 'unlabeled'; choose train, val or test"):
+        read_training_data(tmp_path, tmp_path, "unlabeled")

@@ -1,0 +1,40 @@
+"""What fine-tuning refuses; tests/tasks has it from end to end."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from pipelines.training.fine_tune_backbone import fine_tune
+from schemas.errors import ConfigurationError
+from schemas.provenance import Provenance, write_provenance
+
+
+class Mean(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), tf.float32)])
+    def __call__(self, images):
+        return tf.reduce_mean(images, [1, 2])
+
+
+def test_a_saved_model_is_refused(tmp_path):
+    tf.saved_model.save(Mean(), tmp_path / "mean")
+    extraction = {"backbone": f"hub:{tmp_path / 'mean'}", "weights": "", "input_size": 8, "crop": "squash"}
+    features = tmp_path / "features"
+    features.mkdir()
+    write_provenance(
+        features,
+        Provenance("k", "ExtractFeatures", 1, "toys", {}, {}, "", {}, {}, None, {}, "", 0.0, 0, {}, extraction),
+    )
+    absent = dict.fromkeys(("annotations", "dataset_root", "captions", "model"), Path("absent"))
+    with pytest.raises(ConfigurationError, match="is a SavedModel"):
+        fine_tune(
+            tmp_path / "out",
+            tmp_path / "scratch",
+            features=features,
+            **absent,
+            blocks=1,
+            options=None,
+            backbone_learning_rate=0.0,
+            decode_threads=1,
+            progress=lambda done, message: None,
+        )

@@ -1,0 +1,78 @@
+"""Captions in whichever form people have them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from schemas.errors import InputError
+from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
+from schemas.interop.caption_files import read_generated, read_references
+
+COCO = {
+    "images": [{"id": 7, "file_name": "7.jpg"}, {"id": 8, "file_name": "8.jpg"}, {"id": 9, "file_name": "9.jpg"}],
+    "annotations": [
+        {"id": 1, "image_id": 8, "caption": "A cat."},
+        {"id": 2, "image_id": 7, "caption": "A dog."},
+        {"id": 3, "image_id": 7, "caption": "The dog runs."},
+    ],
+}
+LINES = [{"image_id": "7", "captions": ["A dog.", "The dog runs."]}, {"image_id": 8, "caption": "A cat."}]
+EXPECTED = {"7": ("A dog.", "The dog runs."), "8": ("A cat.",)}
+
+
+def write(path, content):
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("coco.json", COCO),
+        ("records.json", [{"image_id": a["image_id"], "caption": a["caption"]} for a in COCO["annotations"]]),
+        ("lines.jsonl", "\n".join(map(json.dumps, LINES)) + "\n\n"),
+    ],
+)
+def test_every_form_gives_the_same_references(tmp_path, name, content):
+    assert read_references(write(tmp_path / name, content)) == EXPECTED
+
+
+def test_m_rnn_s_lists(tmp_path):
+    record = {"id": 7, "file_name": "7.jpg", "file_path": "val", "sentences": [["a", "dog"], ["the", "dog"]]}
+    generated = {**record, "gen_beam_search_10": [["dogs"], ["a", "dog", "runs"]]}
+    np.save(tmp_path / "plain.npy", np.array([record], object))
+    np.save(tmp_path / "generated.npy", np.array([generated], object))
+    assert read_references(tmp_path / "generated.npy") == {"7": ("a dog", "the dog")}
+    assert read_generated(tmp_path / "generated.npy") == {"7": ("dogs", "a dog runs")}
+    with pytest.raises(InputError, match="image 7, has no generated sentences"):
+        read_generated(tmp_path / "plain.npy")
+
+
+def test_our_hypotheses(tmp_path):
+    captions = (Hypothesis(("a", "dog"), -1.0), Hypothesis(("dogs",), -2.0))
+    write_hypotheses(tmp_path, [ImageHypotheses("7", captions)])
+    assert read_generated(tmp_path / "hypotheses.jsonl") == {"7": ("a dog", "dogs")}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", "{", "cannot be read as JSON"),
+        ("a.json", "[" * 100_000, "cannot be read as JSON"),
+        ("a.json", "[]", "holds no captions"),
+        ("a.json", "[7]", "record 0, is no record"),
+        ("a.json", [{"caption": "a"}], "record 0.*image id is None"),
+        ("a.json", [{"image_id": 1}], "record 0, has neither"),
+        ("a.json", [{"image_id": 1, "caption": 7}], "record 0: the caption is 7"),
+        ("a.json", {"images": []}, "holds no images"),
+        ("a.jsonl", '{"image_id": 1, "caption": "a"}\n{', "line 2, is not JSON"),
+        ("a.jsonl", "\n[]\n", "line 1, is no record"),
+        ("absent.jsonl", None, "cannot be read as UTF-8"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, name, content, message):
+    if content is not None:
+        write(tmp_path / name, content)
+    with pytest.raises(InputError, match=message):
+        read_references(tmp_path / name)

@@ -1,0 +1,90 @@
+"""Features written in other people's formats: what we read back, and what their own tools see."""
+
+import pickletools
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from schemas.errors import InputError
+from schemas.interop.features import read_feature_file, write_dictionary, write_hdf5_by_id, write_npy
+
+IDS = ["42", "007", "café"]
+ROWS = np.array([[1.5, -2.0], [0.0, 3.0], [4.0, 5.0]], np.float16)
+WRITERS = {write_dictionary: "f.npy", write_hdf5_by_id: "f.h5", write_npy: "f.npy"}
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/", exclude_categories=("C", "Z")), min_size=1)
+
+
+@given(
+    rows=hnp.arrays(
+        st.sampled_from([np.float16, np.float32]),
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+        elements=st.floats(-100, 100, width=16),
+    ),
+    data=st.data(),
+)
+@settings(max_examples=25, deadline=None)
+def test_what_is_written_is_read_back(
+    rows: np.ndarray, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names = (NAMES | st.integers(0, 10**9).map(str)).filter(lambda name: name not in (".", "..") and len(name) < 20)
+    ids = data.draw(st.lists(names, min_size=len(rows), max_size=len(rows), unique=True))
+    cut = data.draw(st.integers(0, len(rows)))
+    for write, name in WRITERS.items():
+        path = tmp_path_factory.mktemp("f") / name
+        write(path, ids, [block for block in (rows[:cut], rows[cut:]) if len(block)])
+        got, blocks = read_feature_file(path)
+        order = [ids.index(image_id) for image_id in got]
+        assert sorted(order) == list(range(len(ids)))
+        np.testing.assert_array_equal(np.concatenate(list(blocks)), rows[order].astype(np.float32))
+
+
+def test_the_dictionary_is_opened_by_numpy_and_looked_up_by_number(tmp_path: Path) -> None:
+    write_dictionary(tmp_path / "f.npy", IDS, [ROWS])
+    found = np.load(tmp_path / "f.npy", allow_pickle=True).item()
+    assert list(found) == [42, "007", "café"]
+    np.testing.assert_array_equal(found[42], ROWS[0])
+    assert found[42].dtype == np.float16
+
+
+def test_the_dictionary_asks_for_nothing_that_old_numpy_and_python_2_lack(tmp_path: Path) -> None:
+    write_dictionary(tmp_path / "f.npy", IDS, [ROWS])
+    with open(tmp_path / "f.npy", "rb") as stream:
+        np.lib.format.read_magic(stream)
+        np.lib.format.read_array_header_1_0(stream)
+        opcodes = list(pickletools.genops(stream.read()))
+    assert max(opcode.proto for opcode, _, _ in opcodes) <= 2
+    names = {argument for opcode, argument, _ in opcodes if opcode.name == "GLOBAL"}
+    assert names == {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype", "_codecs encode"}
+
+
+def test_a_dataset_an_image(tmp_path: Path) -> None:
+    write_hdf5_by_id(tmp_path / "f.h5", IDS, [ROWS])
+    with h5py.File(tmp_path / "f.h5") as file:
+        np.testing.assert_array_equal(file["café"], ROWS[2])
+
+
+@pytest.mark.parametrize("image_id", ["val/1", ".", ""])
+def test_ids_that_cannot_name_a_dataset(tmp_path: Path, image_id: str) -> None:
+    with pytest.raises(InputError, match=r"f\.h5: the image id .* cannot name"):
+        write_hdf5_by_id(tmp_path / "f.h5", ["a", image_id, "b"], [ROWS])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_matrix_and_its_ids(tmp_path: Path) -> None:
+    write_npy(tmp_path / "f.npy", IDS, [ROWS[:1], ROWS[1:]])
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy", allow_pickle=False), ROWS)
+    assert pq.read_table(tmp_path / "f.parquet").to_pydict() == {"image_id": IDS}
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_the_same_features_give_the_same_bytes(write, tmp_path: Path) -> None:
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        write(folder / WRITERS[write], IDS, [ROWS])
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

@@ -1,0 +1,32 @@
+"""A tiny m-RNN and the features of some images, as artifacts on disk."""
+
+from pathlib import Path
+
+import numpy as np
+
+from model.mrnn.network import MRNN
+from schemas.checkpoint import write_checkpoint
+from schemas.features import FeatureDescription, write_features
+from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
+
+VOCABULARY = Vocabulary([*SPECIAL_WORDS, *"a dog cat runs sits on the grass mat".split()])
+
+
+def write_model(directory: Path, seed: int = 0) -> MRNN:
+    """Writes the artifact of an untrained model with large weights, and returns the network."""
+    network = MRNN(len(VOCABULARY), 4, embedding_size=3, recurrent_size=5, multimodal_size=6, dropout=0.0, seed=seed)
+    random = np.random.default_rng(seed)
+    for variable in network.trainable_variables:
+        variable.assign(random.standard_normal(variable.shape))
+    directory.mkdir(parents=True)
+    write_checkpoint(directory, network.save, network.get_config(), VOCABULARY, [])
+    return network
+
+
+def write_images(directory: Path, count: int) -> list[str]:
+    """Writes the features of so many images, and returns their ids."""
+    directory.mkdir(parents=True)
+    image_ids = [f"image{number}" for number in range(count)]
+    rows = np.random.default_rng(0).standard_normal((count, 4)).astype(np.float32)
+    write_features(directory / "features.h5", image_ids, rows, FeatureDescription("toy", "none", "0", "toys"))
+    return image_ids

@@ -1,0 +1,106 @@
+"""GenerateCaptions: what its parameters make of the search, and that they name the artifact."""
+
+import numpy as np
+import pytest
+
+from model.mrnn.network import MRNN
+from schemas.annotations import AnnotatedImage, write_annotations
+from schemas.checkpoint import write_checkpoint
+from schemas.features import FeatureDescription, write_features
+from schemas.hypotheses import read_hypotheses
+from schemas.io.files import write_json
+from schemas.provenance import FILE_NAME, Provenance
+from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
+from tasks.captions.generate_captions import GenerateCaptions
+from tasks.runtime.executor import StageFailed, execute
+
+WORDS = ["a", "dog", "cat", "runs", "sits", "here"]
+IMAGES = ["one", "two", "three"]
+
+
+def complete(stage, write):
+    """The artifact of a stage, made by `write` and said to be whole."""
+    stage.directory.mkdir(parents=True, exist_ok=True)
+    write(stage.directory)
+    whole = Provenance(stage.key, stage.stage, 1, "toys", {}, {}, "", {}, {}, None, {}, "", 0.0, 0, {}, {})
+    write_json(stage.directory / FILE_NAME, vars(whole))
+
+
+@pytest.fixture
+def generate(data_dir):
+    """Makes a GenerateCaptions of those parameters, with all that it requires there."""
+
+    def make(**parameters):
+        task = GenerateCaptions(dataset="toys", data_dir=str(data_dir), batch_size=2, **parameters)
+        vocabulary = Vocabulary([*SPECIAL_WORDS, *WORDS])
+        network = MRNN(len(vocabulary), 4, embedding_size=3, recurrent_size=5, multimodal_size=6)
+        rows = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+        description = FeatureDescription("toy", "none", "0" * 64, "toys")
+        writers = {
+            "model": lambda directory: write_checkpoint(directory, network.save, {}, vocabulary, []),
+            "features": lambda directory: write_features(directory / "features.h5", IMAGES, rows, description),
+            "annotations": lambda directory: write_annotations(
+                directory, [AnnotatedImage(name, f"{name}.jpg", "test", 1, 1, ("a dog",)) for name in IMAGES]
+            ),
+        }
+        for name, stage in task.requires().items():
+            complete(stage, writers[name])
+        return task
+
+    return make
+
+
+def captions_of(task):
+    return {image.image_id: [each.tokens for each in image.captions] for image in read_hypotheses(task.directory)}
+
+
+def test_hypotheses_are_as_the_parameters_say(generate, run):
+    task = generate(
+        search="wide",
+        n_best=4,
+        groups=2,
+        diversity=1.0,
+        length_penalty=1.0,
+        min_length=3,
+        max_length=5,
+        no_repeat_ngram=1,
+        forbidden=["<pad>", "<unk>", "dog"],
+    )
+    assert run(task)
+    found = captions_of(task)
+    assert list(found) == IMAGES
+    for captions in found.values():
+        assert captions
+        for words in captions:
+            assert 3 <= len(words) == len({*words}) <= 5
+            assert {*words} <= {*WORDS} - {"dog"}
+
+
+def test_captions_are_drawn_under_the_same_constraints(generate, run):
+    task = generate(search="sample", min_length=4, max_length=4, no_repeat_ngram=1)
+    assert run(task)
+    for captions in captions_of(task).values():
+        assert len(captions) == task.width
+        assert all(len(words) == len({*words}) == 4 for words in captions)
+
+
+def test_a_forbidden_word_that_is_not_there_is_an_error(generate):
+    task = generate(forbidden=["doog"])
+    with pytest.raises(StageFailed, match=r"\['doog'\] are not in the model's vocabulary"):
+        execute(task)
+    assert not task.complete()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"min_length": 3},
+        {"forbidden": ["<pad>"]},
+        {"no_repeat_ngram": 2},
+        {"length_penalty": 0.5},
+        {"groups": 5},
+        {"diversity": 1.0},
+    ],
+)
+def test_every_option_names_another_artifact(parameters):
+    assert GenerateCaptions(dataset="toys", **parameters).key != GenerateCaptions(dataset="toys").key

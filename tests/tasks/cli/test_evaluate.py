@@ -1,0 +1,73 @@
+"""Captions from files, scored by the command that users give."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.evaluation.evaluate_file import evaluate_file
+from schemas.errors import InputError
+
+WORDS = "a dog cat runs sits on the grass mat in park".split()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """References of 30 images, captions that are noise, and captions of which two thirds are references."""
+    random = np.random.default_rng(0)
+    references = {image: [" ".join(random.choice(WORDS, 8)) for _ in range(3)] for image in range(30)}
+    noise = {image: " ".join(random.choice(WORDS, 7)) for image in references}
+    better = {image: references[image][0] if image < 20 else noise[image] for image in references}
+    (tmp_path / "references.jsonl").write_text(
+        "".join(json.dumps({"image_id": str(image), "captions": texts}) + "\n" for image, texts in references.items())
+        + '{"image_id": 99, "caption": "nobody captioned this"}\n'
+    )
+    for name, captions in (("noise", noise), ("better", better)):
+        records = [{"image_id": image, "caption": text} for image, text in captions.items()]
+        (tmp_path / f"{name}.json").write_text(json.dumps(records))
+    return tmp_path
+
+
+def test_the_command_prints_and_writes_scores(files):
+    command = [str(Path(sys.executable).with_name("luigi")), "--module", "tasks", "EvaluateFile", "--local-scheduler"]
+    for name in ("results", "references", "out", "baseline"):
+        file = {"results": "better.json", "references": "references.jsonl", "out": "out", "baseline": "noise.json"}[
+            name
+        ]
+        command += [f"--{name}", str(files / file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
+    assert done.returncode == 0, done.stderr
+    sheet = json.loads((files / "out" / "scores.json").read_text())
+    assert (sheet["n"], sheet["not_captioned"]) == (30, 1)
+    for metric in ("BLEU-4", "CIDEr-D", "ROUGE-L"):
+        assert f"{metric:10s} {sheet['metrics'][metric]:7.4f}" in done.stdout
+        low, high = sheet["intervals"][metric]
+        assert low < sheet["metrics"][metric] < high
+        assert sheet["differences"][metric]["low"] > 0
+    assert len((files / "out" / "per_image.jsonl").read_text().splitlines()) == 30
+
+
+def test_systems_are_compared_on_the_same_images(files):
+    records = json.loads((files / "noise.json").read_text())
+    (files / "fewer.json").write_text(json.dumps(records[1:]))
+    with pytest.raises(InputError, match="Image 0 is in only one of"):
+        evaluate_file(files / "better.json", files / "references.jsonl", files / "out", files / "fewer.json")
+
+
+def test_the_order_of_the_other_file_does_not_matter(files):
+    records = json.loads((files / "noise.json").read_text())
+    (files / "backwards.json").write_text(json.dumps(records[::-1]))
+    forwards, backwards = (
+        evaluate_file(files / "better.json", files / "references.jsonl", files / "out", files / name).differences
+        for name in ("noise.json", "backwards.json")
+    )
+    assert forwards == backwards
+
+
+def test_an_image_without_references_is_named(files):
+    (files / "foreign.json").write_text('[{"image_id": "x", "caption": "a dog"}]')
+    with pytest.raises(InputError, match="no captions of image x"):
+        evaluate_file(files / "foreign.json", files / "references.jsonl", files / "out", None)

@@ -1,0 +1,75 @@
+"""Garbage is removed when that is asked for, and nothing that a configuration reaches or a stage makes."""
+
+import pytest
+
+import tasks
+from tasks.runtime.executor import artifact_lock
+from tests.support.artifacts import make_artifact
+
+LOST = "toys/Source/0123456789"
+
+
+def place(stage) -> str:
+    return f"{stage.dataset}/{stage.stage}/{stage.key}"
+
+
+@pytest.fixture
+def directories(data_dir):
+    """An artifact of the configuration, one of another configuration, and two of none."""
+    found = {
+        "reached": place(tasks.TokenizeCaptions()),
+        "tuning": place(tasks.TuneReranking()),
+        "elsewhere": place(tasks.TokenizeCaptions(min_count=2)),
+        "lost": LOST,
+        "newer": "toys/Source/1123456789",
+    }
+    return {name: make_artifact(data_dir, each) for name, each in found.items()}
+
+
+def left(directories):
+    return {name for name, directory in directories.items() if directory.exists()}
+
+
+def test_nothing_is_removed_unless_asked_for(data_dir, run, directories, capsys):
+    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0))
+    assert left(directories) == set(directories)
+    said = capsys.readouterr().out
+    assert f"would remove {directories['lost']}  " in said
+    assert str(directories["reached"]) not in said and str(directories["tuning"]) not in said
+    assert "3 artifacts" in said
+
+
+def test_what_nothing_reaches_is_removed(data_dir, run, directories):
+    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True))
+    assert left(directories) == {"reached", "tuning"}
+
+
+def test_the_newest_stay(data_dir, run, directories):
+    assert run(tasks.CollectGarbage(data_dir=str(data_dir), delete=True))
+    assert left(directories) == {"reached", "tuning", "elsewhere", "newer"}
+
+
+def test_configurations_can_be_named(data_dir, run, directories, tmp_path):
+    (tmp_path / "other.cfg").write_text("[TokenizeCaptions]\nmin_count = 2\n")
+    configs = [str(tmp_path / "other.cfg"), "luigi.cfg"]
+    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True, configs=configs))
+    assert left(directories) == {"reached", "tuning", "elsewhere"}
+
+
+@pytest.mark.parametrize("text", [None, "[TokenizeCaptions]\nmin_count = many\n"])
+def test_a_configuration_that_cannot_be_read_removes_nothing(data_dir, run, directories, tmp_path, text):
+    if text:
+        (tmp_path / "bad.cfg").write_text(text)
+    configs = [str(tmp_path / "bad.cfg")]
+    assert not run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True, configs=configs))
+    assert left(directories) == set(directories)
+
+
+def test_while_a_stage_is_running_nothing_is_removed(data_dir, run, directories):
+    running = data_dir / "toys" / "Double" / "2123456789"
+    running.mkdir(parents=True)
+    with artifact_lock(running):
+        assert not run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True))
+        assert left(directories) == set(directories)
+    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True))
+    assert running.exists(), "begun, so it may be gone on with"

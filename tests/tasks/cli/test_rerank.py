@@ -1,0 +1,103 @@
+"""Captions from files, reranked by the command that users give."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.captions.rerank_file import rerank_file
+from schemas.errors import ArtifactError, ConfigurationError, InputError
+from schemas.neighbors import Neighbors, write_neighbors
+
+REFERENCES = {
+    "cat": ["A cat sits on a mat.", "The cat is on the mat."],
+    "dog": ["A dog runs on the grass.", "The dog runs."],
+    "car": ["A red car on a road.", "A car drives on the road."],
+}
+HYPOTHESES = {
+    "7": ["A red car on a road", "a cat sits on the mat", "a cat is on a mat"],
+    "8": ["the cat", "the dog runs"],
+}
+FEATURES = {"cat": [1, 0], "dog": [0, 1], "car": [-1, -1], "7": [2, 0.1], "8": [0.1, 2]}
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name, captions in (("references", REFERENCES), ("hypotheses_of_mine", HYPOTHESES)):
+        lines = [json.dumps({"image_id": image, "captions": texts}) for image, texts in captions.items()]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    np.savez(tmp_path / "features.npz", ids=np.array(list(FEATURES)), F=np.array(list(FEATURES.values()), np.float32))
+    return tmp_path
+
+
+def run(files, k=1, m=10, similarity="cider", **given):
+    return rerank_file(
+        files / "hypotheses_of_mine.jsonl",
+        files / "references.jsonl",
+        files / "out",
+        **{"neighbors": None, "features": None, "metric": "euclidean", **given},
+        similarity=similarity,
+        k=k,
+        m=m,
+        progress=lambda done: None,
+    )
+
+
+def best(files):
+    return {
+        record["image_id"]: record["caption"] for record in json.loads((files / "out" / "results.json").read_text())
+    }
+
+
+def test_the_command_reranks_by_features(files):
+    command = [str(Path(sys.executable).with_name("luigi")), "--module", "tasks", "RerankFile", "--local-scheduler"]
+    given = {"hypotheses": "hypotheses_of_mine.jsonl", "references": "references.jsonl", "out": "out"}
+    for name, file in {**given, "features": "features.npz"}.items():
+        command += [f"--{name}", str(files / file)]
+    done = subprocess.run(
+        [*command, "--k", "1"], capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 images reranked, 2 with another first caption" in done.stdout
+    assert best(files)["8"] == "the dog runs"
+    assert best(files)["7"].startswith("a cat")
+
+
+@pytest.mark.parametrize("similarity", ["cider", "bleu", "bleu-compat"])
+def test_neighbors_from_a_file_decide(files, similarity):
+    far = Neighbors(["7", "8"], list(REFERENCES), np.array([[2, 0], [0, 1]], np.int32), np.zeros((2, 2), np.float32))
+    digests = {"target_digest": "", "reference_digest": ""}
+    write_neighbors(files / "neighbors.h5", far, kind="refined", metric="euclidean", **digests)
+    run(files, neighbors=files / "neighbors.h5", similarity=similarity)
+    assert best(files)["7"] == "a red car on a road"
+
+
+def test_without_images_the_hypotheses_agree_among_themselves(files):
+    assert run(files)["images"] == 2
+    assert best(files)["7"].startswith("a cat")
+
+
+def test_an_image_is_not_its_own_reference(files):
+    (files / "hypotheses_of_mine.jsonl").write_text(
+        json.dumps({"image_id": "cat", "captions": ["a cat", "a dog runs"]})
+    )
+    run(files, features=files / "features.npz")
+    (record,) = map(json.loads, (files / "out" / "reranked.jsonl").read_text().splitlines())
+    assert record["neighbors"] == ["dog"]
+
+
+def test_what_does_not_fit_is_said(files):
+    with pytest.raises(ConfigurationError, match="Both --neighbors and --features"):
+        run(files, neighbors=files / "n.h5", features=files / "features.npz")
+    with pytest.raises(ConfigurationError, match="k = 4 neighbors are asked for, 3 are known"):
+        run(files, features=files / "features.npz", k=4)
+    with pytest.raises(ConfigurationError, match="no similarity 'rouge'"):
+        run(files, features=files / "features.npz", similarity="rouge")
+    np.savez(files / "few.npz", ids=np.array(["7", "cat"]), F=np.eye(2, dtype=np.float32))
+    with pytest.raises(InputError, match=r"few\.npz has no features of image 8 \(and 0 more\)"):
+        run(files, features=files / "few.npz")
+    with pytest.raises(ArtifactError, match=r"absent\.h5"):
+        run(files, neighbors=files / "absent.h5")

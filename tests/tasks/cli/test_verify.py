@@ -1,0 +1,108 @@
+"""Damage is noticed before it is used, named, and mended without losing anything else."""
+
+import re
+
+import numpy as np
+import pytest
+
+from schemas.errors import ArtifactError
+from schemas.io.files import read_json, write_json
+from schemas.provenance import read_provenance
+from tasks import VerifyArtifacts
+from tasks.runtime.executor import StageFailed, execute
+from tests.support.toys import Double
+
+
+def of(stage, data_dir, **parameters):
+    return stage(dataset="toys", data_dir=str(data_dir), **parameters)
+
+
+@pytest.fixture
+def made(data_dir, run):
+    """Double and its source, complete."""
+    double = of(Double, data_dir)
+    assert run(double)
+    return double, double.requires()["source"]
+
+
+def verify(data_dir, remove=False):
+    VerifyArtifacts(data_dir=str(data_dir), remove=remove).act()
+
+
+def test_what_is_as_it_was_made_is_fine(made, data_dir, capsys):
+    verify(data_dir)
+    assert f"All 2 artifacts in {data_dir} are as they were made." in capsys.readouterr().out
+
+
+def test_what_is_damaged_is_named_and_not_used(made, data_dir, capsys):
+    _, source = made
+    (source.directory / "text.txt").write_text("b")
+    with pytest.raises(ArtifactError, match=r"1 of 2 artifacts in .* are damaged"):
+        verify(data_dir)
+    assert f"{source.directory} is not as it was made: text.txt has 1 bytes as it should" in capsys.readouterr().out
+    other = of(Double, data_dir, batch_size=8)
+    with pytest.raises(StageFailed, match=rf"^Double \w+: {source.directory} is damaged: text.txt .*; remove it"):
+        execute(other)
+    assert not other.directory.exists()
+
+
+def test_only_what_is_damaged_is_removed_and_made_again(made, data_dir, run):
+    double, source = made
+    digest = read_provenance(source.directory).digest
+    (source.directory / "text.txt").unlink()
+    verify(data_dir, remove=True)
+    assert double.complete()
+    assert not source.complete()
+    assert run(of(Double, data_dir, batch_size=8))
+    assert read_provenance(source.directory).digest == digest
+    verify(data_dir)
+
+
+def test_an_input_that_changed_since_is_a_fault_and_one_that_went_is_none(made, data_dir, capsys):
+    double, source = made
+    (source.directory / "provenance.json").unlink()
+    verify(data_dir)
+    (source.directory / "more.txt").touch()  # as if another machine had computed something else
+    execute(source)
+    with pytest.raises(ArtifactError, match="1 of 2"):
+        verify(data_dir)
+    assert f"{double.directory} is not as it was made: it was made from other source than" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", [{"key": "0123456789"}, {"seconds": 0.0}, {"upstream": {}}, {"parameters": {}}])
+def test_a_changed_provenance_is_noticed(made, data_dir, change):
+    double, _ = made
+    path = double.directory / "provenance.json"
+    write_json(path, {**read_json(path), **change})
+    with pytest.raises(ArtifactError, match="1 of 2"):
+        verify(data_dir)
+
+
+def test_a_provenance_of_an_earlier_version_is_read_without_a_seal(made, data_dir):
+    double, _ = made
+    path = double.directory / "provenance.json"
+    record = read_json(path)
+    del record["seal"], record["beside"]
+    write_json(path, record)
+    verify(data_dir)
+
+
+def test_a_hundred_bits_flipped_anywhere_are_noticed(made, data_dir, capsys):
+    double, source = made
+    files = [
+        directory / name
+        for directory in (double.directory, source.directory)
+        for name in ("text.txt", "provenance.json")
+    ]
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        path = files[random.integers(len(files))]
+        whole = path.read_bytes()
+        broken = bytearray(whole)
+        broken[random.integers(len(whole))] ^= 1 << random.integers(8)
+        path.write_bytes(broken)
+        with pytest.raises(ArtifactError, match=r"[12] of 2"):
+            verify(data_dir)
+        assert re.search(rf"^{path.parent}", capsys.readouterr().out, re.MULTILINE)
+        path.write_bytes(whole)
+    verify(data_dir)

@@ -1,0 +1,74 @@
+"""DownloadDataset gets, checks, unpacks and remembers a corpus's archives."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.data.dataset import Archive
+from pipelines.data.datasets.flickr8k import Flickr8k
+from schemas.errors import DownloadError
+from schemas.io.files import read_json
+from tasks.data.download_dataset import DownloadDataset
+from tasks.runtime.executor import StageFailed, execute
+from tasks.runtime.workspace import Workspace
+from tests.support.misbehaving_server import Server, by_path, serving, whole
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as server:
+        yield server
+
+
+def packed(name: str, content: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), content)  # without the time: the same bytes whenever it is packed
+    return stream.getvalue()
+
+
+def corpus(server, data_dir, **parameters):
+    return DownloadDataset(dataset="flickr8k", data_dir=str(data_dir), mirrors=[server.url], **parameters)
+
+
+def test_archives_are_unpacked_and_recorded(server, data_dir, run):
+    images, text = packed("Flicker8k_Dataset/a.jpg", b"a picture"), packed("Flickr8k.token.txt", b"a.jpg#0\tA dog .\n")
+    server.script = [by_path(Flickr8k_Dataset=whole(images), Flickr8k_text=whole(text))]
+    first = corpus(server, data_dir)
+    assert run(first)
+    assert (first.directory / "files" / "Flicker8k_Dataset" / "a.jpg").read_bytes() == b"a picture"
+    manifest = read_json(first.directory / "manifest.json")
+    assert [archive["name"] for archive in manifest["archives"]] == ["Flickr8k_Dataset.zip", "Flickr8k_text.zip"]
+    assert manifest["archives"][0]["url"] == f"{server.url}/Flickr8k_Dataset.zip"
+
+    recorded = (first.directory.parent / "archives" / "SHA256SUMS").read_text()
+    assert all(f"{archive['sha256']}  {archive['name']}\n" in recorded for archive in manifest["archives"])
+
+
+def test_what_was_recorded_is_enforced(server, data_dir, monkeypatch):
+    archive = Archive("Flickr8k_text.zip", (f"{server.url}/Flickr8k_text.zip",))
+    monkeypatch.setattr(Flickr8k, "archives", (archive,))
+
+    def work(content):
+        server.script = [whole(packed("Flickr8k.token.txt", content))]
+        stage = DownloadDataset(dataset="flickr8k", data_dir=str(data_dir))
+        stage.directory.mkdir(parents=True, exist_ok=True)
+        stage.work(Workspace(stage.directory, {}, lambda fraction, message: None))
+        return stage.directory.parent / "archives" / archive.name
+
+    work(b"a.jpg#0\tA dog .\n").unlink()
+    with pytest.raises(DownloadError, match=r"Flickr8k_text\.zip could not be had: .*as first downloaded"):
+        work(b"a.jpg#0\tA cat .\n")
+    assert work(b"a.jpg#0\tA dog .\n").exists()
+
+
+def test_what_cannot_be_unpacked_is_not_recorded(server, data_dir):
+    bad = bytearray(packed("a", b"a picture"))
+    bad[bad.index(b"a picture")] ^= 1
+    server.script = [whole(bytes(bad))]
+    with pytest.raises(StageFailed, match="damaged"):
+        execute(corpus(server, data_dir))
+    assert not list(data_dir.rglob("SHA256SUMS"))

@@ -1,0 +1,53 @@
+"""What is scored, shown and released are the captions that RerankCaptions is configured to give."""
+
+import luigi
+import pytest
+
+import tasks
+from tasks.evaluation.score_rows import AllScores
+
+
+@pytest.fixture
+def configure():
+    """Sets parameters of RerankCaptions; they are gone after the test."""
+    config = luigi.configuration.get_config()
+
+    def configure_reranking(**parameters):
+        for name, value in parameters.items():
+            config.set("RerankCaptions", name, value)
+
+    yield configure_reranking
+    config.remove_section("RerankCaptions")
+    luigi.Task.clear_instance_cache()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"k": "30"},
+        {"against": "tuned"},
+        {"against": "self"},
+        {"similarity": "bleu", "feature_kind": "original"},
+        {"similarity": "bleu", "against": "tuned"},
+    ],
+)
+def test_report_and_release_show_the_captions_that_are_reranked_as_configured(data_dir, configure, parameters):
+    configure(**parameters)
+    given = {"dataset": "toys", "data_dir": str(data_dir), "compare_blind": False}
+    report = tasks.BuildReport(**given).requires()
+    reranked = report["reranked"]
+    assert {name: str(getattr(reranked, name)) for name in parameters} == parameters
+    del given["compare_blind"]
+    assert tasks.PublishFeatures(**given).requires()["reranked"] == reranked
+    scored = [row.requires()["hypotheses"] for name, row in report.items() if name.startswith("scores ")]
+    assert scored.count(reranked) == 1, "the gallery shows the captions and the scores of its row"
+
+
+def test_a_row_that_is_there_anyhow_is_not_there_twice(data_dir, configure):
+    given = {"dataset": "toys", "data_dir": str(data_dir), "compare_blind": False}
+    rows = AllScores(**given).score_rows()
+    configure(against="tuned")
+    luigi.Task.clear_instance_cache()
+    assert AllScores(**given).score_rows() == rows
+    assert len({row.key for row in rows.values()}) == len(rows)

@@ -1,0 +1,20 @@
+"""TrainModel on two hosts: one makes the artifact, the other assists."""
+
+from schemas.provenance import read_provenance
+from tasks.training.train_model import TrainModel
+from tests.support.hosts import PARAMETERS, make_upstream, start_hosts
+
+
+def test_one_host_leads_and_the_other_assists(data_dir):
+    parameters = {**PARAMETERS, "data_dir": str(data_dir)}
+    task = TrainModel(**parameters)
+    make_upstream(task.requires())
+    processes = start_hosts(parameters)
+    assert [process.wait() for process in processes] == [0, 0]
+
+    made = read_provenance(task.directory)
+    assert list(made.files) == ["config.json", "model.keras", "vocabulary.txt"]
+    assert made.counts["epochs"] == 2
+    assert made.operational["strategy"] == "multi-worker"
+    assert len(list((task.directory / "training" / "tensorboard").iterdir())) == 2
+    assert [path.name for path in task.directory.parent.glob("*.worker-1.log")] == [f"{task.key}.worker-1.log"]
