@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from model.mrnn.network import MRNN
+from model.training import trainer as training
 from model.training.distribution import make_strategy
 from model.training.history import TrainingData, TrainingOptions
 from model.training.trainer import Trainer, make_deterministic
-from model.training.trainer import trainer as training
 from schemas.captions import Captions
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 

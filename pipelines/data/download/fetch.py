@@ -103,7 +103,7 @@ def fetch_all(
         wait(fetching, return_when=FIRST_EXCEPTION)
         shares.stop()
         pool.shutdown(cancel_futures=True)
-    failures = [each.exception() for each in fetching if not each.canceled()]
+    failures = [each.exception() for each in fetching if not each.cancelled()]
     for failure in failures:
         if failure is not None and not isinstance(failure, Stopped):
             raise failure

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from model.metrics import java
 from model.metrics.bootstrap import mean_of
-from model.metrics.captions import Scores, cider, compare_captions, java, score_captions
+from model.metrics.captions import Scores, cider, compare_captions, score_captions
 from model.reranking.similarity import CiderSimilarity
 from model.text.ngrams import SentenceTable
 from model.text.ptb import ptb_words

@@ -9,7 +9,7 @@ import time
 import pytest
 from pycocoevalcap.meteor.meteor import Meteor
 
-from model.metrics.captions import java as module
+from model.metrics import java as module
 from model.metrics.java import ScorerMissing
 from model.metrics.scorers.meteor import score as meteor
 

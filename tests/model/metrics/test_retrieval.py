@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.metrics.captions import retrieval
+from model.metrics import retrieval
 from model.metrics.retrieval import image_ranks, log_likelihoods, log_prior, recall, sentence_ranks
 from model.mrnn.variants import VARIANTS
 from schemas.errors import ArtifactError

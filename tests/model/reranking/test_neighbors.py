@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.reranking import neighbors as neighbors
+from model.reranking import neighbors
 from model.reranking.neighbors import METRICS, nearest
 from schemas.errors import ConfigurationError
 

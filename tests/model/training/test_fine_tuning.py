@@ -10,10 +10,10 @@ from keras import layers
 
 from model.backbones.blocks import split_before_block
 from model.mrnn.likelihood import losses_and_logits, perplexity
+from model.training import trainer as training
 from model.training.fine_tuning import FineTuner
 from model.training.history import TrainingData, TrainingOptions
 from model.training.trainer import NATS_PER_BIT
-from model.training.trainer import trainer as training
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 

@@ -9,9 +9,9 @@ from model.metrics.captions import cider
 from model.mrnn.likelihood import perplexity
 from model.mrnn.network import MRNN, load_network
 from model.precision import precision
+from model.training import trainer as training
 from model.training.history import TrainingData, TrainingOptions
 from model.training.trainer import Trainer
-from model.training.trainer import trainer as training
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
 from schemas.features import FeatureDescription, FeatureRows, write_features
 from schemas.vocabulary import BOS, SPECIAL_WORDS, Vocabulary

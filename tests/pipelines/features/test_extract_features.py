@@ -181,7 +181,7 @@ def test_shards_of_different_networks_are_not_merged(images, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-sys.path.insert(0, "tests/pipelines")
+sys.path.insert(0, "tests/pipelines/features")
 import test_extract
 names = sorted(Path(sys.argv[1]).iterdir())
 test_extract.run([test_extract.ImageSource(path.stem, str(path)) for path in names], Path(sys.argv[2]), shards=6)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from schemas.errors import InputError
+from schemas.interop import features as interop
 from schemas.interop.captions import CaptionedImage, read_anno_list, read_coco_captions
-from schemas.interop.features import features as interop
 from schemas.interop.features import read_feature_file
 from schemas.interop.pickle import read_object_array
 

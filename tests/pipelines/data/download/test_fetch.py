@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines import download, meter
 from pipelines.data.dataset import Archive
+from pipelines.data.download import fetch as download
+from pipelines.data.download import progress as meter
 from pipelines.data.download.fetch import fetch
 from pipelines.data.download.http import SPARE_BYTES, RetryPolicy
 from schemas.errors import DownloadError
