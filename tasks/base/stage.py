@@ -4,16 +4,18 @@ import logging
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import luigi
 
 from schemas.errors import ConfigurationError
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
+from tasks.base.params import config_of
 from tasks.runtime.executor import execute, remove_scratch
 from tasks.runtime.workspace import Workspace
 
 log = logging.getLogger("tasks")
+C = TypeVar("C")
 LONGEST_NAME = 255  # bytes, on most file systems
 
 
@@ -70,6 +72,10 @@ class Stage(luigi.Task):
             if own.get(name) is parameter and name not in self.private
         }
         return stage(**{**shared, **parameters})
+
+    def config(self, config: type[C], **given: Any) -> C:
+        """The configuration dataclass that the parameters of `luigi_parameters(config)` describe, see `config_of`."""
+        return config_of(self, config, **given)
 
     def work(self, workspace: Workspace) -> None:
         """Makes the artifact's files in `workspace.directory`."""

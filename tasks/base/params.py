@@ -1,0 +1,97 @@
+"""Luigi parameters derived from configuration dataclasses, so that each option is described once.
+
+    @luigi_parameters(OptimizerConfig, ScheduleConfig, defaults={"epochs": 10}, exclude=("decay_keep",))
+    class TrainSomething(Stage):
+        def work(self, workspace):
+            optimizer = self.config(OptimizerConfig)
+
+Each use of the decorator makes new parameters. A stage therefore passes them on to the stages that it requires only
+if both inherit them from one decorated mixin, see `Stage.upstream`.
+"""
+
+import types
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import Field, fields
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import luigi
+
+T = TypeVar("T", bound=type)
+C = TypeVar("C")
+
+_SCALARS = {int: luigi.IntParameter, float: luigi.FloatParameter, str: luigi.Parameter}
+_OPTIONAL = {int: luigi.OptionalIntParameter, float: luigi.OptionalFloatParameter, str: luigi.OptionalParameter}
+
+
+def luigi_parameters(
+    *configs: type, defaults: Mapping[str, Any] | None = None, exclude: Collection[str] = ()
+) -> Callable[[T], T]:
+    """A class decorator that adds one Luigi parameter for each field of the configuration dataclasses.
+
+    Args:
+        configs: Frozen dataclasses whose fields are made by `schemas.options.option`.
+        defaults: Defaults of this class, by name, in place of those of the fields.
+        exclude: Names of fields that get no parameter; `config_of` leaves them at the default of the dataclass.
+
+    Raises:
+        TypeError: Two dataclasses share a field, a name in `defaults` or `exclude` is no field, the class has the
+            attribute already, or a type has no Luigi parameter. All of these are errors of the programmer.
+    """
+    given = dict(defaults or {})
+
+    def decorate(cls: T) -> T:
+        known: set[str] = set()
+        for config in configs:
+            hints = get_type_hints(config)
+            for each in fields(config):
+                if each.name in known or hasattr(cls, each.name):
+                    raise TypeError(f"{cls.__name__} has two parameters {each.name}; rename one or exclude it.")
+                known.add(each.name)
+                if each.name not in exclude:
+                    parameter = _parameter(each, hints[each.name], given.get(each.name, each.default))
+                    setattr(cls, each.name, parameter)
+                    parameter.__set_name__(cls, each.name)  # Python calls it in the body of a class only
+        if unknown := {*given, *exclude} - known:
+            raise TypeError(f"{', '.join(sorted(unknown))}: no such field in the configurations of {cls.__name__}.")
+        return cls
+
+    return decorate
+
+
+def config_of(task: luigi.Task, config: type[C], **given: Any) -> C:
+    """The configuration that the parameters of a task describe.
+
+    Args:
+        task: An instance of a class decorated with `luigi_parameters(config)`.
+        config: The configuration dataclass.
+        given: Values of fields that are no parameters of the task, or that replace its parameters.
+
+    Raises:
+        ConfigurationError: The dataclass rejects a value.
+    """
+    names = {name for name, _ in task.get_params()}
+    values = {each.name: getattr(task, each.name) for each in fields(config) if each.name in names}  # type: ignore[arg-type]
+    return config(**{**values, **given})
+
+
+def _parameter(option: Field, hint: Any, default: Any) -> luigi.Parameter:
+    """The Luigi parameter of one field; its type and choices select the class."""
+    common = {
+        "default": default,
+        "description": option.metadata["help"],
+        "significant": option.metadata["significant"],
+    }
+    is_optional = get_origin(hint) in (types.UnionType,) and type(None) in get_args(hint)
+    if is_optional:
+        (hint,) = (each for each in get_args(hint) if each is not type(None))
+    if option.metadata["choices"]:
+        choice = luigi.OptionalChoiceParameter if is_optional else luigi.ChoiceParameter
+        return choice(choices=option.metadata["choices"], var_type=hint, **common)
+    if hint is bool and not is_optional:
+        return luigi.BoolParameter(parsing=luigi.BoolParameter.EXPLICIT_PARSING, **common)
+    if get_origin(hint) in (tuple, list) and not is_optional:
+        return luigi.ListParameter(**common)
+    parameters = _OPTIONAL if is_optional else _SCALARS
+    if hint not in parameters:
+        raise TypeError(f"The type {hint} of {option.name} has no Luigi parameter; extend tasks/base/params.py.")
+    return parameters[hint](**common)
