@@ -24,8 +24,8 @@ _ORDERS = 4
 class Scores:
     """corpus: metric -> value; per_image: metric -> one value an image; left_out: metric -> why it is missing.
 
-    statistics: metric -> what its value follows from by `model.metrics.bootstrap`; warnings: what a reader of the values must
-    know.
+    statistics: metric -> what its value follows from by `model.metrics.bootstrap`; warnings: what a reader of
+    the values must know.
     """
 
     corpus: dict[str, float]

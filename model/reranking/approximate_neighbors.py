@@ -19,7 +19,7 @@ def nearest_by_index(
     probes: int,
     progress: Callable[[float], None] = lambda done: None,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """As `model.reranking.neighbors.nearest`, but only references in the `probes` lists nearest to a target are looked at.
+    """As `model.reranking.neighbors.nearest`, but only for references in the `probes` lists nearest to a target.
 
     These are measured again, exactly: distances, their order and ties are those of `nearest`. A target whose lists hold
     fewer than `count` references is compared with all. The third value is the recall, measured on a sample of targets:

@@ -14,8 +14,9 @@ class TrainingOptions:
     """How to train.
 
     optimizer, learning_rate (the peak), schedule, warmup_steps, decay_factor, decay_keep, decay_every: see
-    `model/training/optimizers.py`. weight_decay: lambda of the paper's cost, or AdamW's; clip_norm: largest global norm of the
-    gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the vocabulary; average:
+    `model/training/optimizers.py`. weight_decay: lambda of the paper's cost, or AdamW's; clip_norm: largest global
+    norm of the gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the
+    vocabulary; average:
     see `make_optimizer`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
     `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
     caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA;

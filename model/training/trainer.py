@@ -53,8 +53,8 @@ class Trainer:
     """Trains one network. `train` can be stopped at any moment and called again on the same state file.
 
     On several devices it is made and called in the scope of the strategy that the network was made in, see
-    `model/training/distribution.py`; on several hosts only the one that leads validates and writes. A network that computes in
-    float16 has its loss scaled.
+    `model/training/distribution.py`; on several hosts only the one that leads validates and writes. A network that
+    computes in float16 has its loss scaled.
     """
 
     # What to do where the numbers break, in every message that says so.

@@ -34,8 +34,9 @@ def rerank_file(
     """Reranks the captions of each image of `hypotheses` by the captions of its nearest images among `references`.
 
     The nearest are those of `neighbors`, a `neighbors.h5`, or found here in `features`, a file of features of both
-    sides in any form that `schemas.interop.features` reads; without both, by self-consensus. Writes `results.json` with the best
-    caption, `hypotheses.jsonl` and `reranked.jsonl` into `out`; returns counts.
+    sides in any form that `schemas.interop.features` reads; without both, by self-consensus. Writes `results.json`
+    with the
+    best caption, `hypotheses.jsonl` and `reranked.jsonl` into `out`; returns counts.
 
     Raises:
         InputError: a file is malformed, or an image has no features.

@@ -42,7 +42,7 @@ class Problems(list[str]):
     """
 
     def error(self, sentence: str) -> None:
-        """Raises InputError; who wants to know of every error (`pipelines.data.validate_dataset`) collects them instead."""
+        """Raises InputError; `pipelines.data.validate_dataset` collects all errors instead."""
         raise InputError(sentence)
 
 

@@ -1,6 +1,6 @@
 """What the configuration reaches: all artifacts that a task without further parameters may need.
 
-`python -m tasks.cli.reachable` prints them as a JSON list, for another configuration than that of the process that asks.
+`python -m tasks.cli.reachable` prints them as a JSON list, for another configuration than that of the caller.
 """
 
 import json

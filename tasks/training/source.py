@@ -1,4 +1,4 @@
-"""Which stage gives the model that captions are made with: the one that trains on captions, or TrainSelfCritical after it."""
+"""The stage that provides the final model: TrainSelfCritical, or the one that trains on captions."""
 
 from typing import Any
 

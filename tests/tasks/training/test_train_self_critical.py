@@ -1,4 +1,4 @@
-"""TrainSelfCritical with a real worker and process, after a TrainModel that a test made by hand; and who uses its model."""
+"""TrainSelfCritical with a real worker and process, after a TrainModel artifact made by hand."""
 
 from dataclasses import replace
 from pathlib import Path
