@@ -1,11 +1,15 @@
 # The commands of this project. `make` alone lists them; a line that begins with `NAME: ... ## TEXT` is in that list.
 
 PYTHON ?= python3
+CPU ?=
 ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# With CPU=1, tensorflow-cpu (without CUDA) takes the place of tensorflow in either lock file.
+INSTALL_LOCK = $(if $(CPU),awk '/^[a-z]/ { skip = /^tensorflow==/ } !skip' $(1) | cat - requirements-cpu.lock > $(VENV)/cpu-$(1) \
+	&& $(PIP) install -q --no-deps --require-hashes -r $(VENV)/cpu-$(1),$(PIP) install -q --require-hashes -r $(1))
 COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
 
@@ -15,7 +19,8 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
-	@echo "  PYTHON=python3.12 chooses the Python of the environment; ARGS=\"...\" is added to the command that is run."
+	@echo "  PYTHON=python3.12 selects the Python of the environment; CPU=1 installs TensorFlow without CUDA (smaller);"
+	@echo "  ARGS=\"...\" is appended to the command that is run."
 
 run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
 	@$(BIN)/luigi --module tasks FullPipeline --local-scheduler $(ARGS)
@@ -56,10 +61,12 @@ docs: $(VENV)/.installed-dev  ## the documentation as a site, in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "documentation  build/site/index.html"
 
-lock: $(BIN)/uv  ## both lock files anew from setup.cfg; ARGS=--upgrade takes the newest versions
+lock: $(BIN)/uv  ## regenerate the lock files from setup.cfg; ARGS=--upgrade takes the newest versions
 	@# Luigi wants an old python-daemon on Windows only; without this constraint the lock takes it everywhere.
 	@echo "python-daemon>=3; sys_platform != 'win32'" | $(COMPILE) $(ARGS) --constraints - --output-file requirements.lock
 	@$(COMPILE) $(ARGS) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+	@sed -n 's/^tensorflow\(==[^ ]*\).*/tensorflow-cpu\1/p' requirements.lock \
+		| $(subst setup.cfg,-,$(COMPILE)) --no-deps --output-file requirements-cpu.lock
 
 clean:  ## remove caches and build products; what was computed (var/) and .venv/ stay
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -69,12 +76,12 @@ clean:  ## remove caches and build products; what was computed (var/) and .venv/
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed-run
 	@echo "Installing the locked development tools (under a minute)."
-	@$(PIP) install -q --require-hashes -r requirements-dev.lock
+	@$(call INSTALL_LOCK,requirements-dev.lock)
 	@touch $@
 
 $(VENV)/.installed-run: requirements.lock setup.cfg pyproject.toml | $(BIN)/pip
 	@echo "Installing the locked dependencies (820 MB to fetch, 2.7 GB on disk, some minutes)."
-	@$(PIP) install -q --require-hashes -r requirements.lock
+	@$(call INSTALL_LOCK,requirements.lock)
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -3,7 +3,7 @@
 from functools import cache
 from importlib import metadata
 
-COMPUTING = ("m-rnn", "apache-beam", "tensorflow", "keras", "h5py", "numpy", "pillow")
+COMPUTING = ("m-rnn", "apache-beam", "tensorflow", "tensorflow-cpu", "keras", "h5py", "numpy", "pillow")
 
 
 @cache
