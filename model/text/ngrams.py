@@ -56,7 +56,7 @@ class SentenceTable:
         self.entry_columns = distinct % max(1, columns)
         self.entry_counts = counts.astype(np.float64)
         self.starts = np.searchsorted(distinct, np.arange(len(lengths) + 1) * max(1, columns))
-        self._inverse_cdf = np.full(columns, -1)  # scratch of `entries`
+        self._column_positions = np.full(columns, -1)  # scratch of `entries`
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -95,9 +95,9 @@ class SentenceTable:
     def entries(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The entries of some rows in some columns, row after row: positions in `rows` and `columns`, and counts."""
         owners, entries = self._entries(rows)
-        self._inverse_cdf[columns] = np.arange(len(columns))
-        places = self._inverse_cdf[self.entry_columns[entries]]
-        self._inverse_cdf[columns] = -1
+        self._column_positions[columns] = np.arange(len(columns))
+        places = self._column_positions[self.entry_columns[entries]]
+        self._column_positions[columns] = -1
         asked = places >= 0
         return owners[asked], places[asked], self.entry_counts[entries[asked]]
 
