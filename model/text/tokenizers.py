@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import regex
 from nltk.tokenize import TreebankWordTokenizer
@@ -18,8 +18,6 @@ _PIECES = regex.compile(
     rf"{_EMOJI}|{_UNSPACED}\p{{M}}*|(?:(?!{_UNSPACED}){_WORD})+|(?:(?!{_EMOJI}|{_UNSPACED}|{_WORD}).)+", regex.DOTALL
 )
 _ASCII_PIECES = re.compile(r"\w+|\W+")
-_INNER_MARK = regex.compile(rf"(?<={_WORD}) ([-'’]) (?={_WORD})")
-_BETWEEN_UNSPACED = regex.compile(rf"(?<={_UNSPACED}\p{{M}}*) (?={_UNSPACED})")
 _TREEBANK = TreebankWordTokenizer()
 
 
@@ -40,11 +38,6 @@ def treebank_words(text: str) -> list[str]:
     """Penn Treebank tokens (nltk), lower case, a final full stop dropped."""
     words: list[str] = _TREEBANK.tokenize(unicodedata.normalize("NFC", text).lower())
     return words[:-1] if words and words[-1] == "." else words
-
-
-def join_words(words: Iterable[str]) -> str:
-    """Words as a caption: joined by spaces, hyphens and apostrophes as in `t-shirt` and `dog's`, Chinese without."""
-    return str(_BETWEEN_UNSPACED.sub("", _INNER_MARK.sub(r"\1", " ".join(words))))
 
 
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"tf-mrnn": tf_mrnn_words, "treebank": treebank_words}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from model.text.detokenize import detokenize
 from pipelines.features.images import ImageSource
 from pipelines.html.csv import write_csv
 from pipelines.html.page import render_page
@@ -45,7 +46,7 @@ def read_captioned(directory: Path) -> list[CaptionResult]:
     for image in read_hypotheses(directory):
         record = records.get(image.image_id, {"scores": [None] * len(image.captions), "neighbors": []})
         captions = tuple(
-            FoundCaption(" ".join(each.tokens), each.log_prob, math.exp(each.log_prob), consensus)
+            FoundCaption(detokenize(each.tokens), each.log_prob, math.exp(each.log_prob), consensus)
             for each, consensus in zip(image.captions, record["scores"], strict=True)
         )
         found.append(CaptionResult(image.image_id, captions, tuple(record["neighbors"])))
@@ -75,7 +76,7 @@ def write_outcome(directory: Path, pictures: Sequence[ImageSource]) -> None:
         Path(__file__).with_name("gallery.html"),
         found=found[:SHOWN],
         left_out=len(found[SHOWN:]),
-        thumbnail=lambda name: thumbnails.picture(name, SIDE),
+        thumbnail=lambda name: thumbnails.thumbnail(name, SIDE),
         rejects=read_rejects(directory),
         reranked=any(each.captions[0].consensus is not None for each in found),
         compared=any(each.neighbors for each in found),

@@ -7,8 +7,8 @@ import numpy as np
 
 from model.metrics.captions import Scores, score_captions
 from model.reranking.consensus import choices, score_of, self_consensus_scores
+from model.text.detokenize import join_words
 from model.text.ngrams import Words
-from model.text.tokenizers import join_words
 from pipelines.captions.reranker import Comparison, NearestNeighbors
 from schemas.errors import ConfigurationError
 from schemas.hypotheses import ImageHypotheses

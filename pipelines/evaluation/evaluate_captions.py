@@ -8,8 +8,8 @@ from model.metrics.captions import score_captions
 from model.metrics.text_statistics import text_statistics
 from model.mrnn.likelihood import perplexity
 from model.mrnn.network import load_network
+from model.text.detokenize import join_words
 from model.text.ptb import SCORING_TOKENIZER, ptb_words
-from model.text.tokenizers import join_words
 from pipelines.training.data import read_training_data
 from schemas.annotations import read_annotations
 from schemas.checkpoint import read_checkpoint

@@ -1,1 +1,1 @@
-"""HTML pages that need nothing but themselves, in the style of the report."""
+"""Building blocks of the self-contained HTML pages: template, figures, thumbnails and CSV tables."""

@@ -1,4 +1,4 @@
-"""CSV that spreadsheets show as it is: no text in it is taken for a formula."""
+"""CSV tables that are safe to open in a spreadsheet."""
 
 import csv
 import io
@@ -11,13 +11,19 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, "CSV Injection
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | int | float | None]]) -> None:
-    """Writes the table atomically; before text that begins like a formula stands an apostrophe."""
+    """Write a table atomically; text that a spreadsheet would read as a formula is prefixed with an apostrophe.
+
+    Args:
+        path: The CSV file.
+        header: Column names.
+        rows: Cells of each row; None becomes an empty cell.
+    """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(header)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([_escape_formula(cell) for cell in row] for row in rows)
     write_text(path, stream.getvalue())
 
 
-def _harmless(cell: str | int | float | None) -> str | int | float | None:
+def _escape_formula(cell: str | int | float | None) -> str | int | float | None:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_SIGNS) else cell

@@ -1,4 +1,4 @@
-"""From a template and its values to one HTML file: style and script are inside, nothing is loaded."""
+"""Self-contained HTML pages: style and script are inline, and nothing is loaded from elsewhere."""
 
 import base64
 import hashlib
@@ -9,18 +9,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-_FOLDER = Path(__file__).parent
+_DIRECTORY = Path(__file__).parent
 
 
 def render_page(template: Path, script: str = "", filters: Sequence[Callable[..., str]] = (), **values: Any) -> str:
-    """The page that `template`, which extends `page.html`, makes of the values. The same values give the same text.
+    """Render a page. The same arguments give the same text.
 
-    All values are escaped. A content security policy lets the page load nothing, and admits its style and its script by
-    their digests; without a script it runs none. filters: functions for the template, by their names.
+    All values are escaped. The content security policy forbids loading anything; it admits the style sheet and the
+    script by their digests and images as `data:` URIs.
+
+    Args:
+        template: A Jinja template that extends `page.html`; templates that it includes are in the same directory.
+        script: JavaScript of the page; without it, the page runs none.
+        filters: Functions that the template uses as filters, under their own names.
+        **values: Variables of the template.
     """
-    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
+    style = (_DIRECTORY / "page.css").read_text(encoding="utf-8")
     environment = Environment(
-        loader=FileSystemLoader([template.parent, _FOLDER]),
+        loader=FileSystemLoader([template.parent, _DIRECTORY]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,1 +1,1 @@
-"""The report: one HTML file that shows what was run, what came out, and how it compares with the published numbers."""
+"""The report of a run: one HTML file with configuration, scores, captions and the published results."""

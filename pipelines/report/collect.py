@@ -1,4 +1,4 @@
-"""Reads artifacts into `ReportContents`."""
+"""Collection of the report's content from artifacts."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.data.dataset import Dataset
 from pipelines.html.thumbnails import Thumbnails
 from pipelines.report.data import (
     DatasetFacts,
@@ -15,6 +14,7 @@ from pipelines.report.data import (
     ModelFacts,
     RejectedImage,
     ReportContents,
+    ReportInputs,
     ScoreRow,
     SplitCounts,
     StageEntry,
@@ -36,13 +36,16 @@ from schemas.vocabulary import UNK, Vocabulary
 
 
 def walk_stages(directories: Iterable[Path]) -> tuple[StageEntry, ...]:
-    """The artifacts in `directories` and everything upstream; what an artifact was made from comes before it.
+    """List the artifacts in `directories` and everything upstream of them, each after those it was made from.
 
-    An upstream artifact that was not given is looked for where the others lie, at
-    `<data_dir>/<dataset>/<stage>/<key>`; one that was deleted since is an entry without provenance.
+    An upstream artifact that was not given is looked up at `<data_dir>/<dataset>/<stage>/<key>`; one that has been
+    deleted becomes an entry without provenance.
+
+    Args:
+        directories: Complete artifacts.
 
     Raises:
-        ArtifactError: one of `directories` is not a complete artifact.
+        ArtifactError: One of `directories` is not a complete artifact.
     """
     given: dict[tuple[str, str], Path] = {}
     for directory in directories:
@@ -67,49 +70,31 @@ def walk_stages(directories: Iterable[Path]) -> tuple[StageEntry, ...]:
     return tuple(entries.values())
 
 
-SHOWN_REJECTS = 100  # the artifact has them all
+SHOWN_REJECTS = 100  # the artifact has all of them
 REJECT_SIDE = 128  # pixels
 
 
-def collect_contents(
-    title: str,
-    corpus: Dataset,
-    dataset_root: Path,
-    annotations: Path,
-    captions: Path,
-    features: Path,
-    model: Path,
-    hypotheses: Path,
-    reranked: Path,
-    neighbors: dict[str, Path],
-    scores: dict[str, Path],
-    retrieval: Path | None,
-    note: str | None,
-) -> ReportContents:
-    """Reads what the report shows.
+def collect_contents(inputs: ReportInputs) -> ReportContents:
+    """Read the content of the report from the artifacts of a run.
 
-    dataset_root: `AnnotatedImage.file` is relative to it; the other paths are artifacts. hypotheses: beam search on the
-    test split; reranked: the same reordered, `reranked.jsonl` beside them with a line `{"image_id", "scores", ...}` an
-    image whose scores are in the new order; neighbors: by feature kind; scores: by the label of the row; note: what a
-    reader must know before all else.
+    Args:
+        inputs: The artifacts.
 
     Raises:
-        ArtifactError: an artifact is missing or damaged, or they do not belong together.
+        ArtifactError: An artifact is missing or corrupted, or the artifacts do not belong together.
     """
-    images = {image.image_id: image for image in read_annotations(annotations)}
-    thumbnails = Thumbnails(dataset_root, images)
-    nearest = {kind: Nearest(neighbors[kind]) for kind in ("original", "refined")}
-    rejects = read_rejects(features)
-    checkpoint = read_checkpoint(model)
+    images = {image.image_id: image for image in read_annotations(inputs.annotations)}
+    thumbnails = Thumbnails(inputs.image_root, images)
+    nearest = {kind: Nearest(inputs.neighbors[kind]) for kind in ("original", "refined")}
+    rejects = read_rejects(inputs.features)
+    checkpoint = read_checkpoint(inputs.model)
     rows = tuple(
         ScoreRow(label, read_provenance(directory).key, read_caption_scores(directory))
-        for label, directory in scores.items()
+        for label, directory in inputs.scores.items()
     )
-    main = _main_label(scores, hypotheses, reranked)
-    given = [annotations, captions, features, model, hypotheses, reranked, *neighbors.values(), *scores.values()]
-    dataset = read_provenance(annotations).dataset
-    with FeatureFile(features / "features.h5") as feature_file:
-        splits = _count_splits(images, feature_file, rejects, captions, checkpoint.vocabulary, hypotheses)
+    main = _main_label(inputs)
+    with FeatureFile(inputs.features / "features.h5") as feature_file:
+        splits = _count_splits(images, feature_file, rejects, inputs, checkpoint.vocabulary)
         feature_facts = FeatureFacts(
             feature_file.description,
             len(feature_file.image_ids),
@@ -117,65 +102,76 @@ def collect_contents(
             str(feature_file.dataset.dtype),
         )
     reranking = next(row.scores.reranking for row in rows if row.label == main) or {}
-    looked_at = nearest.get(str(reranking.get("features")))
-    gallery = collect_gallery(images, thumbnails, scores[main], hypotheses, reranked, looked_at)
-    results = read_results(scores[main] / "results.json")
+    gallery = collect_gallery(images, thumbnails, main, inputs, nearest.get(str(reranking.get("features"))))
+    results = read_results(inputs.scores[main] / "results.json")
+    dataset, name = inputs.dataset, read_provenance(inputs.annotations).dataset
     return ReportContents(
-        title=title,
-        note=note,
-        corpus=DatasetFacts(dataset, corpus.title, corpus.homepage, corpus.license, corpus.citation),
+        title=inputs.title,
+        note=inputs.note,
+        dataset=DatasetFacts(name, dataset.title, dataset.homepage, dataset.license, dataset.citation),
         splits=splits,
-        problems=_read_problems(annotations),
+        problems=_read_problems(inputs.annotations),
         rejects=len(rejects),
         rejected=tuple(_rejected_image(reject, images, thumbnails) for reject in rejects[:SHOWN_REJECTS]),
         features=feature_facts,
-        model=ModelFacts(checkpoint.config, len(checkpoint.vocabulary), read_provenance(model)),
-        curve=_read_epochs(model),
-        stages=walk_stages([*given, retrieval] if retrieval is not None else given),
+        model=ModelFacts(checkpoint.config, len(checkpoint.vocabulary), read_provenance(inputs.model)),
+        curve=_read_epochs(inputs.model),
+        stages=walk_stages(_artifacts(inputs)),
         rows=rows,
         main_label=main,
-        published=published_captions(dataset),
-        retrieval=read_retrieval_scores(retrieval) if retrieval is not None else None,
-        published_retrieval=published_retrieval(dataset),
+        published=published_captions(name),
+        retrieval=read_retrieval_scores(inputs.retrieval) if inputs.retrieval is not None else None,
+        published_retrieval=published_retrieval(name),
         gallery=gallery,
         gallery_seed=SEED,
         neighbors=compare_neighbors(
-            nearest, [image.picture.image_id for image in gallery if "random" in image.groups], thumbnails
+            nearest, [image.thumbnail.image_id for image in gallery if "random" in image.groups], thumbnails
         ),
         words=count_words(results, {image_id: images[image_id].captions for image_id in results}),
     )
 
 
-def _main_label(scores: Mapping[str, Path], hypotheses: Path, reranked: Path) -> str:
-    """The row of `reranked`, or else the row of `hypotheses`: by what its artifact was made from."""
-    made_from = {each.key: label for label, path in scores.items() for each in read_provenance(path).upstream.values()}
-    for source in (reranked, hypotheses):
-        label = made_from.get(read_provenance(source).key)
+def _artifacts(inputs: ReportInputs) -> list[Path]:
+    single = (inputs.annotations, inputs.captions, inputs.features, inputs.model, inputs.hypotheses, inputs.reranked)
+    retrieval = [] if inputs.retrieval is None else [inputs.retrieval]
+    return [*single, *inputs.neighbors.values(), *inputs.scores.values(), *retrieval]
+
+
+def _main_label(inputs: ReportInputs) -> str:
+    """Return the label of the row that scores the reranked captions or, without one, the beam search."""
+    labels = {
+        upstream.key: label
+        for label, path in inputs.scores.items()
+        for upstream in read_provenance(path).upstream.values()
+    }
+    for source in (inputs.reranked, inputs.hypotheses):
+        label = labels.get(read_provenance(source).key)
         if label is not None:
             return label
-    raise ArtifactError(f"No score row is of the captions in {reranked} or {hypotheses}; give one that is.")
+    raise ArtifactError(
+        f"No score row belongs to the captions in {inputs.reranked} or {inputs.hypotheses}; add one of them."
+    )
 
 
 def _count_splits(
     images: Mapping[str, AnnotatedImage],
     features: FeatureFile,
     rejects: list[Reject],
-    captions: Path,
+    inputs: ReportInputs,
     vocabulary: Vocabulary,
-    hypotheses: Path,
 ) -> tuple[SplitCounts, ...]:
     rejected = {reject.image_id for reject in rejects}
     captioned: Counter[str] = Counter()
-    for each in read_hypotheses(hypotheses):
+    for each in read_hypotheses(inputs.hypotheses):
         if each.image_id not in images:
-            raise ArtifactError(f"{hypotheses} has captions of image {each.image_id}, which is not annotated.")
+            raise ArtifactError(f"{inputs.hypotheses} has captions of image {each.image_id}, which is not annotated.")
         captioned[images[each.image_id].split] += 1
     counts = []
     for split in EVERY_SPLIT:
         ids = [image.image_id for image in images.values() if image.split == split]
         if not ids:
             continue
-        tokenized = read_captions(captions / "captions.h5", split, vocabulary)
+        tokenized = read_captions(inputs.captions / "captions.h5", split, vocabulary)
         counts.append(
             SplitCounts(
                 name=split,
@@ -184,8 +180,8 @@ def _count_splits(
                 rejected=sum(image_id in rejected for image_id in ids),
                 captioned=captioned.get(split),
                 captions=len(tokenized),
-                words=len(tokenized.tokens),
-                unknown_words=int(np.count_nonzero(tokenized.tokens == UNK)),
+                tokens=len(tokenized.tokens),
+                unknown_tokens=int(np.count_nonzero(tokenized.tokens == UNK)),
             )
         )
     return tuple(counts)
@@ -196,7 +192,7 @@ def _rejected_image(reject: Reject, images: Mapping[str, AnnotatedImage], thumbn
     if image is None:
         raise ArtifactError(f"Image {reject.image_id} was rejected but is not annotated; run ExtractFeatures again.")
     return RejectedImage(
-        thumbnails.picture(reject.image_id, REJECT_SIDE), image.file, image.split, reject.stage, reject.error
+        thumbnails.thumbnail(reject.image_id, REJECT_SIDE), image.file, image.split, reject.stage, reject.error
     )
 
 
@@ -223,4 +219,4 @@ def _read_epochs(model: Path) -> tuple[Epoch, ...]:
             for record in read_curve(model)
         )
     except (KeyError, TypeError) as error:
-        raise ArtifactError(f"The training curve of {model} is damaged ({error!r}); run TrainModel again.") from error
+        raise ArtifactError(f"The training curve of {model} is corrupted ({error!r}); run TrainModel again.") from error

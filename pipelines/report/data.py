@@ -1,10 +1,13 @@
-"""What the report shows, as plain data: `collect` fills it from artifacts, `render` writes it down."""
+"""Content of the report as plain data: `collect` fills it from artifacts, `render` turns it into HTML."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pipelines.data.dataset import Dataset
+from pipelines.html.thumbnails import Thumbnail
 from pipelines.report.published_results import PublishedCaptions, PublishedRetrieval
 from schemas.features import FeatureDescription
 from schemas.provenance import Provenance
@@ -14,8 +17,43 @@ GROUPS = ("best", "worst", "random")  # of the gallery
 
 
 @dataclass(frozen=True)
+class ReportInputs:
+    """What the report is made from; all paths but `image_root` are artifacts.
+
+    Attributes:
+        title: Heading of the report.
+        dataset: The dataset.
+        image_root: Directory that `AnnotatedImage.file` is relative to.
+        annotations: Artifact of `PrepareAnnotations`.
+        captions: Artifact of `TokenizeCaptions`.
+        features: Artifact with the original features.
+        model: Artifact with the trained model.
+        hypotheses: Beam search on the test split.
+        reranked: The same hypotheses, reranked.
+        neighbors: Nearest training images of the test images, by feature kind (`original`, `refined`).
+        scores: Score artifacts by the label of their row.
+        retrieval: Artifact of `EvaluateRetrieval`, if there is one.
+        note: A sentence that a reader must know before everything else, if there is one.
+    """
+
+    title: str
+    dataset: Dataset
+    image_root: Path
+    annotations: Path
+    captions: Path
+    features: Path
+    model: Path
+    hypotheses: Path
+    reranked: Path
+    neighbors: Mapping[str, Path]
+    scores: Mapping[str, Path]
+    retrieval: Path | None
+    note: str | None
+
+
+@dataclass(frozen=True)
 class DatasetFacts:
-    """Where the captioned images come from. `homepage` is empty where there is none."""
+    """Source and terms of the dataset; `homepage` is empty if there is none."""
 
     name: str
     title: str
@@ -26,8 +64,18 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """One split in numbers. captioned: images that captions were generated of, None where that was not asked for;
-    unknown_words: words of the captions that are outside the vocabulary."""
+    """Counts of one split.
+
+    Attributes:
+        name: Name of the split.
+        images: Annotated images.
+        with_features: Images with features.
+        rejected: Images that could not be read.
+        captioned: Images with generated captions; None if captions of this split were not generated.
+        captions: Reference captions.
+        tokens: Tokens of the reference captions.
+        unknown_tokens: Tokens outside the vocabulary.
+    """
 
     name: str
     images: int
@@ -35,17 +83,17 @@ class SplitCounts:
     rejected: int
     captioned: int | None
     captions: int
-    words: int
-    unknown_words: int
+    tokens: int
+    unknown_tokens: int
 
     @property
     def unaccounted(self) -> int:
-        """Images in, less images out, less rejected ones: 0 if no image was lost or counted twice."""
+        """Images that neither have features nor were rejected: 0 if none was lost or counted twice."""
         return self.images - self.with_features - self.rejected
 
     @property
     def not_captioned(self) -> int:
-        """Images with features but without captions, in a split that was captioned."""
+        """Images with features but without captions, in a split whose captions were generated."""
         return 0 if self.captioned is None else self.with_features - self.captioned
 
 
@@ -61,16 +109,16 @@ class FeatureFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The trained model: its configuration, its size, and how it was made."""
+    """The trained model: its configuration, its vocabulary size and its provenance."""
 
     config: dict[str, Any]
     vocabulary_size: int
-    made: Provenance
+    provenance: Provenance
 
 
 @dataclass(frozen=True)
 class StageEntry:
-    """An artifact that went into the report; `provenance` is None if it is no longer there."""
+    """An artifact that the report was made from; `provenance` is None if it has been deleted."""
 
     stage: str
     key: str
@@ -78,29 +126,38 @@ class StageEntry:
 
     @property
     def seconds(self) -> float:
-        """The time it took; 0 if that is no longer known."""
+        """Duration in seconds; 0 if the artifact has been deleted."""
         return self.provenance.seconds if self.provenance else 0.0
 
     @property
     def size(self) -> int:
-        """Its bytes on disk; 0 if it is no longer there."""
+        """Size on disk in bytes; 0 if the artifact has been deleted."""
         return sum(file["size"] for file in self.provenance.files.values()) if self.provenance else 0
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the training curves. train_cost: bits a word plus weight decay; score: the higher, the better."""
+    """One point of the training curves.
+
+    Attributes:
+        number: Number of the epoch, from 1.
+        train_loss: Training loss in bits per token, including weight decay.
+        train_perplexity: Perplexity on the training captions.
+        val_perplexity: Perplexity on the validation captions.
+        val_cider: CIDEr-D of generated validation captions.
+        score: Selection criterion; higher is better.
+    """
 
     number: int
-    train_cost: float
+    train_loss: float
     train_perplexity: float
     val_perplexity: float
     val_cider: float
     score: float
 
     @property
-    def val_cost(self) -> float:
-        """Bits a word of the validation captions."""
+    def val_loss(self) -> float:
+        """Cross-entropy of the validation captions in bits per token."""
         return math.log2(self.val_perplexity)
 
 
@@ -114,20 +171,15 @@ class ScoreRow:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A small copy of an image. data_uri: JPEG, or None where the image could not be read, for `problem`."""
-
-    image_id: str
-    caption: str
-    data_uri: str | None
-    width: int
-    height: int
-    problem: str
-
-
-@dataclass(frozen=True)
 class ShownHypothesis:
-    """A generated caption: its rank by likelihood (from 1), ln P(caption | image) in nats and its consensus score."""
+    """A generated caption.
+
+    Attributes:
+        text: The detokenized caption.
+        beam_rank: Rank by likelihood, from 1.
+        log_prob: ln P(caption | image) in nats.
+        consensus: Consensus score of the reranking.
+    """
 
     text: str
     beam_rank: int
@@ -137,37 +189,48 @@ class ShownHypothesis:
 
 @dataclass(frozen=True)
 class GalleryImage:
-    """A test image. groups: which of `GROUPS` it was chosen for; cider: CIDEr-D of `caption`; hypotheses: best first by
-    consensus; nearest: the nearest training images by the features that reranking used, nearest first."""
+    """A test image of the gallery.
 
-    picture: Picture
+    Attributes:
+        thumbnail: The image.
+        groups: The members of `GROUPS` that it was chosen for.
+        caption: The detokenized caption of the main row.
+        cider: CIDEr-D of that caption.
+        hypotheses: Hypotheses in the order of reranking.
+        references: Reference captions.
+        nearest: Nearest training images by the features used for reranking, nearest first.
+    """
+
+    thumbnail: Thumbnail
     groups: tuple[str, ...]
     caption: str
     cider: float
     hypotheses: tuple[ShownHypothesis, ...]
     references: tuple[str, ...]
-    nearest: tuple[Picture, ...]
+    nearest: tuple[Thumbnail, ...]
 
     @property
-    def most_likely(self) -> ShownHypothesis:
-        """What would have been shown without reranking."""
+    def most_probable(self) -> ShownHypothesis:
+        """The hypothesis that would have been chosen without reranking."""
         return min(self.hypotheses, key=lambda each: each.beam_rank)
 
 
 @dataclass(frozen=True)
 class NeighborPanel:
-    """A test image, and by feature kind its nearest training images, nearest first."""
+    """A test image and its nearest training images by feature kind, nearest first."""
 
-    picture: Picture
-    nearest: Mapping[str, tuple[Picture, ...]]
+    thumbnail: Thumbnail
+    nearest: Mapping[str, tuple[Thumbnail, ...]]
 
 
 @dataclass(frozen=True)
 class NeighborComparison:
-    """What two kinds of features find near.
+    """Comparison of the nearest training images by two kinds of features.
 
-    shared: which part of an image's `depth` nearest by the one kind is among its `depth` nearest by the other, 0 to 1;
-    the mean over all test images.
+    Attributes:
+        panels: Examples.
+        depth: Number of nearest images that are compared.
+        shared: Mean fraction of the `depth` nearest images that both kinds have in common, over all test images.
     """
 
     panels: tuple[NeighborPanel, ...]
@@ -177,9 +240,9 @@ class NeighborComparison:
 
 @dataclass(frozen=True)
 class RejectedImage:
-    """An image without features; its picture is there if the file can be read all the same."""
+    """An image without features; its thumbnail exists if the file can be decoded nevertheless."""
 
-    picture: Picture
+    thumbnail: Thumbnail
     file: str
     split: str
     stage: str
@@ -187,8 +250,8 @@ class RejectedImage:
 
 
 @dataclass(frozen=True)
-class WordShare:
-    """A word, and how many in a thousand words it is of the generated captions and of their references."""
+class WordFrequency:
+    """Occurrences of a word per thousand words, in the generated captions and in their references."""
 
     word: str
     generated: float
@@ -197,31 +260,53 @@ class WordShare:
 
 @dataclass(frozen=True)
 class WordStatistics:
-    """The words of the main row's captions beside those of the same images' references, as they are scored.
+    """Words of the main row's captions and of the references of the same images, tokenized as for scoring.
 
-    lengths: words of a caption -> share of (generated captions, references); frequent: the most frequent words of the
-    references; overused: words whose share is larger in the captions, by the difference; missing: frequent words of the
-    references that no caption has; words: different words of (captions, references).
+    Attributes:
+        lengths: Caption length in words -> (fraction of the generated captions, fraction of the references).
+        frequent: The most frequent words of the references.
+        overused: Words that are more frequent in the captions, by the difference.
+        missing: Frequent words of the references that no caption contains.
+        distinct: Number of distinct words of (captions, references).
     """
 
     lengths: Mapping[int, tuple[float, float]]
-    frequent: tuple[WordShare, ...]
-    overused: tuple[WordShare, ...]
-    missing: tuple[WordShare, ...]
-    words: tuple[int, int]
+    frequent: tuple[WordFrequency, ...]
+    overused: tuple[WordFrequency, ...]
+    missing: tuple[WordFrequency, ...]
+    distinct: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class ReportContents:
-    """All that the report shows.
+    """The content of the report.
 
-    main_label: the score row that the headline and the gallery are about; rejects: how many images were rejected, of
-    which `rejected` shows the first.
+    Attributes:
+        title: Heading of the report.
+        note: A sentence that is shown before everything else, if there is one.
+        dataset: The dataset.
+        splits: Counts of each split.
+        problems: Problems found in the annotations.
+        rejects: Number of rejected images.
+        rejected: The first of the rejected images.
+        features: The image features.
+        model: The trained model.
+        curve: Training curves; empty if there are none.
+        stages: All artifacts, each after those that it was made from.
+        rows: Score table.
+        main_label: Label of the row that the headline and the gallery are about.
+        published: Published scores of captions.
+        retrieval: Retrieval scores, if there are any.
+        published_retrieval: Published retrieval scores.
+        gallery: Images of the gallery.
+        gallery_seed: Seed of the random images of the gallery.
+        neighbors: Comparison of the nearest images by original and refined features.
+        words: Word statistics.
     """
 
     title: str
     note: str | None
-    corpus: DatasetFacts
+    dataset: DatasetFacts
     splits: tuple[SplitCounts, ...]
     problems: tuple[str, ...]
     rejects: int
@@ -247,5 +332,5 @@ class ReportContents:
 
     @property
     def gallery_sizes(self) -> dict[str, int]:
-        """Images of each of the gallery's groups."""
+        """Number of images in each group of the gallery."""
         return {name: sum(name in image.groups for image in self.gallery) for name in GROUPS}

@@ -1,30 +1,35 @@
-"""Values as a reader wants them: the filters of the templates."""
+"""Formatting of values; these functions are the filters of the templates."""
 
 from typing import Any
 
 
 def score(value: float) -> str:
-    """Three decimals."""
+    """Format with three decimals."""
     return f"{value:.3f}"
 
 
 def count(value: int) -> str:
-    """With thousands set apart."""
+    """Format with thousands separators."""
     return f"{value:,}"
 
 
+def quantity(value: int, noun: str) -> str:
+    """Format a count with its noun: `1 image`, `2 images`."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
 def statistic(value: float) -> str:
-    """A count, or else three decimals."""
+    """Format an integer as a count and a float with three decimals."""
     return count(value) if isinstance(value, int) else score(value)
 
 
 def percent(part: float, whole: float) -> str:
-    """The share of `part` in `whole`, if there is any."""
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    """Format `part` as a percentage of `whole`; a dash if `whole` is 0."""
+    return f"{100 * part / whole:.1f}%" if whole else "–"
 
 
 def size(value: float) -> str:
-    """Bytes, in the unit that suits."""
+    """Format a number of bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
@@ -33,22 +38,22 @@ def size(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes, or hours and minutes."""
+    """Format as seconds, minutes, or hours and minutes."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def in_words(value: Any) -> str:
-    """A value of a provenance record: `train 900, test 200` and not JSON."""
+def plain(value: Any) -> str:
+    """Format a JSON value of a provenance record as plain text: `train 900, test 200`."""
     if isinstance(value, dict):
         return ", ".join(
-            f"{name} ({in_words(each)})" if isinstance(each, dict) else f"{name} {in_words(each)}"
+            f"{name} ({plain(each)})" if isinstance(each, dict) else f"{name} {plain(each)}"
             for name, each in value.items()
         )
     if isinstance(value, list):
-        return "[" + ", ".join(in_words(each) for each in value) + "]"
+        return "[" + ", ".join(plain(each) for each in value) + "]"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

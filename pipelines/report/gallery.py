@@ -1,12 +1,13 @@
-"""The gallery: which test images are shown, and what is shown of each."""
+"""Gallery of test images with their captions."""
 
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from model.text.detokenize import detokenize
 from pipelines.html.thumbnails import Thumbnails
-from pipelines.report.data import GROUPS, GalleryImage, ShownHypothesis
+from pipelines.report.data import GROUPS, GalleryImage, ReportInputs, ShownHypothesis
 from pipelines.report.neighbors import Nearest
 from schemas.annotations import AnnotatedImage
 from schemas.errors import ArtifactError
@@ -23,18 +24,23 @@ NEIGHBORS = 3
 def collect_gallery(
     images: Mapping[str, AnnotatedImage],
     thumbnails: Thumbnails,
-    row: Path,
-    hypotheses: Path,
-    reranked: Path,
+    label: str,
+    inputs: ReportInputs,
     nearest: Nearest | None,
 ) -> tuple[GalleryImage, ...]:
-    """The best, the worst and some random images by CIDEr-D in the score artifact `row`, which also has the caption.
+    """Choose the best, the worst and some random images by CIDEr-D, and collect what is shown of each.
 
-    nearest: those that reranking looked at, None if it looked at none.
+    Args:
+        images: Annotated images by id.
+        thumbnails: Thumbnails of the images.
+        label: Label of the score row whose captions are shown.
+        inputs: The artifacts of the run.
+        nearest: The neighbors used for reranking; None if reranking used none.
 
     Raises:
-        ArtifactError: an artifact is damaged, or does not cover an image that another one has.
+        ArtifactError: An artifact is corrupted, or lacks an image that another one has.
     """
+    row, hypotheses, reranked = inputs.scores[label], inputs.hypotheses, inputs.reranked
     cider = {record["image_id"]: record["CIDEr-D"] for record in _records(row / "per_image.jsonl", "CIDEr-D")}
     groups = choose_images(cider)
     captions = read_results(row / "results.json")
@@ -48,28 +54,34 @@ def collect_gallery(
 
     def show(image_id: str) -> GalleryImage:
         return GalleryImage(
-            picture=thumbnails.picture(image_id, SIDE),
+            thumbnail=thumbnails.thumbnail(image_id, SIDE),
             groups=groups[image_id],
-            caption=captions[image_id],
+            caption=detokenize(captions[image_id].split()),
             cider=cider[image_id],
             hypotheses=_hypotheses(by_likelihood[image_id], by_consensus[image_id], consensus[image_id]),
             references=images[image_id].captions,
-            nearest=nearest.pictures(image_id, NEIGHBORS, thumbnails) if nearest is not None else (),
+            nearest=nearest.thumbnails(image_id, NEIGHBORS, thumbnails) if nearest is not None else (),
         )
 
     try:
         return tuple(show(image_id) for image_id in groups)
     except (KeyError, ValueError) as error:
         raise ArtifactError(
-            f"{row}, {hypotheses}, {reranked} and the neighbors are not about the same images ({error!r}); run "
-            "EvaluateCaptions again."
+            f"{row}, {hypotheses}, {reranked} and the neighbors cover different images ({error!r}); "
+            "run EvaluateCaptions again."
         ) from error
 
 
 def choose_images(cider: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
-    """Groups of the images to show, by id: the best first, then the worst, then the random ones that are neither.
+    """Choose the images of the gallery.
 
     Equal scores are ordered by id. No image is both best and worst: of few images, the better half can be best.
+
+    Args:
+        cider: CIDEr-D by image id.
+
+    Returns:
+        The groups of each chosen image by id: the best first, then the worst, then the random ones that are neither.
     """
     ranked = sorted(cider, key=lambda image_id: (-cider[image_id], image_id))
     best = ranked[: min(BEST, (len(ranked) + 1) // 2)]
@@ -85,18 +97,18 @@ def choose_images(cider: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
 def _hypotheses(
     by_likelihood: ImageHypotheses, by_consensus: ImageHypotheses, consensus: list[float]
 ) -> tuple[ShownHypothesis, ...]:
-    """The hypotheses in the order of reranking. Raises ValueError if the two sides are not the same hypotheses."""
+    """Return the hypotheses in the order of reranking; raise ValueError if the two sides differ."""
     beam = [hypothesis.tokens for hypothesis in by_likelihood.captions]
     return tuple(
         ShownHypothesis(
-            " ".join(hypothesis.tokens), beam.index(hypothesis.tokens) + 1, hypothesis.log_prob, float(score)
+            detokenize(hypothesis.tokens), beam.index(hypothesis.tokens) + 1, hypothesis.log_prob, float(score)
         )
         for hypothesis, score in zip(by_consensus.captions, consensus, strict=True)
     )
 
 
 def _records(path: Path, field: str) -> Iterator[dict[str, Any]]:
-    """JSON lines that have `image_id` and `field`."""
+    """Read JSON lines that have `image_id` and `field`."""
     for number, record in enumerate(read_json_lines(path), start=1):
         if not isinstance(record, dict) or not {"image_id", field} <= record.keys():
             raise ArtifactError(f"{path}, line {number}, lacks `image_id` or `{field}`; run its stage again.")

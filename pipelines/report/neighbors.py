@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.html.thumbnails import Thumbnails
-from pipelines.report.data import NeighborComparison, NeighborPanel, Picture
+from pipelines.html.thumbnails import Thumbnail, Thumbnails
+from pipelines.report.data import NeighborComparison, NeighborPanel
 from schemas.errors import ArtifactError
 from schemas.neighbors import Neighbors, read_neighbors
 
 SIDE, NEIGHBOR_SIDE = 160, 96  # pixels
 PANELS, SHOWN = 8, 5
-DEPTH = 60  # nearest images whose captions the paper's reranking compares with
+DEPTH = 60  # number of nearest images in the paper's reranking
 
 
 class Nearest:
-    """The nearest training images in one neighbors artifact."""
+    """Nearest training images of one neighbors artifact."""
 
     def __init__(self, directory: Path):
         self._neighbors: Neighbors = read_neighbors(directory / "neighbors.h5")
@@ -24,30 +24,35 @@ class Nearest:
 
     @property
     def target_ids(self) -> list[str]:
-        """The images whose neighbors are known."""
+        """Ids of the images whose neighbors are known."""
         return self._neighbors.target_ids
 
     @property
     def known(self) -> int:
-        """How many neighbors of each image are known."""
+        """Number of neighbors of each image."""
         return self._neighbors.indices.shape[1]
 
     def ids(self, image_id: str, count: int) -> list[str]:
-        """The nearest images, nearest first; raises KeyError if those of `image_id` are not known."""
+        """Return the ids of the nearest images, nearest first; raise KeyError for an unknown image."""
         return [self._neighbors.reference_ids[index] for index in self._neighbors.indices[self._rows[image_id], :count]]
 
-    def pictures(self, image_id: str, count: int, thumbnails: Thumbnails) -> tuple[Picture, ...]:
-        """The same as small pictures."""
-        return tuple(thumbnails.picture(each, NEIGHBOR_SIDE) for each in self.ids(image_id, count))
+    def thumbnails(self, image_id: str, count: int, source: Thumbnails) -> tuple[Thumbnail, ...]:
+        """Return thumbnails of the nearest images, nearest first."""
+        return tuple(source.thumbnail(each, NEIGHBOR_SIDE) for each in self.ids(image_id, count))
 
 
 def compare_neighbors(
     nearest: Mapping[str, Nearest], image_ids: Iterable[str], thumbnails: Thumbnails
 ) -> NeighborComparison:
-    """By feature kind, what is near the first of `image_ids`, and how much of it is the same over all images.
+    """Compare the nearest training images by two kinds of features.
+
+    Args:
+        nearest: Neighbors by feature kind.
+        image_ids: Test images; the first ones are shown.
+        thumbnails: Thumbnails of the images.
 
     Raises:
-        ArtifactError: the artifacts are not about the same images.
+        ArtifactError: The artifacts cover different images.
     """
     one, other = nearest.values()
     depth = min(DEPTH, one.known, other.known)
@@ -57,14 +62,14 @@ def compare_neighbors(
         ]
         panels = tuple(
             NeighborPanel(
-                thumbnails.picture(image_id, SIDE),
-                {kind: each.pictures(image_id, SHOWN, thumbnails) for kind, each in nearest.items()},
+                thumbnails.thumbnail(image_id, SIDE),
+                {kind: each.thumbnails(image_id, SHOWN, thumbnails) for kind, each in nearest.items()},
             )
             for image_id, _ in zip(image_ids, range(PANELS), strict=False)
         )
     except KeyError as error:
         raise ArtifactError(
-            f"The neighbors by {' and '.join(nearest)} features are not of the same images ({error}); run "
-            "FindNeighbors again."
+            f"The neighbors by {' and '.join(nearest)} features cover different images ({error}); "
+            "run FindNeighbors again."
         ) from error
     return NeighborComparison(panels, depth, float(np.mean(shared)))

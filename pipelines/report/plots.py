@@ -1,4 +1,4 @@
-"""Scores with their intervals, row by row."""
+"""Figures of the report."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from pipelines.html.figures import BLUE, INK, ORANGE, inline_svg, new_figure
+from pipelines.html.figures import BLUE, INK, ORANGE, EmbeddedFigure, embed, new_figure
 from pipelines.report.data import Epoch, ScoreRow, WordStatistics
 
 _ROW_HEIGHT = 0.46  # inches
 
 
-def interval_plot(rows: Sequence[ScoreRow], metric: str) -> str:
-    """The metric of each row that has it, with its 95 % interval, as SVG; names stand above the intervals."""
+def interval_plot(rows: Sequence[ScoreRow], metric: str) -> EmbeddedFigure:
+    """Plot a metric with its 95% confidence interval, for each row that has both."""
     shown = [row for row in rows if metric in row.scores.metrics and metric in row.scores.intervals]
     with new_figure(height=0.8 + _ROW_HEIGHT * len(shown)) as figure:
         axes = figure.subplots()
@@ -25,65 +25,57 @@ def interval_plot(rows: Sequence[ScoreRow], metric: str) -> str:
             axes.annotate(
                 row.label, (0, place), xycoords=("axes fraction", "data"), xytext=(2, 7), textcoords="offset points"
             )
-        axes.set_title(f"{metric} and its 95 % interval")
+        axes.set_title(f"{metric} with 95% confidence interval")
         axes.set_ylim(len(shown) - 0.6, -0.95)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         values = (f"{row.label} {row.scores.metrics[metric]:.3f}" for row in shown)
-        return inline_svg(
-            figure,
-            f"interval-{metric.lower()}",
-            f"{metric} of each row with its 95 % interval",
-            f"{'; '.join(values)}. The intervals are in the score table.",
-        )
+        return embed(figure, f"{metric} by row: {'; '.join(values)}. The score table contains the intervals.")
 
 
 _TRAIN: dict[str, Any] = {"color": ORANGE, "marker": "o", "linestyle": "--"}
 _VAL: dict[str, Any] = {"color": BLUE, "marker": "s", "linestyle": "-"}
 
 
-def loss_plot(curve: Sequence[Epoch]) -> str:
-    """The training cost and the validation loss by epoch, in bits a word, as SVG."""
-    train = [epoch.train_cost for epoch in curve]
-    val = [epoch.val_cost for epoch in curve]
+def loss_plot(curve: Sequence[Epoch]) -> EmbeddedFigure:
+    """Plot training and validation loss by epoch, in bits per token."""
+    train = [epoch.train_loss for epoch in curve]
+    val = [epoch.val_loss for epoch in curve]
     return _plot(
         curve,
         {"training": (train, _TRAIN), "validation": (val, _VAL)},
-        name="loss",
-        title="Loss by epoch, bits a word",
-        description=f"Training loss: {_course(train)}. Validation loss: {_course(val)}.",
+        title="Loss by epoch (bits per token)",
+        alt=f"Loss by epoch. Training: {_summarize(train)}. Validation: {_summarize(val)}.",
     )
 
 
-def perplexity_plot(curve: Sequence[Epoch]) -> str:
-    """Training and validation perplexity by epoch, as SVG."""
+def perplexity_plot(curve: Sequence[Epoch]) -> EmbeddedFigure:
+    """Plot training and validation perplexity by epoch."""
     train = [epoch.train_perplexity for epoch in curve]
     val = [epoch.val_perplexity for epoch in curve]
     return _plot(
         curve,
         {"training": (train, _TRAIN), "validation": (val, _VAL)},
-        name="perplexity",
         title="Perplexity by epoch",
-        description=f"Training perplexity: {_course(train)}. Validation perplexity: {_course(val)}.",
+        alt=f"Perplexity by epoch. Training: {_summarize(train)}. Validation: {_summarize(val)}.",
     )
 
 
-def cider_plot(curve: Sequence[Epoch]) -> str:
-    """CIDEr-D of generated validation captions by epoch, as SVG; the epoch that was kept is ringed."""
+def cider_plot(curve: Sequence[Epoch]) -> EmbeddedFigure:
+    """Plot CIDEr-D of generated validation captions by epoch; a ring marks the selected epoch."""
     cider = [epoch.val_cider for epoch in curve]
     best = best_epoch(curve)
     return _plot(
         curve,
         {"validation": (cider, _VAL)},
-        name="cider",
         title="CIDEr-D of validation captions by epoch",
-        description=f"CIDEr-D: {_course(cider)}. Epoch {best.number} was kept, with {best.val_cider:.3f}.",
-        ringed=(best.number, best.val_cider, f"kept: epoch {best.number}"),
+        alt=f"CIDEr-D by epoch: {_summarize(cider)}. Epoch {best.number} was selected ({best.val_cider:.3f}).",
+        ringed=(best.number, best.val_cider, f"selected: epoch {best.number}"),
     )
 
 
 def best_epoch(curve: Sequence[Epoch]) -> Epoch:
-    """The epoch whose weights were kept: the first with the highest score."""
+    """Return the epoch whose weights were selected: the first with the highest score."""
     return max(curve, key=lambda epoch: epoch.score)
 
 
@@ -91,11 +83,10 @@ def _plot(
     curve: Sequence[Epoch],
     lines: dict[str, tuple[list[float], dict[str, Any]]],
     *,
-    name: str,
     title: str,
-    description: str,
+    alt: str,
     ringed: tuple[int, float, str] | None = None,
-) -> str:
+) -> EmbeddedFigure:
     with new_figure(height=3.1) as figure:
         axes = figure.subplots()
         for label, (values, style) in lines.items():
@@ -107,41 +98,40 @@ def _plot(
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend()
-        return inline_svg(figure, name, title, description)
+        return embed(figure, alt)
 
 
-def _course(values: Sequence[float]) -> str:
+def _summarize(values: Sequence[float]) -> str:
     return f"from {values[0]:.3f} in the first epoch to {values[-1]:.3f} in the last"
 
 
-_HEIGHT_OF_A_WORD = 0.3  # inches
+_WORD_HEIGHT = 0.3  # inches
 
 
-def lengths_plot(words: WordStatistics) -> str:
-    """Share of the captions by their number of words, as SVG."""
+def lengths_plot(words: WordStatistics) -> EmbeddedFigure:
+    """Plot the distribution of caption lengths."""
     lengths = list(words.lengths)
     generated, references = (np.array([words.lengths[each][side] for each in lengths]) for side in (0, 1))
     with new_figure(height=3.1) as figure:
         axes = figure.subplots()
         axes.plot(lengths, 100 * generated, color=BLUE, marker="s", label="generated")
         axes.plot(lengths, 100 * references, color=ORANGE, marker="o", linestyle="--", label="references")
-        axes.set_title("Words of a caption")
+        axes.set_title("Caption length")
         axes.set_xlabel("words")
-        axes.set_ylabel("% of the captions")
+        axes.set_ylabel("% of captions")
         axes.legend()
         means = [float(np.dot(lengths, side)) for side in (generated, references)]
-        return inline_svg(
+        return embed(
             figure,
-            "lengths",
-            "Share of the captions by their number of words",
-            f"Generated captions have {means[0]:.1f} words on average, references {means[1]:.1f}.",
+            f"Distribution of caption lengths. Generated captions have {means[0]:.1f} words on average, "
+            f"references {means[1]:.1f}.",
         )
 
 
-def frequency_plot(words: WordStatistics) -> str:
-    """The most frequent words of the references, with their share on both sides, as SVG."""
+def frequency_plot(words: WordStatistics) -> EmbeddedFigure:
+    """Plot the frequencies of the most frequent reference words, in the captions and in the references."""
     places = np.arange(len(words.frequent))
-    with new_figure(height=0.9 + _HEIGHT_OF_A_WORD * len(places)) as figure:
+    with new_figure(height=0.9 + _WORD_HEIGHT * len(places)) as figure:
         axes = figure.subplots()
         axes.barh(places - 0.2, [each.generated for each in words.frequent], 0.36, color=BLUE, label="generated")
         axes.barh(
@@ -157,12 +147,11 @@ def frequency_plot(words: WordStatistics) -> str:
         axes.set_yticks(places, [each.word for each in words.frequent])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set_title("Most frequent words, per thousand")
+        axes.set_title("Most frequent words (per thousand words)")
         axes.legend(loc="lower right")
-        shares = (f"{each.word} {each.generated:.0f} and {each.references:.0f}" for each in words.frequent)
-        return inline_svg(
+        frequencies = (f"{each.word} {each.generated:.0f} and {each.references:.0f}" for each in words.frequent)
+        return embed(
             figure,
-            "frequency",
-            "The most frequent words of the references",
-            f"Per thousand words of the generated captions and of the references: {'; '.join(shares)}.",
+            "Most frequent words of the references, per thousand words of the captions and of the references: "
+            f"{'; '.join(frequencies)}.",
         )

@@ -1,20 +1,28 @@
-"""The published m-RNN results, each with a mark that says how well it is known. None is ever shown without its mark.
+"""Published m-RNN results, each with a mark for how reliable its transcription is; results are never shown without it.
 
-Values are texts, so that a report shows the digits that were published and no others.
+Values are strings, so that a report shows exactly the digits that were published.
 """
 
 from dataclasses import dataclass
 
 MARKS = {
-    "read": "read in the source that is named with the number.",
-    "memory-high": "recalled, not looked up; very likely right.",
-    "memory-mid": "recalled, not looked up; digits may be off.",
+    "read": "Read in the source named with the number.",
+    "memory-high": "Quoted from memory, not looked up; very likely correct.",
+    "memory-mid": "Quoted from memory, not looked up; single digits may be wrong.",
 }
 
 
 @dataclass(frozen=True)
 class PublishedCaptions:
-    """Scores of generated captions. values: metric of `schemas.scores.METRICS`, or `perplexity` -> digits."""
+    """Published scores of generated captions.
+
+    Attributes:
+        model: Name of the model.
+        setting: Dataset and split, or evaluation server.
+        mark: Key of `MARKS`.
+        values: Published digits by metric of `schemas.scores.METRICS` or `perplexity`.
+        remark: A remark on the source.
+    """
 
     model: str
     setting: str
@@ -25,7 +33,16 @@ class PublishedCaptions:
 
 @dataclass(frozen=True)
 class PublishedRetrieval:
-    """Retrieval scores; both tuples are R@1, R@5, R@10 in percent and the median rank."""
+    """Published retrieval scores.
+
+    Attributes:
+        model: Name of the model.
+        setting: Dataset or split.
+        mark: Key of `MARKS`.
+        sentence: R@1, R@5 and R@10 in percent and the median rank of sentence retrieval.
+        image: The same of image retrieval.
+        remark: A remark on the source.
+    """
 
     model: str
     setting: str
@@ -36,12 +53,12 @@ class PublishedRetrieval:
 
 
 def published_captions(dataset: str) -> tuple[PublishedCaptions, ...]:
-    """What is published of captions for a corpus; empty for a corpus that the paper did not use."""
+    """Return the published caption scores of a dataset; empty for a dataset that the paper did not use."""
     return _CAPTIONS.get(dataset, ())
 
 
 def published_retrieval(dataset: str) -> tuple[PublishedRetrieval, ...]:
-    """What is published of retrieval for a corpus; empty for a corpus that the paper did not use."""
+    """Return the published retrieval scores of a dataset; empty for a dataset that the paper did not use."""
     return _RETRIEVAL.get(dataset, ())
 
 
@@ -60,7 +77,7 @@ def _recall(digits: str) -> tuple[str, str, str, str]:
 
 _SERVER = "COCO evaluation server, 5 references"
 _CRVAL = "1,000 images of val2014 (crVal)"
-_LEADERBOARD = "read on the official leaderboard; which entry used which similarity is recalled (memory-high)."
+_LEADERBOARD = "Read on the official leaderboard; the similarity of each entry is quoted from memory (memory-high)."
 _LISTING = "R@1 was also read in a third-party listing."
 
 _CAPTIONS = {
@@ -110,7 +127,7 @@ _CAPTIONS = {
             _CRVAL,
             "read",
             _values("0.282 0.890", "BLEU-4 CIDEr-D"),
-            "read in the README of TF-mRNN; without reranking.",
+            "Read in the README of TF-mRNN; without reranking.",
         ),
     ),
 }
@@ -156,7 +173,7 @@ _RETRIEVAL = {
             "memory-high",
             _recall("41.0 73.0 83.5 2"),
             _recall("29.0 42.2 77.0 3"),
-            _LISTING + " R@5 of image retrieval, 42.2, does not fit between 29.0 and 77.0 and is likely a misprint.",
+            _LISTING + " R@5 of image retrieval, 42.2, is implausible between 29.0 and 77.0; probably a misprint.",
         ),
     ),
 }

@@ -1,14 +1,13 @@
-"""From `ReportContents` to one HTML file that needs nothing else: styles, script and pictures are inside it."""
+"""Rendering of the report as one self-contained HTML file."""
 
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from markupsafe import Markup
-
+from pipelines.html.figures import EmbeddedFigure
 from pipelines.html.page import render_page
 from pipelines.report.data import ReportContents, ScoreRow
-from pipelines.report.format import count, duration, in_words, percent, score, size, statistic
+from pipelines.report.format import count, duration, percent, plain, quantity, score, size, statistic
 from pipelines.report.plots import (
     best_epoch,
     cider_plot,
@@ -20,7 +19,6 @@ from pipelines.report.plots import (
 )
 from pipelines.report.published_results import MARKS
 from pipelines.report.run_facts import headline, run_facts
-from pipelines.report.stage_graph import stage_graph
 from schemas.scores import CaptionScores, in_order
 
 _CONDITIONS: dict[str, Callable[[CaptionScores], str]] = {
@@ -32,26 +30,34 @@ _CONDITIONS: dict[str, Callable[[CaptionScores], str]] = {
 
 
 def metric_columns(contents: ReportContents) -> list[str]:
-    """The metrics that a row has or that are published, in the usual order; what every row leaves out is only said."""
+    """List the metrics that a row or a published result has, in the usual order; all others get no column."""
     named = {metric for row in contents.rows for metric in row.scores.metrics}
     named.update(metric for published in contents.published for metric in published.values)
-    return in_order(named - {"perplexity"})  # which has a column of its own
+    return in_order(named - {"perplexity"})  # perplexity has its own column
 
 
 def left_out_notes(rows: Sequence[ScoreRow], columns: Sequence[str]) -> dict[str, str]:
-    """Reasons for missing metrics, as `METEOR: why` -> the mark in the table's cells; none where there is no column."""
+    """Number the reasons for missing metrics.
+
+    Args:
+        rows: Score table.
+        columns: Metrics that have a column.
+
+    Returns:
+        The mark in the cells of the table (empty if the metric has no column) by reason, such as `METEOR: no Java`.
+    """
     missing = {left_out_reason(row, metric): metric in columns for row in rows for metric in row.scores.left_out}
     marks = itertools.count(1)
     return {reason: f"[{next(marks)}]" if has_column else "" for reason, has_column in missing.items()}
 
 
 def left_out_reason(row: ScoreRow, metric: str) -> str:
-    """One line that says which metric is missing, and why."""
+    """Return which metric is missing and why, in one line."""
     return f"{metric}: {row.scores.left_out[metric]}"
 
 
 def conditions(rows: Sequence[ScoreRow]) -> dict[str, dict[str, list[str]]]:
-    """Term -> value -> labels of the rows it holds for; one value where all rows were scored alike."""
+    """Collect the conditions of scoring: term -> value -> labels of the rows that the value holds for."""
     found: dict[str, dict[str, list[str]]] = {}
     for term, condition in _CONDITIONS.items():
         labels: dict[str, list[str]] = {}
@@ -61,25 +67,26 @@ def conditions(rows: Sequence[ScoreRow]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-LISTED = 100  # problems that are shown; the artifact has them all
-COMPARED = ("CIDEr-D", "BLEU-4")  # whose intervals are drawn
-_FOLDER = Path(__file__).parent / "templates"
+LISTED = 100  # maximum number of problems shown; the artifact has all of them
+COMPARED = ("CIDEr-D", "BLEU-4")  # metrics whose intervals are plotted
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_report(contents: ReportContents) -> str:
-    """The report as HTML. The same contents give the same text.
+    """Render the report as HTML. The same contents give the same text.
 
-    Whatever comes from artifacts is escaped, see `render_page`.
+    Args:
+        contents: The content of the report; `render_page` escapes all of it.
     """
     marks = {each.mark for each in contents.published} | {each.mark for each in contents.published_retrieval}
     metrics = metric_columns(contents)
     return render_page(
-        _FOLDER / "report.html",
-        (_FOLDER / "report.js").read_text(encoding="utf-8"),
-        (score, count, statistic, percent, size, duration, in_words),
+        _TEMPLATES / "report.html",
+        (_TEMPLATES / "report.js").read_text(encoding="utf-8"),
+        (score, count, statistic, percent, size, duration, plain, quantity),
         contents=contents,
-        **{name: [Markup(plot) for plot in plots] for name, plots in _plots(contents).items()},
-        kept=best_epoch(contents.curve).number if contents.curve else None,
+        **_plots(contents),
+        selected=best_epoch(contents.curve).number if contents.curve else None,
         headline=headline(contents),
         facts=run_facts(contents),
         metrics=metrics,
@@ -91,7 +98,7 @@ def render_report(contents: ReportContents) -> str:
     )
 
 
-def _plots(contents: ReportContents) -> dict[str, list[str]]:
+def _plots(contents: ReportContents) -> dict[str, list[EmbeddedFigure]]:
     curves = (loss_plot, perplexity_plot, cider_plot) if contents.curve else ()
     return {
         "interval_plots": [
@@ -101,5 +108,4 @@ def _plots(contents: ReportContents) -> dict[str, list[str]]:
         ],
         "training_plots": [plot(contents.curve) for plot in curves],
         "word_plots": [plot(contents.words) for plot in (frequency_plot, lengths_plot)],
-        "graphs": [stage_graph(contents.stages)],
     }

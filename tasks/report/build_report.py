@@ -11,15 +11,15 @@ from tasks.evaluation.score_rows import AllScores
 from tasks.runtime.workspace import Workspace
 
 RANDOM_WEIGHTS_NOTE = (
-    "The CNN has random weights, from a seed: its features are random convolutions of the picture, since pretrained "
-    "weights would have to be downloaded. Scores say how well captions can be learned from such features, no more."
+    "The backbone has random weights from a seed, because pretrained weights would have to be downloaded. The scores "
+    "only measure how well captions can be learned from random convolutions of the images."
 )
 
 
 class BuildReport(AllScores):
     """Collects scores, curves, galleries and provenance; needs no network to be read."""
 
-    version = 2  # words, nearest images, the graph of stages
+    version = 3  # detokenized captions, figures as images
     page = "report.html"
 
     def requires(self) -> dict[str, Stage]:
@@ -43,6 +43,7 @@ class BuildReport(AllScores):
         """Writes `report.html` and `summary.json`, the main numbers."""
         from pipelines.data.datasets import find_dataset
         from pipelines.report.collect import collect_contents
+        from pipelines.report.data import ReportInputs
         from pipelines.report.render import render_report
         from pipelines.report.summary import summarize
         from schemas.io.files import write_json, write_text
@@ -54,21 +55,23 @@ class BuildReport(AllScores):
         extracted = read_provenance(inputs["features"]).parameters
         is_vgg = str(extracted.get("backbone", "")).startswith("vgg")  # a Hub module has weights of its own
         note = RANDOM_WEIGHTS_NOTE if is_vgg and extracted["weights"].startswith("random:") else None
-        corpus = find_dataset(self.dataset)
+        dataset = find_dataset(self.dataset)
         contents = collect_contents(
-            title=corpus.title,
-            corpus=corpus,
-            dataset_root=dataset_root(inputs["download"]),
-            annotations=inputs["annotations"],
-            captions=inputs["captions"],
-            features=inputs["features"],
-            model=inputs["model"],
-            hypotheses=inputs["hypotheses"],
-            reranked=inputs["reranked"],
-            neighbors={kind: inputs[f"neighbors {kind}"] for kind in ("refined", "original")},
-            scores=scores,
-            retrieval=inputs["retrieval"],
-            note=note,
+            ReportInputs(
+                title=dataset.title,
+                dataset=dataset,
+                image_root=dataset_root(inputs["download"]),
+                annotations=inputs["annotations"],
+                captions=inputs["captions"],
+                features=inputs["features"],
+                model=inputs["model"],
+                hypotheses=inputs["hypotheses"],
+                reranked=inputs["reranked"],
+                neighbors={kind: inputs[f"neighbors {kind}"] for kind in ("refined", "original")},
+                scores=scores,
+                retrieval=inputs["retrieval"],
+                note=note,
+            )
         )
         write_text(workspace.directory / "report.html", render_report(contents))
         write_json(workspace.directory / "summary.json", summarize(scores, inputs["retrieval"], note))

@@ -1,9 +1,8 @@
-"""The report in a real browser: it can be read, used and trusted."""
+"""The report in a real browser."""
 
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipelines.report.collect import collect_contents
-from pipelines.report.data import ReportContents
+from pipelines.report.data import ReportContents, ReportInputs
 from pipelines.report.render import render_report
 from tests.browser.conftest import OpenPage, overflows, violations
 from tests.support.imitation import HOSTILE, imitate_run
@@ -21,20 +20,20 @@ COLORS = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
-def arguments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
     """An imitated run."""
     return imitate_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
-def contents(arguments: dict[str, Any]) -> ReportContents:
-    """What its report shows."""
-    return collect_contents(**arguments)
+def contents(inputs: ReportInputs) -> ReportContents:
+    """The content of its report."""
+    return collect_contents(inputs)
 
 
 @pytest.fixture(scope="module")
 def report(contents: ReportContents, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its report."""
+    """The report as a file."""
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render_report(contents), encoding="utf-8")
     return path
@@ -78,11 +77,11 @@ def test_page_fits_its_width(open_page: OpenPage, report: Path, width: int, colo
     assert not overflows(page)
 
 
-def test_numbers_are_those_of_the_scores(open_page: OpenPage, report: Path, arguments: dict[str, Any]) -> None:
+def test_numbers_are_those_of_the_scores(open_page: OpenPage, report: Path, inputs: ReportInputs) -> None:
     page = open_page(report)
     table = page.get_by_role("region", name="Score table")
     columns = table.get_by_role("columnheader").all_inner_texts()
-    for label, directory in arguments["scores"].items():
+    for label, directory in inputs.scores.items():
         scores = json.loads((directory / "scores.json").read_text())
         row = table.get_by_role("row").filter(has=page.get_by_role("rowheader", name=label, exact=True))
         cells = dict(zip(columns[1:], row.get_by_role("cell").all_inner_texts(), strict=True))
@@ -96,13 +95,13 @@ def test_numbers_are_those_of_the_scores(open_page: OpenPage, report: Path, argu
 
 def test_gallery_is_filtered_by_group(open_page: OpenPage, report: Path, contents: ReportContents) -> None:
     page = open_page(report)
-    every = [image.picture.image_id for image in contents.gallery]
+    every = [image.thumbnail.image_id for image in contents.gallery]
     assert cards(page) == every
     for group in ("Worst", "Random", "Best"):
         button = page.get_by_role("button", name=group)
         button.click()
         expect(button).to_have_attribute("aria-pressed", "true")
-        of_group = [image.picture.image_id for image in contents.gallery if group.lower() in image.groups]
+        of_group = [image.thumbnail.image_id for image in contents.gallery if group.lower() in image.groups]
         assert cards(page) == of_group
         expect(page.locator("#shown")).to_have_text(f"{len(of_group)} of {len(every)} images")
     page.get_by_role("button", name="All").click()
@@ -138,7 +137,7 @@ def test_gallery_works_by_keyboard(open_page: OpenPage, report: Path, contents: 
     page.keyboard.press("Tab")
     summary = page.locator("#cards summary").first
     expect(summary).to_be_focused()
-    hypotheses = page.get_by_role("region", name=f"Hypotheses of image {contents.gallery[0].picture.image_id}")
+    hypotheses = page.get_by_role("region", name=f"Hypotheses of image {contents.gallery[0].thumbnail.image_id}")
     expect(hypotheses).to_be_hidden()
     page.keyboard.press("Space")
     expect(hypotheses).to_be_visible()
@@ -157,7 +156,9 @@ def test_a_card_shows_hypotheses_and_what_reranking_chose(
         [f"{each.log_prob:.3f}", str(each.beam_rank), f"{each.consensus:.3f}"] for each in image.hypotheses
     ]
     assert rows[0][0].split("\n")[0].removesuffix(" chosen") == image.caption
-    assert card.locator("p", has_text="Before reranking").inner_text() == f"Before reranking: {image.most_likely.text}"
+    assert (
+        card.locator("p", has_text="Before reranking").inner_text() == f"Before reranking: {image.most_probable.text}"
+    )
     assert card.locator(".references li").all_inner_texts() == list(image.references)
     assert card.locator(".nearest img").count() == len(image.nearest) == 3
 
@@ -170,8 +171,8 @@ def test_every_picture_is_shown(open_page: OpenPage, report: Path) -> None:
         "Promise.all([...document.images].map((image) => { image.loading = 'eager'; return image.decode(); }))"
     )
     assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
-    assert page.get_by_role("img", name="epoch").count() == 3
-    assert all(svg.bounding_box()["height"] > 100 for svg in page.locator("svg").all())
+    assert page.get_by_role("img", name="by epoch").count() == 3
+    assert all(figure.bounding_box()["height"] > 100 for figure in page.locator("figure img").all())
 
 
 def test_links_lead_to_their_sections(open_page: OpenPage, report: Path) -> None:

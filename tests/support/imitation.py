@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from pipelines.data.datasets.flickr8k import Flickr8k
+from pipelines.report.data import ReportInputs
 from pipelines.report.render import LISTED
 from schemas.annotations import AnnotatedImage, write_annotations
 from schemas.captions import write_captions
@@ -34,9 +35,8 @@ WARNING = "CIDEr-D takes its document frequencies from 14 images only <here>."
 METEOR_REASON = "no Java runtime was found <here>."
 
 
-def imitate_run(root: Path) -> dict[str, Any]:
-    """The arguments of `collect_contents` for a small run on a corpus with hostile names and captions, a rejected and a
-    missing image."""
+def imitate_run(root: Path) -> ReportInputs:
+    """A small run on a dataset with hostile names and captions, a rejected and a missing image."""
     images = []
     for index in range(60):
         split = ("train", "train", "val", "test")[index % 4]
@@ -49,19 +49,15 @@ def imitate_run(root: Path) -> dict[str, Any]:
     rejects = [Reject("image_11", "decode", HOSTILE)]
     problems = [f"Problem {n}: {HOSTILE}" for n in range(LISTED + 5)]
     paths = imitate(root / "var", "flickr8k", images, rejects, problems, blind=True)
-    return {
-        "title": "A report",
-        "corpus": Flickr8k(),
-        "dataset_root": root,
-        "note": f"Random weights {HOSTILE}",
-        **paths,
-    }
+    return ReportInputs(
+        title="A report", dataset=Flickr8k(), image_root=root, note=f"Random weights {HOSTILE}", **paths
+    )
 
 
 def imitate(
     folder: Path, dataset: str, images: list[AnnotatedImage], rejects: list[Reject], problems: list[str], blind: bool
 ) -> dict[str, Any]:
-    """Writes a whole run's artifacts with made-up content; returns the paths that `collect_contents` takes."""
+    """Writes a whole run's artifacts with made-up content; returns the artifacts by the fields of `ReportInputs`."""
     random = np.random.default_rng(0)
 
     def artifact(

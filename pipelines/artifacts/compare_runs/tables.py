@@ -5,8 +5,6 @@ from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
-from markupsafe import Markup
-
 from pipelines.artifacts.compare_runs.plots import metric_plot
 from pipelines.artifacts.compare_runs.runs import Run, differences, metrics_of
 from pipelines.html.csv import write_csv
@@ -68,13 +66,9 @@ def write_runs_page(path: Path, runs: Sequence[Run], problems: Sequence[str]) ->
             "title": f"{group[0].dataset}, {group[0].scores.split} split",
             "runs": list(zip(group, differences(group), strict=True)),
             "metrics": metrics_of(group),
-            "plots": [
-                Markup(metric_plot(group, metric, f"group-{number}-{metric}"))
-                for metric in PLOTTED
-                if metric in metrics_of(group)
-            ],
+            "plots": [metric_plot(group, metric) for metric in PLOTTED if metric in metrics_of(group)],
         }
-        for number, group in enumerate(groups(runs))
+        for group in groups(runs)
     ]
     page = render_page(
         Path(__file__).with_name("runs.html"), groups=shown, total=len(runs), problems=problems, duration=duration

@@ -1,4 +1,4 @@
-// The gallery's filter: by group and by text. Without this script all images are shown.
+// Filter of the gallery by group and by text. Without this script, all images are shown.
 "use strict";
 {
   const filter = document.getElementById("filter");
@@ -6,7 +6,7 @@
   const shown = document.getElementById("shown");
   const buttons = [...filter.querySelectorAll("button")];
   const cards = [...document.getElementById("cards").children].map((element) => {
-    // Alternative texts of the pictures belong to the card's words, too.
+    // Search the alternative texts of the images, too.
     const alternatives = [...element.querySelectorAll("img")].map((image) => image.alt);
     return {
       element,
@@ -24,7 +24,7 @@
       card.element.hidden = !matches;
       count += matches;
     }
-    shown.textContent = `${count} of ${cards.length} images`;
+    shown.textContent = `${count} of ${cards.length} ${cards.length === 1 ? "image" : "images"}`;
   };
 
   for (const button of buttons) {

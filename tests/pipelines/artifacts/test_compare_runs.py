@@ -3,7 +3,6 @@
 import csv
 import re
 from dataclasses import asdict
-from xml.etree import ElementTree
 
 import pytest
 
@@ -111,12 +110,9 @@ def test_the_table_and_the_page_hold_all_runs_and_no_hostile_name_does_harm(tmp_
     assert not any(cell.startswith("=") for row in rows for cell in row)
     page = (tmp_path / "runs.html").read_text()
     assert "<script" not in page and "<b>" not in page and "<i>" not in page
-    plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(plots) == 4  # two metrics of two corpora
-    for plot in plots:
-        root = ElementTree.fromstring(plot)
-        assert root.attrib["role"] == "img"
-        assert "is highest" in (root.findtext("desc") or "")
+    plots = re.findall(r'<img src="data:image/svg\+xml;base64,[^"]+" alt="([^"]+)">', page)
+    assert len(plots) == 4  # two metrics of two datasets
+    assert all("highest in run" in alt for alt in plots)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert "\x1b" not in format_runs(runs)

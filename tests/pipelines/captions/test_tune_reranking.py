@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.metrics.captions import score_captions
-from model.text.tokenizers import join_words
+from model.text.detokenize import join_words
 from pipelines.captions.reranker import Reranker, rerank
 from pipelines.captions.tune_reranking import tune_reranking
 from schemas.errors import ArtifactError, ConfigurationError

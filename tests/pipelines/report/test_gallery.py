@@ -1,4 +1,4 @@
-"""Which images are shown, and what is near them."""
+"""Images of the gallery and their nearest training images."""
 
 from pathlib import Path
 
@@ -26,11 +26,11 @@ def test_gallery_shows_the_scored_caption(page: Page, contents: ReportContents) 
     assert image.caption == image.hypotheses[0].text
     assert [each.beam_rank for each in image.hypotheses] == [4, 3, 2, 1]
     assert [each.consensus for each in image.hypotheses] == [0.9, 0.7, 0.5, 0.3]
-    assert image.most_likely.text == image.hypotheses[3].text
+    assert image.most_probable.text == image.hypotheses[3].text
     assert len(image.nearest) == 3
 
 
-def test_chosen_images() -> None:
+def test_choose_images_groups_by_score() -> None:
     groups = choose_images({f"{n:03}": n / 100 for n in range(100)})
     by_group = {name: [each for each in groups if name in groups[each]] for name in ("best", "worst", "random")}
     assert by_group["best"] == [f"{n:03}" for n in range(99, 91, -1)]
@@ -57,24 +57,24 @@ def near(folder: Path, order: dict[str, str], references: str = "cdefg") -> Near
     return Nearest(folder)
 
 
-def test_two_kinds_of_features_are_compared(tmp_path: Path, thumbnails: Thumbnails) -> None:
-    """Two of three and one of three are the same; references may be in another order."""
+def test_compare_neighbors_measures_the_overlap(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    """Two of three and one of three neighbors agree; the references may be in another order."""
     original = near(tmp_path / "original", {"a": "cde", "b": "cde"})
     refined = near(tmp_path / "refined", {"a": "ecf", "b": "gfe"}, references="gfedc")
     comparison = compare_neighbors({"original": original, "refined": refined}, ["b"], thumbnails)
     assert (comparison.depth, comparison.shared) == (3, 0.5)
     (panel,) = comparison.panels
-    assert panel.picture.image_id == "b"
-    ids = {kind: "".join(picture.image_id for picture in pictures) for kind, pictures in panel.nearest.items()}
+    assert panel.thumbnail.image_id == "b"
+    ids = {kind: "".join(image.image_id for image in images) for kind, images in panel.nearest.items()}
     assert ids == {"original": "cde", "refined": "gfe"}
 
 
-def test_neighbors_of_other_images_are_refused(tmp_path: Path, thumbnails: Thumbnails) -> None:
+def test_compare_neighbors_refuses_different_images(tmp_path: Path, thumbnails: Thumbnails) -> None:
     original, refined = (near(tmp_path / target, {target: "cd"}) for target in "ab")
-    with pytest.raises(ArtifactError, match="not of the same images"):
+    with pytest.raises(ArtifactError, match="cover different images"):
         compare_neighbors({"original": original, "refined": refined}, ["a"], thumbnails)
 
 
-def test_neighbor_panels_stand_side_by_side(page: Page, contents: ReportContents) -> None:
+def test_report_shows_neighbors_by_both_kinds_of_features(page: Page, contents: ReportContents) -> None:
     assert len(contents.neighbors.panels) == 8
     assert page.text.count("By original features") == page.text.count("By refined features") == 8
