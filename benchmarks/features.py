@@ -35,8 +35,7 @@ def run() -> None:
         ours = seconds(lambda: _read_artifact(folder / "features.h5", wanted), repeats=3)
         print(f"features: {ROWS} of {IMAGES} x {DIMENSION} float16, opened and read in {ours:.3f} s", flush=True)
 
-        with FeatureFile(folder / "features.h5") as artifact:
-            write_split(folder / "released.h5", artifact, ids, "float16")
+        write_split(folder / "released.h5", FeatureFile(folder / "features.h5"), ids, "float16")
         layout = describe_layout(folder / "released.h5")
         released = seconds(lambda: _read_released(folder / "released.h5", layout, wanted), repeats=3)
         compare("features", ROWS / ours, ROWS / released, "rows/s", "artifact", "release by NumPy alone")
@@ -61,8 +60,7 @@ def _write_artifact(path: Path, ids: list[str], random: np.random.Generator) -> 
 
 
 def _read_artifact(path: Path, wanted: list[str]) -> np.ndarray:
-    with FeatureFile(path) as features:
-        return features.read(wanted)
+    return FeatureFile(path).read(wanted)
 
 
 def _read_released(path: Path, layout: dict[str, Any], wanted: list[str]) -> np.ndarray:

@@ -1,11 +1,9 @@
-"""The `features` artifact: one HDF5 file with a row an image, and the list of images that were rejected."""
+"""The `features` artifact: one HDF5 file with a feature vector per image, and the list of rejected images."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -14,15 +12,16 @@ from schemas.errors import ArtifactError
 from schemas.io.files import read_json_lines, write_json_lines
 from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 
-CHUNK_BYTES = 1 << 16  # few enough that single rows are read fast, enough that all are
-
 
 @dataclass(frozen=True)
 class FeatureDescription:
-    """What the rows are.
+    """Origin of a feature matrix.
 
-    kind: `vgg16/fc2`, `refined`, ...; preprocessing: how pixels became the network's input, in words; weights_digest:
-    SHA-256 of the network's weights; dataset: name of the corpus.
+    Attributes:
+        kind: Feature kind, such as `vgg16/fc2` or `refined`.
+        preprocessing: How pixels became the network's input, in words.
+        weights_digest: SHA-256 of the network's weights, in hex.
+        dataset: Name of the dataset.
     """
 
     kind: str
@@ -33,7 +32,13 @@ class FeatureDescription:
 
 @dataclass(frozen=True)
 class Reject:
-    """An image without features: in which stage it fell out, and why, in one line."""
+    """An image without features.
+
+    Attributes:
+        image_id: Id of the image.
+        stage: Step that rejected it: `read`, `decode` or `import`.
+        error: The reason, in one line.
+    """
 
     image_id: str
     stage: str
@@ -44,191 +49,157 @@ class Reject:
 def create_features(
     path: Path, image_ids: Sequence[str], dimension: int, dtype: str, description: FeatureDescription, rejected: int = 0
 ) -> Iterator[h5py.Dataset]:
-    """Yields the empty (N, D) dataset, float16 or float32, chunked by rows; the file appears when the block ends.
+    """Creates a features file, which appears at `path` when the block ends without an error.
 
-    The attributes `images` and `rejected` count what was to be extracted, N + `rejected`, and what has no row.
+    The attributes `images` and `rejected` count all images and those without a row.
+
+    Args:
+        path: File to write.
+        image_ids: Ids of the N rows, in order.
+        dimension: D, the length of a feature vector.
+        dtype: `float16` or `float32`.
+        description: Origin of the features.
+        rejected: Number of images without a row.
+
+    Yields:
+        The empty, contiguous dataset (N, D).
     """
-    rows = max(1, min(len(image_ids), CHUNK_BYTES // (dimension * np.dtype(dtype).itemsize)))
     with create_hdf5(path) as file:
-        for name, value in asdict(description).items():
-            file.attrs[name] = value
+        file.attrs.update(asdict(description))
         file.attrs["images"] = len(image_ids) + rejected
         file.attrs["rejected"] = rejected
         write_strings(file, "image_ids", image_ids)
-        chunks = (rows, dimension) if image_ids else None
-        yield file.create_dataset(
-            "features", (len(image_ids), dimension), dtype, chunks=chunks, fletcher32=bool(chunks)
-        )
+        yield file.create_dataset("features", (len(image_ids), dimension), dtype)
 
 
 def write_features(path: Path, image_ids: Sequence[str], features: np.ndarray, description: FeatureDescription) -> None:
-    """Writes a feature matrix (N, D) that fits into memory, in its own dtype.
+    """Writes a feature matrix (N, D) in its own dtype.
 
     Raises:
-        ArtifactError: a value is not finite; names the image.
+        ArtifactError: A value is not finite; names the image.
     """
     broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if broken.size:
-        raise ArtifactError(f"The features of image {image_ids[broken[0]]} ({path.name}) hold NaN or infinity.")
+        raise ArtifactError(f"The features of image {image_ids[broken[0]]} ({path.name}) contain NaN or infinity.")
     with create_features(path, image_ids, features.shape[1], str(features.dtype), description) as dataset:
         dataset[...] = features
 
 
-class FeatureFile:
-    """An open feature artifact; use as a context manager. Rows are read when asked for, not before."""
-
-    def __init__(self, path: Path):
-        """Opens `path`; raises ArtifactError if it is missing or damaged."""
-        self.path = path
-        with ExitStack() as stack:
-            self._read_head(stack.enter_context(open_hdf5(path, ("features", "image_ids"))))
-            self._context = stack.pop_all()
-
-    def _read_head(self, file: h5py.File) -> None:
-        path = self.path
-        unsaid = [name for name in FeatureDescription.__dataclass_fields__ if name not in file.attrs]
-        if unsaid:
-            raise ArtifactError(f"{path} does not say its {unsaid[0]}; run its stage again.")
-        self.dataset: h5py.Dataset = file["features"]
-        self.image_ids = read_strings(file["image_ids"])
-        self.description = FeatureDescription(
-            **{name: str(file.attrs[name]) for name in FeatureDescription.__dataclass_fields__}
-        )
-        self._rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
-        if len(self._rows) != self.dataset.shape[0]:
-            raise ArtifactError(f"{path} has {self.dataset.shape[0]} rows for {len(self._rows)} images; make it anew.")
-
-    def __enter__(self) -> "FeatureFile":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._context.close()
-
-    def __contains__(self, image_id: str) -> bool:
-        return image_id in self._rows
-
-    @property
-    def dimension(self) -> int:
-        """D, the length of a feature vector."""
-        return int(self.dataset.shape[1])
-
-    def blocks(self, rows: int = 4096) -> Iterator[np.ndarray]:
-        """All rows in order, (n, D) with n <= `rows`, in the file's dtype."""
-        for start in range(0, self.dataset.shape[0], rows):
-            yield self._load(start, start + rows)
-
-    def row_numbers(self, image_ids: Sequence[str]) -> np.ndarray:
-        """int64 (len(image_ids),), where the given images' rows are.
-
-        Raises:
-            ArtifactError: an image has no row; names the first.
-        """
-        missing = [image_id for image_id in image_ids if image_id not in self._rows]
-        if missing:
-            raise ArtifactError(
-                f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more that were asked for)."
-            )
-        return np.array([self._rows[image_id] for image_id in image_ids], np.int64)
-
-    def read(self, image_ids: Sequence[str]) -> np.ndarray:
-        """Rows of the given images (len(image_ids), D), in their order, in the file's dtype.
-
-        Raises:
-            ArtifactError: an image has no row; names the first.
-        """
-        rows = self.row_numbers(image_ids)
-        result = np.empty((len(rows), self.dimension), self.dataset.dtype)
-        if image_ids:
-            # A chunk is read once, and only if one of its rows is wanted.
-            order = np.argsort(rows, kind="stable")
-            chunk_rows = (self.dataset.chunks or (1,))[0]  # a release's rows are in no chunks
-            next_chunk = np.flatnonzero(np.diff(rows[order] // chunk_rows)) + 1
-            for part in np.split(order, next_chunk):
-                low, high = rows[part[0]], rows[part[-1]] + 1
-                result[part] = self._load(low, high)[rows[part] - low]
-        return result
-
-    def _load(self, start: int, stop: int) -> np.ndarray:
-        try:
-            rows: np.ndarray = self.dataset[start:stop]
-        except OSError as error:  # above all a checksum that does not fit
-            raise ArtifactError(f"{self.path} is damaged ({error}); run its stage again.") from error
-        return rows
-
-
-def write_rejects(directory: Path, rejects: Iterable[Reject]) -> int:
-    """Writes `rejects.jsonl`; returns how many."""
-    return write_json_lines(directory / "rejects.jsonl", (asdict(reject) for reject in rejects))
-
-
-def read_rejects(directory: Path) -> list[Reject]:
-    """Reads `rejects.jsonl`; raises ArtifactError if it is missing or malformed."""
-    path = directory / "rejects.jsonl"
-    try:
-        return [Reject(**record) for record in read_json_lines(path)]
-    except TypeError as error:
-        raise ArtifactError(f"{path} is no list of rejected images ({error}); run its stage again.") from error
-
-
 class FeatureRows:
-    """The feature vectors of some images: `rows[index]` reads those of an index array or a slice, in the file's dtype.
+    """Feature vectors of some images, read from disk when they are indexed.
 
-    It has the `shape`, the `dtype` and the length of the matrix (len(image_ids), D) that it stands for. A row is read
-    from its place in the file, past HDF5, which would read its whole chunk; what is used often stays in the operating
-    system's cache as long as there is memory for it.
+    `rows[index]` takes an index array or a slice and returns an array (n, D) in the file's dtype. `shape`, `dtype` and
+    length are those of the matrix (len(image_ids), D).
     """
 
-    def __init__(self, path: Path, image_ids: Sequence[str]):
-        """Keeps only the rows' places; the file is read against its checksums, once a process.
+    def __init__(self, features: np.ndarray, rows: np.ndarray):
+        """Selects rows without reading them.
 
-        Raises:
-            ArtifactError: the file is missing, damaged or compressed, or an image has no row.
+        Args:
+            features: Feature matrix (N, D), mapped from disk.
+            rows: Row numbers int64 (n,).
         """
-        self.path = path
-        with FeatureFile(path) as file:
-            rows = file.row_numbers(image_ids)
-            _verify(file)
-            dataset = file.dataset
-            if dataset.compression or dataset.shuffle or dataset.scaleoffset:
-                raise ArtifactError(f"{path} is compressed; features must be stored as they are, make them anew.")
-            self.dtype, self.shape = dataset.dtype, (len(rows), file.dimension)
-            self._row_bytes = file.dimension * self.dtype.itemsize
-            if dataset.chunks:
-                chunk_rows, first_bytes = dataset.chunks[0], np.zeros(dataset.id.get_num_chunks(), np.int64)
-
-                def note_place(chunk: Any) -> None:
-                    first_bytes[chunk.chunk_offset[0] // chunk_rows] = chunk.byte_offset
-
-                dataset.id.chunk_iter(note_place)  # in one go: asking for chunk after chunk takes squared time
-                self._inverse_cdf = first_bytes[rows // chunk_rows] + rows % chunk_rows * self._row_bytes
-            else:  # a release's rows are in no chunks
-                self._inverse_cdf = (dataset.id.get_offset() or 0) + rows * self._row_bytes
-        self._file = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
+        self._features, self._rows = features, rows
+        self.dtype, self.shape = features.dtype, (len(rows), features.shape[1])
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
-        places = self._inverse_cdf[index]
-        data = b"".join(os.pread(self._file, self._row_bytes, place) for place in places.tolist())
-        if len(data) != len(places) * self._row_bytes:
-            raise ArtifactError(f"{self.path} was changed while it was read; run its stage again.")
-        return np.frombuffer(data, self.dtype).reshape(len(places), self.shape[1])
+        return self._features[self._rows[index]]
 
 
-_BLOCK_ROWS = 256  # so few that a block's memory is used again
-_verified: set[tuple[str, int, int]] = set()  # files by path, size and time of change in ns
+class FeatureFile:
+    """Features of an artifact or of a release, mapped from disk.
+
+    Attributes:
+        path: The HDF5 file.
+        features: Feature matrix (N, D), a read-only memory map.
+        image_ids: Ids of the N rows.
+        description: Origin of the features.
+    """
+
+    features: np.ndarray
+
+    def __init__(self, path: Path):
+        """Maps the feature matrix; rows are read when they are used.
+
+        Raises:
+            ArtifactError: The file is missing, corrupted or not stored contiguously.
+        """
+        self.path = path
+        with open_hdf5(path, ("features", "image_ids")) as file:
+            missing = [field.name for field in fields(FeatureDescription) if field.name not in file.attrs]
+            if missing:
+                raise ArtifactError(f"{path} has no attribute {missing[0]!r}; run its stage again.")
+            self.description = FeatureDescription(
+                **{field.name: str(file.attrs[field.name]) for field in fields(FeatureDescription)}
+            )
+            self.image_ids = read_strings(file["image_ids"])
+            self.features = _map(file["features"], path)
+        self._row_of = {image_id: row for row, image_id in enumerate(self.image_ids)}
+        if len(self._row_of) != len(self.features):
+            raise ArtifactError(
+                f"{path} has {len(self.features)} rows for {len(self._row_of)} images; run its stage again."
+            )
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._row_of
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of a feature vector."""
+        return int(self.features.shape[1])
+
+    def blocks(self, rows: int = 4096) -> Iterator[np.ndarray]:
+        """Yields all rows in order, (n, D) with n <= `rows`, in the file's dtype."""
+        for start in range(0, len(self.features), rows):
+            yield np.array(self.features[start : start + rows])
+
+    def rows(self, image_ids: Sequence[str]) -> FeatureRows:
+        """Returns the given images' rows, in their order, without reading them yet.
+
+        Raises:
+            ArtifactError: An image has no row; names the first.
+        """
+        missing = [image_id for image_id in image_ids if image_id not in self._row_of]
+        if missing:
+            raise ArtifactError(
+                f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more of the requested ones)."
+            )
+        return FeatureRows(self.features, np.array([self._row_of[image_id] for image_id in image_ids], np.int64))
+
+    def read(self, image_ids: Sequence[str]) -> np.ndarray:
+        """Returns the given images' features (len(image_ids), D), in their order, in the file's dtype.
+
+        Raises:
+            ArtifactError: An image has no row; names the first.
+        """
+        return self.rows(image_ids)[:]
 
 
-def _verify(file: FeatureFile) -> None:
-    """Reads the whole file, whose checksums are compared; the splits of a corpus lie in one."""
-    status = file.path.stat()
-    identity = (str(file.path.resolve()), status.st_size, status.st_mtime_ns)
-    if identity not in _verified:
-        for _ in file.blocks(_BLOCK_ROWS):
-            pass
-        _verified.add(identity)
+def _map(dataset: h5py.Dataset, path: Path) -> np.ndarray:
+    """Maps a contiguous dataset; HDF5 reports where its bytes start."""
+    if dataset.chunks or dataset.ndim != 2:
+        raise ArtifactError(f"The features of {path} are not one contiguous matrix; run its stage again.")
+    if not dataset.size:  # HDF5 allocates no bytes for it
+        return np.empty(dataset.shape, dataset.dtype)
+    return np.memmap(path, dataset.dtype, "r", dataset.id.get_offset(), dataset.shape)
+
+
+def write_rejects(directory: Path, rejects: Iterable[Reject]) -> int:
+    """Writes `rejects.jsonl`; returns the number of rejects."""
+    return write_json_lines(directory / "rejects.jsonl", (asdict(reject) for reject in rejects))
+
+
+def read_rejects(directory: Path) -> list[Reject]:
+    """Reads `rejects.jsonl`.
+
+    Raises:
+        ArtifactError: The file is missing or malformed.
+    """
+    path = directory / "rejects.jsonl"
+    try:
+        return [Reject(**record) for record in read_json_lines(path)]
+    except TypeError as error:
+        raise ArtifactError(f"{path} is not a list of rejected images ({error}); run its stage again.") from error

@@ -64,8 +64,7 @@ def caption_pictures(
 
 
 def _check_network(network: FeatureExtractor, captioner: Captioner) -> None:
-    with FeatureFile(captioner.features) as features:
-        trained = features.description
+    trained = FeatureFile(captioner.features).description
     found = network.description(trained.dataset)
     if (found.preprocessing, found.weights_digest) != (trained.preprocessing, trained.weights_digest):
         raise ArtifactError(
@@ -125,9 +124,9 @@ def _find_neighbors(
     setting: RerankingSetting,
 ) -> Neighbors:
     """The k nearest training images, and one more, for a picture that has the name of one of them."""
-    with FeatureFile(captioner.features) as features:
-        reference_ids = [image_id for image_id in captions if image_id in features]
-        references = features.read(reference_ids)
+    features = FeatureFile(captioner.features)
+    reference_ids = [image_id for image_id in captions if image_id in features]
+    references = features.read(reference_ids)
     if setting.features == "refined":
         rows, references = (np.concatenate(list(refine_features(model, iter([side])))) for side in (rows, references))
     indices, distances = nearest(rows, references, setting.k + 1, setting.metric)

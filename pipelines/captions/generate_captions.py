@@ -74,8 +74,8 @@ def generate_captions(
         ConfigurationError: no such runner, or nothing can be said under the search's settings.
         RunnerError: the runner cannot be reached or gives up.
     """
-    with FeatureFile(job.features / "features.h5") as features:
-        known = [image_id for image_id in image_ids if image_id in features]
+    features = FeatureFile(job.features / "features.h5")
+    known = [image_id for image_id in image_ids if image_id in features]
     shards = plan_ranges(known, shards_directory, shard_count, "hypotheses.jsonl", job.batch_size)
     complete_shards(shards, partial(caption_shard, job=job), engine, progress)
     return write_hypotheses(directory, map(from_record, read_lines(shards)))
@@ -84,8 +84,7 @@ def generate_captions(
 def caption_shard(shard: Shard, job: GenerationJob) -> None:
     """Writes the hypotheses of one shard's images."""
     decode, vocabulary = _load(job)
-    with FeatureFile(job.features / "features.h5") as features:
-        rows = features.read(shard.items)
+    rows = FeatureFile(job.features / "features.h5").read(shard.items)
     write_lines(shard, map(to_record, decode_rows(decode, vocabulary, shard.items, rows, job.batch_size, shard.first)))
 
 

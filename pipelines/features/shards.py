@@ -95,9 +95,7 @@ def merge_shards(shards: Sequence[Shard], image_ids: Sequence[str], path: Path) 
         with create_features(
             path, kept, sample.shape[1], str(sample.dtype), description, rejected=len(rejects)
         ) as merged:
-            step = merged.chunks[0] * max(
-                1, BLOCK_BYTES // (merged.chunks[0] * sample.shape[1] * sample.dtype.itemsize)
-            )
+            step = max(1, BLOCK_BYTES // (sample.shape[1] * sample.dtype.itemsize))
             for start in range(0, len(kept), step):
                 rows = _gather([place[image_id] for image_id in kept[start : start + step]], files, sample)
                 _check_finite(rows, kept[start : start + step])

@@ -119,8 +119,8 @@ def _write_features(
     for number, (kind, split) in enumerate((kind, split) for kind in KINDS for split in splits):
         name = f"features/{kind}_{split}.h5"
         progress(number / (len(KINDS) * len(splits)), name)
-        with FeatureFile(sources[kind] / "features.h5") as source:
-            write_split(directory / name, source, [image.image_id for image in images if image.split == split], dtype)
+        source = FeatureFile(sources[kind] / "features.h5")
+        write_split(directory / name, source, [image.image_id for image in images if image.split == split], dtype)
         layouts[name] = describe_layout(directory / name)
     return layouts
 

@@ -29,8 +29,7 @@ def dataset_card(corpus: Dataset, index: dict[str, Any], sources: dict[str, Path
     }
     kinds = {}
     for kind in ("original", "refined"):
-        with FeatureFile(sources[kind] / "features.h5") as features:
-            kinds[kind] = features.description
+        kinds[kind] = FeatureFile(sources[kind] / "features.h5").description
     return _card("dataset_card.md", front, corpus=corpus, index=index, total=total, kinds=kinds)
 
 

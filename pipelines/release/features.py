@@ -1,16 +1,14 @@
 """The feature files of a release: one an image set, laid out so that NumPy alone can map them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from schemas.features import FeatureFile
+from schemas.features import FeatureFile, create_features
 from schemas.interop.features import fit_dtype
-from schemas.io.hdf5 import create_hdf5, write_strings
 
 BLOCK_ROWS = 4096
 
@@ -26,15 +24,9 @@ def split_blocks(source: FeatureFile, image_ids: Sequence[str], dtype: str) -> I
 
 
 def write_split(path: Path, source: FeatureFile, image_ids: Sequence[str], dtype: str) -> None:
-    """Writes `features` (N, D) and `image_ids` (N,) of those images that have features.
-
-    Unlike in the artifact, the rows lie together and without checksums of their own: `SHA256SUMS` has one.
-    """
+    """Writes the rows of those images that have features, in the format of the artifact."""
     kept = [image_id for image_id in image_ids if image_id in source]
-    with create_hdf5(path) as file:
-        file.attrs.update(asdict(source.description))
-        write_strings(file, "image_ids", kept)
-        dataset = file.create_dataset("features", (len(kept), source.dimension), dtype)
+    with create_features(path, kept, source.dimension, dtype, source.description) as dataset:
         start = 0
         for block in split_blocks(source, kept, dtype):
             dataset[start : start + len(block)] = block

@@ -65,25 +65,21 @@ def write_formats(
         raise ConfigurationError(f"There is no format {unknown[0]!r}; set formats to some of {', '.join(FORMATS)}.")
     if not names:
         return
-    with (
-        FeatureFile(sources["original"] / "features.h5") as original,
-        FeatureFile(sources["refined"] / "features.h5") as refined,
-    ):
-        tokens = read_json_lines(sources["captions"] / "tokens.jsonl")
-        released = _Released(
-            read_provenance(sources["annotations"]).dataset,
-            {"original": original, "refined": refined},
-            dtype,
-            [_published(image, corpus) for image in images],
-            {
-                caption: words
-                for image, record in zip(images, tokens, strict=True)
-                for caption, words in zip(image.captions, record["tokens"], strict=True)
-            },
-            Vocabulary.read(sources["model"] / "vocabulary.txt"),
-        )
-        for name in names:
-            FORMATS[name](directory / name, released)
+    tokens = read_json_lines(sources["captions"] / "tokens.jsonl")
+    released = _Released(
+        read_provenance(sources["annotations"]).dataset,
+        {kind: FeatureFile(sources[kind] / "features.h5") for kind in ("original", "refined")},
+        dtype,
+        [_published(image, corpus) for image in images],
+        {
+            caption: words
+            for image, record in zip(images, tokens, strict=True)
+            for caption, words in zip(image.captions, record["tokens"], strict=True)
+        },
+        Vocabulary.read(sources["model"] / "vocabulary.txt"),
+    )
+    for name in names:
+        FORMATS[name](directory / name, released)
 
 
 def _published(image: AnnotatedImage, corpus: Dataset) -> CaptionedImage:

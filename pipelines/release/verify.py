@@ -97,9 +97,9 @@ def _check_features(release: _Release) -> Iterator[str]:
         for kind in KINDS:
             name = f"features/{kind}_{split}.h5"
             path = release.directory / name
-            with FeatureFile(path) as features:
-                ids[kind] = features.image_ids
-                broken = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in features.blocks())
+            features = FeatureFile(path)
+            ids[kind] = features.image_ids
+            broken = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in features.blocks())
             if describe_layout(path) != release.index["features"][name]:
                 yield f"{path} has another shape, type or place of its numbers than {INDEX} says."
             if broken:

@@ -93,14 +93,14 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
         for label, directory in inputs.scores.items()
     )
     main = _main_label(inputs)
-    with FeatureFile(inputs.features / "features.h5") as feature_file:
-        splits = _count_splits(images, feature_file, rejects, inputs, checkpoint.vocabulary)
-        feature_facts = FeatureFacts(
-            feature_file.description,
-            len(feature_file.image_ids),
-            feature_file.dimension,
-            str(feature_file.dataset.dtype),
-        )
+    feature_file = FeatureFile(inputs.features / "features.h5")
+    splits = _count_splits(images, feature_file, rejects, inputs, checkpoint.vocabulary)
+    feature_facts = FeatureFacts(
+        feature_file.description,
+        len(feature_file.image_ids),
+        feature_file.dimension,
+        str(feature_file.features.dtype),
+    )
     reranking = next(row.scores.reranking for row in rows if row.label == main) or {}
     gallery = collect_gallery(images, thumbnails, main, inputs, nearest.get(str(reranking.get("features"))))
     results = read_results(inputs.scores[main] / "results.json")

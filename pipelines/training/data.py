@@ -7,7 +7,7 @@ import numpy as np
 from model.training.history import TrainingData
 from schemas.captions import read_captions
 from schemas.errors import InputError
-from schemas.features import FeatureFile, FeatureRows
+from schemas.features import FeatureFile
 from schemas.vocabulary import Vocabulary
 
 
@@ -25,10 +25,9 @@ def read_training_data(
     captions = read_captions(captions_artifact / "captions.h5", split, vocabulary)
     if not len(captions):
         raise InputError(f"{captions_artifact} has no captions in the split {split!r}; choose train, val or test.")
-    path = features_artifact / "features.h5"
-    with FeatureFile(path) as features:
-        captions = captions.of_images(np.array([image_id in features for image_id in captions.image_ids], bool))
+    features = FeatureFile(features_artifact / "features.h5")
+    captions = captions.of_images(np.array([image_id in features for image_id in captions.image_ids], bool))
     owners = captions.image_ids
     if shuffle_seed is not None:
         owners = [owners[row] for row in np.random.default_rng(shuffle_seed).permutation(len(owners))]
-    return TrainingData(captions, FeatureRows(path, owners))
+    return TrainingData(captions, features.rows(owners))

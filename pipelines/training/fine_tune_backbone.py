@@ -23,7 +23,7 @@ from pipelines.training.train_model import write_trained_model
 from schemas.annotations import read_annotations
 from schemas.checkpoint import read_checkpoint, write_backbone
 from schemas.errors import ConfigurationError, InputError
-from schemas.features import FeatureDescription, FeatureRows, Reject, create_features
+from schemas.features import FeatureDescription, FeatureFile, Reject, create_features
 from schemas.provenance import read_provenance
 
 BATCH_SIZE = 32  # images at a time below the cut
@@ -79,7 +79,7 @@ def fine_tune(
     rows = scratch / "lower.h5"
     if not rows.exists():
         _write_lower_rows(rows, images, backbone, cut.lower, extraction["crop"], decode_threads, progress)
-    train, val = (TrainingData(each, FeatureRows(rows, each.image_ids)) for each in of_split.values())
+    train, val = (TrainingData(each, FeatureFile(rows).rows(each.image_ids)) for each in of_split.values())
     tuner = FineTuner(cut, network, checkpoint.vocabulary, train, val, options, backbone_learning_rate)
     curve = tuner.train(directory / "training" / "state.h5", progress)
     write_backbone(directory, backbone.network.whole.save_weights)

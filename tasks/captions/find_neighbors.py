@@ -48,16 +48,16 @@ class FindNeighbors(FeatureKindParam):
         from schemas.neighbors import Neighbors, write_neighbors
 
         path = workspace.inputs["features"] / "features.h5"
-        with FeatureFile(path) as features:
-            target_ids, reference_ids = (
-                [
-                    image.image_id
-                    for image in read_annotations(workspace.inputs["annotations"], split)
-                    if image.image_id in features
-                ]
-                for split in (self.split, "train")
-            )
-            targets, references = features.read(target_ids), features.read(reference_ids)
+        features = FeatureFile(path)
+        target_ids, reference_ids = (
+            [
+                image.image_id
+                for image in read_annotations(workspace.inputs["annotations"], split)
+                if image.image_id in features
+            ]
+            for split in (self.split, "train")
+        )
+        targets, references = features.read(target_ids), features.read(reference_ids)
 
         def progress(done: float) -> None:
             workspace.progress(done, f"{len(targets)} images against {len(references)}")

@@ -19,7 +19,7 @@ TUNED = "fine-tuned"  # in the place of weights: those that FineTuneBackbone mak
 class ExtractFeatures(BeamStage):
     """Runs every image of the corpus through the backbone. An interrupted run goes on with the shards that are left."""
 
-    version = 2
+    version = 3  # feature rows are stored contiguously
     content = ("features.h5", "rejects.jsonl")
 
     backbone = luigi.Parameter(

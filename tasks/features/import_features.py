@@ -15,6 +15,8 @@ from tasks.runtime.workspace import Workspace
 class ImportFeatures(Stage):
     """Reads a feature file in another project's format, checks that it covers the corpus, and stores it as ours."""
 
+    version = 2  # feature rows are stored contiguously
+
     path = luigi.Parameter(default="", description="file or folder of features, see schemas/interop/features.py")
     kind = luigi.Parameter(default="imported", description="what to call the features")
     dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")

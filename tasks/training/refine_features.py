@@ -8,6 +8,8 @@ from tasks.training.source import ModelInput
 class RefineFeatures(ModelInput):
     """g2(V_I I) of every image that has features; `MRNN.refine` says what it is in other variants."""
 
+    version = 2  # feature rows are stored contiguously
+
     def requires(self) -> dict[str, Stage]:
         """The trained model and the original features."""
         return {"model": self.model(), "features": self.features()}
@@ -21,19 +23,19 @@ class RefineFeatures(ModelInput):
 
         checkpoint = read_checkpoint(workspace.inputs["model"])
         network = load_network(checkpoint.network)
-        with FeatureFile(workspace.inputs["features"] / "features.h5") as original:
-            description = FeatureDescription(
-                kind="refined",
-                preprocessing=f"g2(V_I I) of {original.description.kind} ({original.description.preprocessing})",
-                weights_digest=digest_file(checkpoint.network),
-                dataset=self.dataset,
-            )
-            dimension = network.refined_size
-            path = workspace.directory / "features.h5"
-            with create_features(path, original.image_ids, dimension, "float32", description) as rows:
-                start = 0
-                for block in refine_features(network, original.blocks()):
-                    rows[start : start + len(block)] = block
-                    start += len(block)
-                    workspace.progress(start / len(original.image_ids), f"{start} images refined")
+        original = FeatureFile(workspace.inputs["features"] / "features.h5")
+        description = FeatureDescription(
+            kind="refined",
+            preprocessing=f"g2(V_I I) of {original.description.kind} ({original.description.preprocessing})",
+            weights_digest=digest_file(checkpoint.network),
+            dataset=self.dataset,
+        )
+        dimension = network.refined_size
+        path = workspace.directory / "features.h5"
+        with create_features(path, original.image_ids, dimension, "float32", description) as rows:
+            start = 0
+            for block in refine_features(network, original.blocks()):
+                rows[start : start + len(block)] = block
+                start += len(block)
+                workspace.progress(start / len(original.image_ids), f"{start} images refined")
         workspace.counts.update(images=start, dimension=dimension)

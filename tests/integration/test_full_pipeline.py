@@ -69,9 +69,9 @@ def test_no_image_disappears(pipeline):
     annotations = pipeline.artifact("PrepareAnnotations")
     image_ids = [image.image_id for image in read_annotations(annotations)]
     features = pipeline.artifact("ExtractFeatures")
-    with FeatureFile(features / "features.h5") as file:
-        assert file.image_ids == image_ids
-        assert file.description.kind.startswith("vgg16/")
+    file = FeatureFile(features / "features.h5")
+    assert file.image_ids == image_ids
+    assert file.description.kind.startswith("vgg16/")
     assert read_rejects(features) == []
     assert read_provenance(features).counts["images"] == len(image_ids) == 600
     for directory in pipeline.data_dir.glob("shapes/GenerateCaptions/*/"):
@@ -208,15 +208,15 @@ def test_bad_input_is_one_sentence_and_a_failure(pipeline, tmp_path):
 
 
 def test_features_made_elsewhere_take_the_place_of_ours(pipeline, tmp_path):
-    with FeatureFile(pipeline.artifact("ExtractFeatures") / "features.h5") as file:
-        image_ids, rows = file.image_ids, file.read(file.image_ids)
+    file = FeatureFile(pipeline.artifact("ExtractFeatures") / "features.h5")
+    image_ids, rows = file.image_ids, file.read(file.image_ids)
     path = tmp_path / "features.npz"
     np.savez(path, ids=np.array([f"{image_id}.png" for image_id in reversed(image_ids)]), F=rows[::-1])
     run = pipeline.luigi("ImportFeatures", "--path", str(path), "--strip-suffix", ".png")
     assert run.returncode == 0, run.stdout
-    with FeatureFile(pipeline.artifact("ImportFeatures") / "features.h5") as imported:
-        assert imported.image_ids == image_ids
-        np.testing.assert_array_equal(imported.read(image_ids), rows)
+    imported = FeatureFile(pipeline.artifact("ImportFeatures") / "features.h5")
+    assert imported.image_ids == image_ids
+    np.testing.assert_array_equal(imported.read(image_ids), rows)
 
 
 def test_the_same_seed_gives_the_same_model(pipeline, tmp_path):

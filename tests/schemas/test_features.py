@@ -1,8 +1,10 @@
-"""The feature file: rows by image, checked when written and when read."""
+"""The features artifact: rows by image, mapped from disk, checked when written and when read."""
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.errors import ArtifactError
 from schemas.features import (
@@ -27,59 +29,79 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_what_was_written_comes_back(tmp_path, dtype):
+def test_feature_file_returns_what_was_written(tmp_path, dtype):
     write_features(tmp_path / "features.h5", IDS, ROWS.astype(dtype), DESCRIPTION)
-    with FeatureFile(tmp_path / "features.h5") as features:
-        assert features.image_ids == IDS
-        assert features.description == DESCRIPTION
-        assert features.dimension == 2
-        assert features.read(IDS).dtype == dtype
-        np.testing.assert_array_equal(features.read(IDS), ROWS)
+    features = FeatureFile(tmp_path / "features.h5")
+    assert features.image_ids == IDS
+    assert features.description == DESCRIPTION
+    assert features.dimension == 2
+    assert features.read(IDS).dtype == dtype
+    np.testing.assert_array_equal(features.read(IDS), ROWS)
+    np.testing.assert_array_equal(features.features, ROWS)
 
 
-def test_rows_come_in_the_order_asked_for_also_twice(path):
-    with FeatureFile(path) as features:
-        np.testing.assert_array_equal(features.read(["é", "b", "é"]), ROWS[[2, 0, 2]])
-        assert features.read([]).shape == (0, 2)
-        assert "a" in features and "c" not in features
+def test_feature_file_returns_rows_in_the_requested_order(path):
+    features = FeatureFile(path)
+    np.testing.assert_array_equal(features.read(["é", "b", "é"]), ROWS[[2, 0, 2]])
+    assert features.read([]).shape == (0, 2)
+    assert "a" in features and "c" not in features
 
 
-def test_many_rows_in_random_order(tmp_path):
-    random = np.random.default_rng(0)
-    rows = random.standard_normal((10_000, 3)).astype(np.float32)
-    ids = [str(number) for number in range(len(rows))]
-    write_features(tmp_path / "features.h5", ids, rows, DESCRIPTION)
-    asked = random.integers(0, len(rows), 9_000)
-    with FeatureFile(tmp_path / "features.h5") as features:
-        np.testing.assert_array_equal(features.read([ids[row] for row in asked]), rows[asked])
+def test_feature_file_equals_h5py(tmp_path):
+    """The memory map and HDF5's own reader return the same rows."""
+    rows = np.random.default_rng(0).standard_normal((1000, 7)).astype(np.float16)
+    write_features(tmp_path / "features.h5", [f"{number}é" for number in range(1000)], rows, DESCRIPTION)
+    with h5py.File(tmp_path / "features.h5") as file:
+        np.testing.assert_array_equal(FeatureFile(tmp_path / "features.h5").features, file["features"][()])
 
 
-def test_blocks_run_over_all_rows(path):
-    with FeatureFile(path) as features:
-        assert [block.tolist() for block in features.blocks(rows=2)] == [ROWS[:2].tolist(), ROWS[2:].tolist()]
+def test_blocks_cover_all_rows(path):
+    assert [block.tolist() for block in FeatureFile(path).blocks(rows=2)] == [ROWS[:2].tolist(), ROWS[2:].tolist()]
 
 
-def test_rows_can_be_written_piece_by_piece(tmp_path):
+def test_feature_map_is_read_only(path):
+    with pytest.raises(ValueError, match="read-only"):
+        FeatureFile(path).features[0, 0] = 1.0
+
+
+@given(data=st.data(), count=st.integers(1, 40), dimension=st.integers(1, 9))
+def test_feature_rows_index_like_the_matrix(tmp_path_factory, data, count, dimension):
+    path = tmp_path_factory.mktemp("rows") / "features.h5"
+    matrix = np.arange(count * dimension, dtype=np.float32).reshape(count, dimension)
+    ids = [str(number) for number in range(count)]
+    write_features(path, ids, matrix, DESCRIPTION)
+    chosen = data.draw(st.lists(st.integers(0, count - 1)))
+    rows, expected = FeatureFile(path).rows([ids[row] for row in chosen]), matrix[chosen]
+    assert (rows.shape, rows.dtype, len(rows)) == (expected.shape, expected.dtype, len(expected))
+    np.testing.assert_array_equal(rows[:], expected)
+    start, step = data.draw(st.integers(0, count)), data.draw(st.integers(1, 3))
+    np.testing.assert_array_equal(rows[start::step], expected[start::step])
+    if chosen:
+        index = np.array(data.draw(st.lists(st.integers(0, len(chosen) - 1))), np.int64)
+        np.testing.assert_array_equal(rows[index], expected[index])
+
+
+def test_features_can_be_written_in_parts(tmp_path):
     with create_features(tmp_path / "features.h5", IDS, 2, "float32", DESCRIPTION) as dataset:
         dataset[1:] = ROWS[1:]
         dataset[0] = ROWS[0]
-    with FeatureFile(tmp_path / "features.h5") as features:
-        np.testing.assert_array_equal(features.read(IDS), ROWS)
+    np.testing.assert_array_equal(FeatureFile(tmp_path / "features.h5").read(IDS), ROWS)
 
 
-def test_a_corpus_without_images_is_an_empty_file(tmp_path):
+def test_features_of_no_image_are_an_empty_matrix(tmp_path):
     write_features(tmp_path / "features.h5", [], np.empty((0, 2), np.float32), DESCRIPTION)
-    with FeatureFile(tmp_path / "features.h5") as features:
-        assert features.image_ids == [] and features.dimension == 2
+    features = FeatureFile(tmp_path / "features.h5")
+    assert features.image_ids == [] and features.dimension == 2
+    assert features.rows([])[:].shape == (0, 2)
 
 
-def test_an_image_without_a_row_is_named(path):
-    with FeatureFile(path) as features, pytest.raises(ArtifactError, match=r"of image x \(and 1 more"):
-        features.read(["a", "x", "y"])
+def test_read_names_an_image_without_a_row(path):
+    with pytest.raises(ArtifactError, match=r"of image x \(and 1 more"):
+        FeatureFile(path).read(["a", "x", "y"])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_no_numbers_are_refused_by_the_name_of_the_image(tmp_path, value):
+def test_write_features_refuses_values_that_are_not_finite(tmp_path, value):
     rows = ROWS.copy()
     rows[1, 1] = value
     with pytest.raises(ArtifactError, match="image a "):
@@ -87,27 +109,28 @@ def test_values_that_are_no_numbers_are_refused_by_the_name_of_the_image(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cut_file_is_an_artifact_error(path):
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ArtifactError, match="features"):
+def test_feature_file_refuses_a_truncated_file(path):
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ArtifactError, match=r"features\.h5"):
         FeatureFile(path)
 
 
-def test_a_row_with_flipped_bits_is_an_artifact_error(path):
-    content = path.read_bytes()
-    assert content.count(ROWS.tobytes()) == 1
-    path.write_bytes(content.replace(ROWS.tobytes(), (ROWS + 1).tobytes()))
-    with FeatureFile(path) as features, pytest.raises(ArtifactError, match="features"):
-        features.read(IDS)
+@pytest.mark.parametrize("options", [{"chunks": (1, 2)}, {"compression": "gzip"}])
+def test_feature_file_refuses_chunked_features(path, options):
+    with h5py.File(path, "r+") as file:
+        del file["features"]
+        file.create_dataset("features", data=ROWS, **options)
+    with pytest.raises(ArtifactError, match="one contiguous matrix"):
+        FeatureFile(path)
 
 
-def test_an_image_with_two_rows_is_an_artifact_error(tmp_path):
+def test_feature_file_refuses_two_rows_of_one_image(tmp_path):
     write_features(tmp_path / "features.h5", ["a", "a", "b"], ROWS, DESCRIPTION)
     with pytest.raises(ArtifactError, match="3 rows for 2 images"):
         FeatureFile(tmp_path / "features.h5")
 
 
-def test_a_file_that_does_not_say_what_its_rows_are_is_an_artifact_error(path):
+def test_feature_file_refuses_a_missing_description(path):
     with h5py.File(path, "a") as file:
         del file.attrs["preprocessing"]
     with pytest.raises(ArtifactError, match="preprocessing"):

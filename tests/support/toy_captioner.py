@@ -79,8 +79,8 @@ class ToyCaptioner:
             0.0,
             lambda *_: None,
         )
-        with FeatureFile(self.features / "features.h5") as file:
-            self.rows = file.read(self.ids)
+        file = FeatureFile(self.features / "features.h5")
+        self.rows = file.read(self.ids)
         self.tokens = {image_id: [list(random.choice(WORDS, 4)) for _ in range(2)] for image_id in self.ids}
         write_json_lines(
             self.captions / "tokens.jsonl",

@@ -13,7 +13,7 @@ from model.training import trainer as training
 from model.training.history import TrainingData, TrainingOptions
 from model.training.trainer import Trainer
 from schemas.errors import ArtifactError, ConfigurationError, TrainingError
-from schemas.features import FeatureDescription, FeatureRows, write_features
+from schemas.features import FeatureDescription, FeatureFile, write_features
 from schemas.vocabulary import BOS, SPECIAL_WORDS, Vocabulary
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "red", "blue", "dog", "cat", "bird"])
@@ -282,7 +282,7 @@ def test_features_may_stay_on_disk(make_trainer, tmp_path):
     in_memory, stored = make_trainer(epochs=2), make_trainer(epochs=2)
     ids = stored.train_data.captions.image_ids
     write_features(tmp_path / "features.h5", ids, FEATURES, FeatureDescription("kind", "none", "0", "tiny"))
-    rows = FeatureRows(tmp_path / "features.h5", ids)
+    rows = FeatureFile(tmp_path / "features.h5").rows(ids)
     train, val = (TrainingData(data.captions, rows) for data in (stored.train_data, stored.val_data))
     stored = Trainer(stored.network, VOCABULARY, train, val, stored.options)
     for trainer, name in ((in_memory, "memory.h5"), (stored, "disk.h5")):

@@ -44,8 +44,8 @@ def run(root: Path, image_ids, search, shards: int, models=("model",)) -> bytes:
 def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_path, search):
     network, image_ids = artifacts
     known = [image_id for image_id in image_ids if image_id != "lost"]
-    with FeatureFile(tmp_path / "features" / "features.h5") as features:
-        rows = features.read(known)
+    features = FeatureFile(tmp_path / "features" / "features.h5")
+    rows = features.read(known)
     decode = search(network)
     expected = [found for start in range(0, 14, BATCH) for found in decode(rows[start : start + BATCH], start)]
     made = {run(tmp_path, image_ids, search, shards) for shards in (1, 3, 16)}

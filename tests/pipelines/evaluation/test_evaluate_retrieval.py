@@ -28,8 +28,8 @@ def artifacts(tmp_path, monkeypatch):
     VOCABULARY.write(tmp_path / "captions" / "vocabulary.txt")
     splits = ["test"] * IMAGES + ["train"] * TRAINING
     write_captions(tmp_path / "captions" / "captions.h5", VOCABULARY, image_ids, splits, captions)
-    with FeatureFile(tmp_path / "features" / "features.h5") as features:
-        return network, captions, features.read(image_ids)
+    features = FeatureFile(tmp_path / "features" / "features.h5")
+    return network, captions, features.read(image_ids)
 
 
 def evaluate(root, protocol):

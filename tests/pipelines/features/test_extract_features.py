@@ -62,10 +62,10 @@ def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3, max_reject_f
 def test_every_image_is_a_row_or_a_reject(images, tmp_path):
     counts = run(images, tmp_path)
     rejects = read_rejects(tmp_path)
-    with FeatureFile(tmp_path / "features.h5") as features:
-        assert features.image_ids == [image.image_id for image in images if image.image_id.startswith("good")]
-        assert features.dimension == 512
-        assert "random" not in features.description.kind
+    features = FeatureFile(tmp_path / "features.h5")
+    assert features.image_ids == [image.image_id for image in images if image.image_id.startswith("good")]
+    assert features.dimension == 512
+    assert "random" not in features.description.kind
     assert {(reject.image_id, reject.stage) for reject in rejects} == {
         ("empty", "decode"),
         ("missing", "read"),
@@ -81,21 +81,21 @@ def test_every_image_is_a_row_or_a_reject(images, tmp_path):
 def test_rows_are_what_the_network_gives(images, tmp_path):
     run(images, tmp_path)
     backbone = load_backbone(SPEC)
-    with FeatureFile(tmp_path / "features.h5") as features:
-        for image in images:
-            if image.image_id in features:
-                pixels = cut_crops(decode_image(Path(image.path).read_bytes()), 32, "squash")
-                expected = backbone.features(pixels)
-                np.testing.assert_allclose(features.read([image.image_id]), expected, rtol=1e-4, atol=1e-3)
+    features = FeatureFile(tmp_path / "features.h5")
+    for image in images:
+        if image.image_id in features:
+            pixels = cut_crops(decode_image(Path(image.path).read_bytes()), 32, "squash")
+            expected = backbone.features(pixels)
+            np.testing.assert_allclose(features.read([image.image_id]), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_the_features_of_crops_are_averaged(images, tmp_path):
     run(images, tmp_path, ExtractionOptions(SPEC, "ten_crop", "float32", "toys", batch_size=4, decode_threads=2))
     good = next(image for image in images if image.image_id.startswith("good"))
     crops = cut_crops(decode_image(Path(good.path).read_bytes()), 32, "ten_crop")
-    with FeatureFile(tmp_path / "features.h5") as features:
-        expected = load_backbone(SPEC).features(crops).mean(axis=0, keepdims=True)
-        np.testing.assert_allclose(features.read([good.image_id]), expected, rtol=1e-4, atol=1e-3)
+    features = FeatureFile(tmp_path / "features.h5")
+    expected = load_backbone(SPEC).features(crops).mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(features.read([good.image_id]), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_the_same_images_give_the_same_bytes_in_any_number_of_processes(images, tmp_path):

@@ -38,10 +38,10 @@ def run(source, image_ids, strip_suffix=".jpg", allow_missing=False, dtype="floa
 
 def test_wanted_rows_come_in_our_order(source):
     path, rejects = run(source, ["a", "d"])
-    with FeatureFile(path) as features:
-        assert features.image_ids == ["a", "d"]
-        np.testing.assert_array_equal(features.read(["a", "d"]), ROWS[[2, 0]])
-        assert features.description.kind == "theirs"
+    features = FeatureFile(path)
+    assert features.image_ids == ["a", "d"]
+    np.testing.assert_array_equal(features.read(["a", "d"]), ROWS[[2, 0]])
+    assert features.description.kind == "theirs"
     assert rejects == []
 
 
@@ -53,8 +53,8 @@ def test_missing_images_are_an_error_that_lists_them(source):
 def test_missing_images_are_rejects_if_allowed(source):
     path, rejects = run(source, ["x", "a"], allow_missing=True)
     assert [(reject.image_id, reject.stage) for reject in rejects] == [("x", "import")]
-    with FeatureFile(path) as features:
-        assert features.image_ids == ["a"]
+    features = FeatureFile(path)
+    assert features.image_ids == ["a"]
 
 
 def test_ids_that_do_not_match_at_all_are_an_error_even_then(source):
@@ -75,8 +75,8 @@ def test_ids_that_the_suffix_told_apart_are_an_error_that_names_them(tmp_path):
     with pytest.raises(InputError, match=r"has 'a' and 'a\.jpg', which are both image 'a' without the suffix '\.jpg'"):
         run(source, ["a"])
     path, _ = run(source, ["a"], strip_suffix="")
-    with FeatureFile(path) as features:
-        np.testing.assert_array_equal(features.read(["a"]), ROWS[:1])
+    features = FeatureFile(path)
+    np.testing.assert_array_equal(features.read(["a"]), ROWS[:1])
 
 
 def npy_with_parquet(folder, ids, rows):
@@ -115,9 +115,9 @@ def hdf5_by_id(folder, ids, rows):
 @pytest.mark.parametrize("write", [dictionary, texts, npz, hdf5, hdf5_by_id, npy_with_parquet])
 def test_every_format_is_imported(write, tmp_path):
     path, rejects = run(write(tmp_path, ["4", "2", "1", "3"], ROWS), ["1", "9", "4"], "", allow_missing=True)
-    with FeatureFile(path) as features:
-        assert features.image_ids == ["1", "4"]
-        np.testing.assert_array_equal(features.read(["1", "4"]), ROWS[[2, 0]])
+    features = FeatureFile(path)
+    assert features.image_ids == ["1", "4"]
+    np.testing.assert_array_equal(features.read(["1", "4"]), ROWS[[2, 0]])
     assert [reject.image_id for reject in rejects] == ["9"]
 
 

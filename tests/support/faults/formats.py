@@ -135,9 +135,9 @@ def _read_blocks(path: Path, directory: Path) -> None:
 
 
 def _read_features(path: Path, directory: Path) -> None:
-    with FeatureFile(path) as file:
-        list(file.blocks())
-        file.read(file.image_ids)
+    file = FeatureFile(path)
+    list(file.blocks())
+    file.read(file.image_ids)
 
 
 def _write_iapr(path: Path) -> None:

@@ -92,13 +92,13 @@ def test_features_of_the_tuned_network_are_extracted_by_the_same_stage(configure
 
     # The Beam stage read its weights, under the key of what made them.
     assert read_provenance(features.directory).upstream["network"].key == tuned.key
-    with FeatureFile(features.directory / "features.h5") as file:
-        image_ids, extracted, description = file.image_ids, file.read(file.image_ids), file.description
-    with FeatureFile(at_first.directory / "features.h5") as file:
-        assert file.image_ids == image_ids
-        assert np.abs(file.read(image_ids) - extracted).max() > 1e-3
-        assert file.description.kind == description.kind
-        assert file.description.weights_digest != description.weights_digest
+    file = FeatureFile(features.directory / "features.h5")
+    image_ids, extracted, description = file.image_ids, file.read(file.image_ids), file.description
+    file = FeatureFile(at_first.directory / "features.h5")
+    assert file.image_ids == image_ids
+    assert np.abs(file.read(image_ids) - extracted).max() > 1e-3
+    assert file.description.kind == description.kind
+    assert file.description.weights_digest != description.weights_digest
 
     # Tuned once more in this process, where its network can be looked at: it sees what was extracted.
     again = tmp_path / "again"
