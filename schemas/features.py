@@ -165,7 +165,7 @@ class FeatureFile:
         missing = [image_id for image_id in image_ids if image_id not in self._row_of]
         if missing:
             raise ArtifactError(
-                f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more of the requested ones)."
+                f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more requested ones)."
             )
         return FeatureRows(self.features, np.array([self._row_of[image_id] for image_id in image_ids], np.int64))
 

@@ -1,49 +1,63 @@
 """The `neighbors.h5` artifact: for each target image its nearest reference images, nearest first."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from schemas.errors import ArtifactError, ConfigurationError
 from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Neighbors:
-    """indices: int32 (targets, K) into `reference_ids`; distances: float32 (targets, K), rising along each row."""
+    """Nearest reference images of each target image.
+
+    Attributes:
+        target_ids: Ids of the N target images.
+        reference_ids: Ids of the reference images.
+        indices: Neighbors int32 (N, K) as positions in `reference_ids`, nearest first.
+        distances: Their distances float32 (N, K).
+        kind: Kind of the features that were compared, such as `refined`.
+        metric: Distance between feature vectors: `euclidean` or `cosine`.
+    """
 
     target_ids: list[str]
     reference_ids: list[str]
     indices: np.ndarray
     distances: np.ndarray
+    kind: str
+    metric: str
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {image_id: row for row, image_id in enumerate(self.target_ids)}
+
+    def nearest(self, image_id: str, k: int | None = None) -> list[str]:
+        """Returns the ids of an image's nearest images, nearest first and never the image itself.
+
+        Args:
+            image_id: Id of a target image.
+            k: Number of neighbors; all known ones by default.
+
+        Raises:
+            ArtifactError: The neighbors of this image are unknown.
+            ConfigurationError: Fewer than `k` neighbors are known.
+        """
+        if image_id not in self._row_of:
+            raise ArtifactError(f"Image {image_id} has no {self.kind} neighbors; run FindNeighbors for its split.")
+        ids = [self.reference_ids[index] for index in self.indices[self._row_of[image_id]]]
+        others = [each for each in ids if each != image_id]
+        if k is not None and len(others) < k:
+            raise ConfigurationError(f"{k} neighbors are requested and only {len(others)} are known; lower k.")
+        return others[:k]
 
 
-def write_neighbors(
-    path: Path,
-    neighbors: Neighbors,
-    *,
-    kind: str,
-    metric: str,
-    target_digest: str,
-    reference_digest: str,
-    index: str = "exact",
-    recall: float = 1.0,
-) -> None:
-    """Writes the neighbors with what they were computed from: feature kind, metric and digests of both sides.
-
-    index: `exact`, or the approximate one that found them; recall: the share of exact neighbors among them, measured.
-    """
+def write_neighbors(path: Path, neighbors: Neighbors) -> None:
+    """Writes `neighbors.h5`."""
     with create_hdf5(path) as file:
-        file.attrs.update(
-            {
-                "kind": kind,
-                "metric": metric,
-                "target_digest": target_digest,
-                "reference_digest": reference_digest,
-                "index": index,
-                "recall": recall,
-            }
-        )
+        file.attrs.update({"kind": neighbors.kind, "metric": neighbors.metric})
         file.create_dataset("indices", data=neighbors.indices.astype(np.int32))
         file.create_dataset("distances", data=neighbors.distances.astype(np.float32))
         write_strings(file, "target_ids", neighbors.target_ids)
@@ -51,11 +65,17 @@ def write_neighbors(
 
 
 def read_neighbors(path: Path) -> Neighbors:
-    """Reads `neighbors.h5`; raises ArtifactError if it is missing or damaged."""
+    """Reads `neighbors.h5`.
+
+    Raises:
+        ArtifactError: The file is missing or corrupted.
+    """
     with open_hdf5(path, ("indices", "distances", "target_ids", "reference_ids")) as file:
         return Neighbors(
             target_ids=read_strings(file["target_ids"]),
             reference_ids=read_strings(file["reference_ids"]),
             indices=file["indices"][()],
             distances=file["distances"][()],
+            kind=str(file.attrs["kind"]),
+            metric=str(file.attrs["metric"]),
         )

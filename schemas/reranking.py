@@ -1,4 +1,4 @@
-"""The `grid.json` artifact of TuneReranking: how each setting of consensus reranking scores on the validation split."""
+"""Settings of consensus reranking, and the `grid.json` artifact of TuneReranking that scores them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -8,42 +8,83 @@ from typing import Any
 from schemas.errors import ArtifactError
 from schemas.io.files import read_json, write_json
 
-NO_FEATURES = "none (self-consensus)"
-
 
 @dataclass(frozen=True)
 class RerankingSetting:
     """How consensus reranking orders hypotheses.
 
-    similarity: `cider`, `bleu` or `bleu-compat`; features: by which the nearest images are found, `refined`, `original`
-    or NO_FEATURES, where hypotheses are compared with one another and k and m are 0; metric: their distance; k: nearest
-    images; m: largest similarities that count.
+    Attributes:
+        similarity: Similarity of two captions: `cider`, `bleu` or `bleu-compat`.
+        features: Features by which nearest images are found, `refined` or `original`. None for self-consensus, where
+            the hypotheses of an image are compared with one another.
+        metric: Distance between these features; None for self-consensus.
+        k: Number of nearest images whose captions are the references.
+        m: Number of largest similarities that are summed.
+        tuned_on: Split on which TuneReranking chose the setting; None if it was configured.
     """
 
     similarity: str
-    features: str = NO_FEATURES
-    metric: str = "none"
+    features: str | None = None
+    metric: str | None = None
     k: int = 0
     m: int = 0
+    tuned_on: str | None = None
 
-    @property
-    def by_neighbors(self) -> bool:
-        """Whether captions of other images are looked at."""
-        return self.features != NO_FEATURES
+    def summary(self) -> dict[str, str | int]:
+        """Returns the values that apply, for score sheets."""
+        if self.features is None or self.metric is None:
+            values: dict[str, str | int] = {"similarity": self.similarity, "against": "self"}
+        else:
+            values = {
+                "similarity": self.similarity,
+                "features": self.features,
+                "metric": self.metric,
+                "k": self.k,
+                "m": self.m,
+            }
+        return values if self.tuned_on is None else {**values, "tuned on": self.tuned_on}
+
+
+def write_setting(directory: Path, setting: RerankingSetting) -> None:
+    """Writes `reranking.json`, the setting by which the artifact's hypotheses were ordered."""
+    write_json(directory / "reranking.json", asdict(setting))
+
+
+def read_setting(directory: Path) -> RerankingSetting:
+    """Reads `reranking.json`.
+
+    Raises:
+        ArtifactError: The file is missing or malformed.
+    """
+    path = directory / "reranking.json"
+    try:
+        return RerankingSetting(**read_json(path))
+    except TypeError as error:
+        raise ArtifactError(f"{path} is not a setting of RerankCaptions ({error}); run it again.") from error
 
 
 def write_grid(
     path: Path, unchanged: dict[str, float], scored: Sequence[tuple[RerankingSetting, dict[str, float]]]
 ) -> None:
-    """Writes every setting with its scores, metric -> value, in the order given; `unchanged`: those without any."""
+    """Writes every setting with its scores, in the given order.
+
+    Args:
+        path: File to write.
+        unchanged: Scores without reranking, by metric.
+        scored: Settings and their scores by metric, best first.
+    """
     settings = [{**asdict(setting), **scores} for setting, scores in scored]
     write_json(path, {"unchanged": unchanged, "settings": settings})
 
 
 def read_best_setting(path: Path) -> RerankingSetting:
-    """The first setting of the grid; raises ArtifactError if there is none."""
+    """Reads the first setting of the grid.
+
+    Raises:
+        ArtifactError: The file is missing, malformed or empty.
+    """
     try:
         best: dict[str, Any] = read_json(path)["settings"][0]
         return RerankingSetting(**{field.name: best[field.name] for field in fields(RerankingSetting)})
     except (KeyError, IndexError, TypeError) as error:
-        raise ArtifactError(f"{path} is no grid of TuneReranking ({error!r}); run it again.") from error
+        raise ArtifactError(f"{path} is not a grid of TuneReranking ({error!r}); run it again.") from error

@@ -67,6 +67,21 @@ class FileScores(_Scores):
 
 
 @dataclass(frozen=True)
+class PerplexityScore:
+    """Perplexity of reference captions under a model.
+
+    Attributes:
+        split: Split of the captions.
+        captions: Number of captions.
+        perplexity: 2 ** (bits per token), the end sign counted.
+    """
+
+    split: str
+    captions: int
+    perplexity: float
+
+
+@dataclass(frozen=True)
 class Recall:
     """R@1, R@5 and R@10 in percent, and median and mean rank of the first right answer."""
 
@@ -114,6 +129,24 @@ def read_caption_scores(directory: Path) -> CaptionScores:
         return CaptionScores(**read_json(directory / "scores.json"))
     except TypeError as error:
         raise ArtifactError(f"{directory / 'scores.json'} is not a caption score sheet ({error}).") from error
+
+
+def write_perplexity(directory: Path, score: PerplexityScore) -> None:
+    """Writes `perplexity.json`."""
+    write_json(directory / "perplexity.json", asdict(score))
+
+
+def read_perplexity(directory: Path) -> PerplexityScore:
+    """Reads `perplexity.json`.
+
+    Raises:
+        ArtifactError: The file is missing or malformed.
+    """
+    path = directory / "perplexity.json"
+    try:
+        return PerplexityScore(**read_json(path))
+    except TypeError as error:
+        raise ArtifactError(f"{path} is not a perplexity score ({error}); run EvaluatePerplexity again.") from error
 
 
 def write_retrieval_scores(directory: Path, scores: RetrievalScores) -> None:

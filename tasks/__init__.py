@@ -24,6 +24,7 @@ from tasks.data.download_dataset import DownloadDataset
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.evaluation.evaluate_captions import EvaluateCaptions
+from tasks.evaluation.evaluate_perplexity import EvaluatePerplexity
 from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
 from tasks.features.extract_features import ExtractFeatures
 from tasks.features.import_features import ImportFeatures
@@ -44,6 +45,7 @@ __all__ = [
     "DownloadDataset",
     "EvaluateCaptions",
     "EvaluateFile",
+    "EvaluatePerplexity",
     "EvaluateRetrieval",
     "ExtractFeatures",
     "FindNeighbors",

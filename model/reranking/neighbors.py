@@ -1,13 +1,19 @@
-"""Exact nearest neighbors between two sets of feature vectors, in blocks of bounded memory."""
+"""Exact nearest neighbors between two sets of feature vectors.
+
+FAISS finds candidates in float32; their distances are then computed in float64, so that order, ties and bytes do not
+depend on how a matrix product is rounded.
+"""
 
 from collections.abc import Callable
 
+import faiss
 import numpy as np
 
+from model.reranking.config import METRICS
 from schemas.errors import ConfigurationError
 
-METRICS = ("euclidean", "cosine")
-TARGETS, REFERENCES = 256, 4096  # of a block
+TARGETS = 1024  # targets per search
+MARGIN = 128  # candidates beyond the requested number of neighbors
 
 
 def nearest(
@@ -17,54 +23,68 @@ def nearest(
     metric: str,
     progress: Callable[[float], None] = lambda done: None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` nearest references of each target, nearest first, equal distances by position.
+    """Finds the nearest references of each target, nearest first, equal distances by position.
 
-    targets (N, D), references (M, D), floats of any size -> indices int32 (N, K) into the references and distances
-    float32 (N, K), with K = min(count, M). metric: `euclidean` as in the paper's Section 8, or `cosine` (1 - cosine of
-    the angle). Beside its arguments it needs 4 bytes for each of 256 M distances.
+    Beside its arguments it needs the references once in float32.
+
+    Args:
+        targets: Vectors (N, D) of any floating-point type.
+        references: Vectors (M, D) of any floating-point type.
+        count: Number of neighbors.
+        metric: `euclidean`, as in the paper's Section 8, or `cosine` (1 - cosine of the angle).
+        progress: Receives the finished fraction.
+
+    Returns:
+        Indices int32 (N, K) into the references and distances float32 (N, K), with K = min(count, M).
 
     Raises:
-        ConfigurationError: another metric.
+        ConfigurationError: There is no such metric.
     """
     if metric not in METRICS:
         raise ConfigurationError(f"There is no metric {metric!r}; set it to {' or '.join(METRICS)}.")
     count = min(count, len(references))
+    table, largest = _prepare_table(references, metric)
     indices = np.empty((len(targets), count), np.int32)
     distances = np.empty((len(targets), count), np.float32)
-    parts = (references[start : start + REFERENCES] for start in _starts(references, REFERENCES))
-    squares = np.concatenate([_squares(_prepare(part, metric)) for part in parts])
-    for start in _starts(targets, TARGETS):
+    for start in range(0, len(targets), TARGETS):
         block = _prepare(targets[start : start + TARGETS], metric)
-        rounded = _rounded_squares(block, references, squares, metric)
-        # The error of a dot product in float32 is below D 2^-24 |a| |b|, and 2 |a| |b| is at most a^2 + b^2; as much
-        # again for the rounding of the vectors themselves.
-        slack = block.shape[1] * 2.0**-23 * (_squares(block) + squares.max())
-        reach = np.partition(rounded, count - 1, axis=1)[:, count - 1] + 2.0 * slack
-        for row, target in enumerate(block):
-            # Those that may be nearest are measured again, exactly.
-            near = np.flatnonzero(rounded[row] <= reach[row])
-            squared = _squares(_prepare(references[near], metric) - target)
-            order = np.argsort(squared, kind="stable")[:count]
-            indices[start + row] = near[order]
-            # Of unit vectors, half the squared distance is 1 - cosine.
-            distances[start + row] = np.sqrt(squared[order]) if metric == "euclidean" else squared[order] / 2.0
+        # A float32 dot product has an error below D 2^-24 |a| |b|, and 2 |a| |b| is at most a^2 + b^2. As much again
+        # covers both norms, and eight more units the other roundings.
+        error = (block.shape[1] + 8) * 2.0**-23 * (_squares(block) + largest)
+        pending, depth = np.arange(len(block)), min(count + MARGIN, len(references))
+        while len(pending):
+            rounded, candidates = faiss.knn(block[pending].astype(np.float32), table, depth)
+            unresolved = []
+            for row, near, farthest in zip(pending, np.sort(candidates, axis=1), rounded[:, -1], strict=True):
+                squared = _squared_distances(block[row], references[near], metric)
+                order = np.argsort(squared, kind="stable")[:count]
+                if depth < len(references) and squared[order[-1]] >= farthest - error[row]:
+                    unresolved.append(row)  # a reference that is not among the candidates may be as near
+                    continue
+                indices[start + row] = near[order]
+                # Half the squared distance of unit vectors is 1 - cosine.
+                distances[start + row] = np.sqrt(squared[order]) if metric == "euclidean" else squared[order] / 2.0
+            pending, depth = np.array(unresolved, np.int64), min(2 * depth, len(references))
         progress((start + len(block)) / len(targets))
     return indices, distances
 
 
-def _rounded_squares(block: np.ndarray, references: np.ndarray, squares: np.ndarray, metric: str) -> np.ndarray:
-    """Squared distances in float32 (n, M), by a matrix product a block of references."""
-    own, single = _squares(block)[:, None], block.astype(np.float32)
-    rounded = np.empty((len(block), len(references)), np.float32)
-    for start in _starts(references, REFERENCES):
-        part = slice(start, start + REFERENCES)
-        other = references[part] if metric == "euclidean" else _prepare(references[part], metric)
-        rounded[:, part] = own + squares[part] - 2.0 * (single @ other.astype(np.float32).T)
-    return rounded
+def _prepare_table(references: np.ndarray, metric: str) -> tuple[np.ndarray, float]:
+    """Returns the references as FAISS takes them, float32 (M, D), and their largest squared norm."""
+    if metric == "cosine":
+        unit = np.empty(references.shape, np.float32)
+        for start in range(0, len(references), TARGETS):
+            unit[start : start + TARGETS] = _prepare(references[start : start + TARGETS], metric)
+        return unit, 1.0
+    parts = (references[start : start + TARGETS] for start in range(0, len(references), TARGETS))
+    largest = max((float(_squares(part.astype(np.float64)).max()) for part in parts), default=0.0)
+    return np.ascontiguousarray(references, np.float32), largest
 
 
-def _starts(vectors: np.ndarray, size: int) -> range:
-    return range(0, len(vectors), size)
+def _squared_distances(target: np.ndarray, references: np.ndarray, metric: str) -> np.ndarray:
+    """Squared euclidean distances float64 (n,) between a prepared target (D,) and references (n, D)."""
+    others = _prepare(references, metric) if metric == "cosine" else references
+    return _squares(np.subtract(others, target, dtype=np.float64))
 
 
 def _squares(vectors: np.ndarray) -> np.ndarray:
@@ -73,6 +93,7 @@ def _squares(vectors: np.ndarray) -> np.ndarray:
 
 
 def _prepare(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Returns the vectors in float64, with unit length if the metric is the cosine."""
     vectors = vectors.astype(np.float64)
     if metric == "cosine":
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

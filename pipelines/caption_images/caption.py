@@ -107,10 +107,9 @@ def _rerank(
 ) -> None:
     assert captioner.tokens is not None
     captions = read_tokens(captioner.tokens, "train")
-    neighbors = None
-    if setting.by_neighbors:
-        image_ids = [image.image_id for image in hypotheses]
-        neighbors = _find_neighbors(image_ids, rows, captions, model, captioner, setting)
+    image_ids = [image.image_id for image in hypotheses]
+    neighbors = _find_neighbors(image_ids, rows, captions, model, captioner, setting)
+    if neighbors:
         setting = replace(setting, k=min(setting.k, neighbors.indices.shape[1] - 1))
     rerank(hypotheses, Reranker(hypotheses, neighbors, captions, setting), directory, lambda done: None)
 
@@ -122,12 +121,17 @@ def _find_neighbors(
     model: MRNN,
     captioner: Captioner,
     setting: RerankingSetting,
-) -> Neighbors:
-    """The k nearest training images, and one more, for a picture that has the name of one of them."""
+) -> Neighbors | None:
+    """Finds the k nearest training images, and one more, for an image that has the id of one of them.
+
+    Returns None for self-consensus.
+    """
+    if setting.features is None or setting.metric is None:
+        return None
     features = FeatureFile(captioner.features)
     reference_ids = [image_id for image_id in captions if image_id in features]
     references = features.read(reference_ids)
     if setting.features == "refined":
         rows, references = (np.concatenate(list(refine_features(model, iter([side])))) for side in (rows, references))
     indices, distances = nearest(rows, references, setting.k + 1, setting.metric)
-    return Neighbors(list(image_ids), reference_ids, indices, distances)
+    return Neighbors(list(image_ids), reference_ids, indices, distances, setting.features, setting.metric)

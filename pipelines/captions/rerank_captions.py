@@ -10,9 +10,9 @@ from pipelines.beam.runner import BeamRunner, complete_shards
 from pipelines.beam.shards import Shard, plan_ranges
 from pipelines.captions.reranker import Reranked, Reranker, write_reranked
 from schemas.captions import read_tokens
-from schemas.hypotheses import ImageHypotheses, from_record, read_hypotheses, to_record
+from schemas.hypotheses import ImageHypotheses, from_record, read_hypotheses, read_search, to_record, write_search
 from schemas.neighbors import read_neighbors
-from schemas.reranking import RerankingSetting
+from schemas.reranking import RerankingSetting, write_setting
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ def rerank_split(
     engine: BeamRunner,
     progress: Callable[[float, str], None],
 ) -> dict[str, int]:
-    """Reranks all images of `job.hypotheses`; writes and returns what `write_reranked` does.
+    """Reranks all images of `job.hypotheses`.
+
+    Writes `search.json`, `reranking.json` and the files of `write_reranked`, whose counts are returned.
 
     Shards that are there and whole are kept. The files are the same for any number of shards.
 
@@ -45,6 +47,8 @@ def rerank_split(
     image_ids = [image.image_id for image in read_hypotheses(job.hypotheses)]
     shards = plan_ranges(image_ids, shards_directory, shard_count, "reranked.jsonl")
     complete_shards(shards, partial(rerank_shard, job=job), engine, progress)
+    write_search(directory, read_search(job.hypotheses))
+    write_setting(directory, job.setting)
     return write_reranked(
         directory,
         (

@@ -14,7 +14,7 @@ from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses
 from schemas.interop.caption_files import read_generated, read_references
 from schemas.interop.features import read_feature_file
 from schemas.neighbors import Neighbors, read_neighbors
-from schemas.reranking import NO_FEATURES, RerankingSetting
+from schemas.reranking import RerankingSetting
 from schemas.results import write_results
 
 
@@ -53,7 +53,7 @@ def rerank_file(
     if features:
         found = _find(features, [image.image_id for image in images], list(captions), k + 1, metric)
     out.mkdir(parents=True, exist_ok=True)
-    setting = RerankingSetting(similarity, "given" if found else NO_FEATURES, metric, k, m)
+    setting = RerankingSetting(similarity, found.kind, found.metric, k, m) if found else RerankingSetting(similarity)
     counts = rerank(images, Reranker(images, found, captions, setting), out, progress)
     best = {image.image_id: " ".join(image.captions[0].tokens) for image in read_hypotheses(out)}
     write_results(out / "results.json", best)
@@ -82,7 +82,7 @@ def _find(path: Path, targets: Sequence[str], references: Sequence[str], count: 
         count,
         metric,
     )
-    return Neighbors(list(targets), list(references), indices, distances)
+    return Neighbors(list(targets), list(references), indices, distances, path.name, metric)
 
 
 def _read_rows(path: Path, wanted: set[str]) -> Mapping[str, np.ndarray]:

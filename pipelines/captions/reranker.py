@@ -65,33 +65,6 @@ class Comparison:
         return self._similarity(rows, rows)
 
 
-class NearestNeighbors:
-    """The nearest reference images of each image, never the image itself."""
-
-    def __init__(self, neighbors: Neighbors):
-        """Looks them up in the artifact."""
-        self._neighbors = neighbors
-        self._row = {image_id: number for number, image_id in enumerate(neighbors.target_ids)}
-
-    def known(self, image_id: str) -> list[str]:
-        """All that are known, nearest first; raises ArtifactError if the image has none."""
-        if image_id not in self._row:
-            raise ArtifactError(f"Image {image_id} has hypotheses but no neighbors; find its neighbors first.")
-        ids = self._neighbors.reference_ids
-        return [ids[index] for index in self._neighbors.indices[self._row[image_id]] if ids[index] != image_id]
-
-    def of(self, image_id: str, k: int) -> list[str]:
-        """The k nearest.
-
-        Raises:
-            ArtifactError: the image has no neighbors; ConfigurationError: it has fewer than k.
-        """
-        nearest = self.known(image_id)
-        if len(nearest) < k:
-            raise ConfigurationError(f"k = {k} neighbors are asked for, {len(nearest)} are known; lower k.")
-        return nearest[:k]
-
-
 SHOWN_NEIGHBORS = 10  # kept in `reranked.jsonl` for the report
 
 
@@ -122,7 +95,7 @@ class Reranker:
         """
         hypotheses = {image.image_id: [each.tokens for each in image.captions] for image in images}
         self._comparison = Comparison(setting.similarity, hypotheses, training_captions)
-        self._neighbors = NearestNeighbors(neighbors) if neighbors else None
+        self._neighbors = neighbors
         self._setting = setting
 
     def __call__(self, image: ImageHypotheses) -> Reranked:
@@ -133,7 +106,7 @@ class Reranker:
             ArtifactError: the image has no neighbors, or a neighbor no captions; the artifacts do not fit.
         """
         if self._neighbors:
-            nearest = self._neighbors.of(image.image_id, self._setting.k)
+            nearest = self._neighbors.nearest(image.image_id, self._setting.k)
             similarity = self._comparison.with_references(image.image_id, nearest)
             scores = consensus_scores(similarity, self._setting.m)
         else:

@@ -1,7 +1,5 @@
 """GenerateCaptions: hypotheses of the images of a split."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import luigi
@@ -28,8 +26,8 @@ class SplitParam(ModelInput):
 class GenerateCaptions(BeamStage, SplitParam):
     """Beam search, greedy search or sampling, over every image of the split that has features."""
 
-    version = 2  # other samples: words are no longer sorted before one is drawn
-    content = ("hypotheses.jsonl",)
+    version = 3  # `search.json`
+    content = ("hypotheses.jsonl", "search.json")
 
     search = luigi.ChoiceParameter(
         default="beam",
@@ -64,12 +62,7 @@ class GenerateCaptions(BeamStage, SplitParam):
 
     def models(self) -> dict[str, Stage]:
         """The trained models; several are an ensemble."""
-        return {"model": self.model(), **{f"model of seed {seed}": self.model(seed=seed) for seed in self.ensemble}}
-
-    @staticmethod
-    def models_among(inputs: Mapping[str, Path]) -> tuple[Path, ...]:
-        """Their artifacts among those that a stage requires."""
-        return tuple(path for name, path in inputs.items() if name.startswith("model"))
+        return {"model": self.model(), **{f"model_seed_{seed}": self.model(seed=seed) for seed in self.ensemble}}
 
     def requires(self) -> dict[str, Stage]:
         """The trained models, the features and the list of images."""
@@ -106,10 +99,11 @@ class GenerateCaptions(BeamStage, SplitParam):
         from pipelines.captions.generate_captions import GenerationJob, generate_captions
         from schemas.annotations import read_annotations
         from schemas.checkpoint import read_checkpoint
+        from schemas.hypotheses import SearchSetting, write_search
 
         engine = self.engine()
         inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
-        models = self.models_among(inputs)
+        models = tuple(inputs[name] for name in self.models())
         search = self.search_with(read_checkpoint(models[0]).vocabulary)
         image_ids = [image.image_id for image in read_annotations(inputs["annotations"], self.split)]
         captioned = generate_captions(
@@ -121,9 +115,5 @@ class GenerateCaptions(BeamStage, SplitParam):
             engine,
             workspace.progress,
         )
-        workspace.counts.update(
-            images=len(image_ids),
-            captioned=captioned,
-            rejected=len(image_ids) - captioned,
-            beam_width=self.width,
-        )
+        write_search(workspace.directory, SearchSetting(self.search, self.width))
+        workspace.counts.update(images=len(image_ids), captioned=captioned, rejected=len(image_ids) - captioned)

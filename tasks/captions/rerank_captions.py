@@ -34,8 +34,8 @@ class Reranking(FeatureKindParam):
 class RerankCaptions(BeamStage, Reranking):
     """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
 
-    version = 3  # the counts say similarity, features, metric, k and m
-    content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl")
+    version = 4  # `search.json` and `reranking.json`
+    content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl", "search.json", "reranking.json")
 
     k = luigi.IntParameter(default=60, description="nearest training images whose captions are the references")
     m_cider = luigi.IntParameter(default=125, description="largest similarities that are summed, for cider")
@@ -56,29 +56,26 @@ class RerankCaptions(BeamStage, Reranking):
 
     def work(self, workspace: Workspace) -> None:
         """Writes `hypotheses.jsonl`, best first by consensus, and `reranked.jsonl` with scores and neighbors."""
-        from dataclasses import asdict
-
         from pipelines.captions.rerank_captions import RerankingJob, rerank_split
-        from schemas.provenance import read_provenance
+        from schemas.neighbors import read_neighbors
 
-        neighbors = workspace.inputs.get("neighbors")
-        # Its artifact says it: this process does not know what the command line set for other stages.
-        metric = read_provenance(neighbors).parameters["metric"] if neighbors else ""
-        setting = self.setting(metric, workspace.inputs.get("tuning"))
-        chosen = TuneReranking.neighbors_of(setting.features, setting.metric)
-        name = chosen if self.against == "tuned" else "neighbors"
         inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
+        neighbors = inputs.get("neighbors")
+        metric = read_neighbors(neighbors / "neighbors.h5").metric if neighbors else None
+        setting = self.setting(metric, inputs.get("tuning"))
+        if self.against == "tuned" and setting.features and setting.metric:
+            neighbors = inputs[TuneReranking.neighbors_of(setting.features, setting.metric)]
         changed = rerank_split(
-            RerankingJob(inputs["hypotheses"], inputs["captions"], inputs.get(name), setting),
+            RerankingJob(inputs["hypotheses"], inputs["captions"], neighbors, setting),
             workspace.directory,
             str(workspace.scratch.resolve()),
             self.shards,
             self.engine(),
             workspace.progress,
         )
-        workspace.counts.update(changed, **asdict(setting))
+        workspace.counts.update(changed)
 
-    def setting(self, metric: str, tuning: Path | None) -> "RerankingSetting":
+    def setting(self, metric: str | None, tuning: Path | None) -> "RerankingSetting":
         """The setting that the parameters say; metric: that of FindNeighbors; tuning: TuneReranking's artifact if any.
 
         Raises:

@@ -14,7 +14,7 @@ from tasks.training.source import ModelInput
 class TuneReranking(ModelInput):
     """Scores a grid of settings on the validation split; `grid.json` has all, best first."""
 
-    version = 2  # metrics of neighbors and self-consensus are in the grid
+    version = 3  # self-consensus has no features; settings name the split
 
     feature_kinds = luigi.ListParameter(default=["original", "refined"], description="by which neighbors are found")
     metrics = luigi.ListParameter(default=["euclidean", "cosine"], description="distances of these features")
@@ -33,7 +33,7 @@ class TuneReranking(ModelInput):
     @staticmethod
     def neighbors_of(feature_kind: str, metric: str) -> str:
         """The name of one of these."""
-        return f"neighbors {feature_kind} {metric}"
+        return f"neighbors_{feature_kind}_{metric}"
 
     def requires(self) -> dict[str, Stage]:
         """Hypotheses, references and neighbors of the validation split."""
@@ -57,11 +57,11 @@ class TuneReranking(ModelInput):
         tokens = read_tokens(workspace.inputs["captions"] / "tokens.jsonl", "train")
         best, scores = tune_reranking(
             list(read_hypotheses(workspace.inputs["hypotheses"])),
-            {
-                (kind, metric): read_neighbors(workspace.inputs[self.neighbors_of(kind, metric)] / "neighbors.h5")
+            [
+                read_neighbors(workspace.inputs[self.neighbors_of(kind, metric)] / "neighbors.h5")
                 for kind in self.feature_kinds
                 for metric in self.metrics
-            },
+            ],
             tokens,
             {image.image_id: image.captions for image in read_annotations(workspace.inputs["annotations"], "val")},
             self.similarities,

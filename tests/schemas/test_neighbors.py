@@ -1,33 +1,47 @@
-"""Stored neighbors: written and read back."""
+"""The neighbors artifact: written, read back and looked up."""
 
-import h5py
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from schemas.errors import ArtifactError
+from schemas.errors import ArtifactError, ConfigurationError
 from schemas.neighbors import Neighbors, read_neighbors, write_neighbors
 
-ORIGIN = {"kind": "refined", "metric": "euclidean", "target_digest": "1", "reference_digest": "2"}
-NEIGHBORS = Neighbors(["t1", "té"], ["r1", "r2", "r3"], np.array([[2, 0], [1, 2]]), np.array([[0.5, 1.0], [0.0, 3.0]]))
+NEIGHBORS = Neighbors(
+    ["t1", "té"],
+    ["r1", "té", "r3"],
+    np.array([[2, 0], [1, 2]]),
+    np.array([[0.5, 1.0], [0.0, 3.0]]),
+    kind="refined",
+    metric="euclidean",
+)
 
 
 def test_neighbors_come_back_as_written(tmp_path):
-    write_neighbors(tmp_path / "neighbors.h5", NEIGHBORS, **ORIGIN)
+    write_neighbors(tmp_path / "neighbors.h5", NEIGHBORS)
     read = read_neighbors(tmp_path / "neighbors.h5")
     assert (read.target_ids, read.reference_ids) == (NEIGHBORS.target_ids, NEIGHBORS.reference_ids)
+    assert (read.kind, read.metric) == ("refined", "euclidean")
     assert (read.indices.dtype, read.distances.dtype) == (np.int32, np.float32)
     np.testing.assert_array_equal(read.indices, NEIGHBORS.indices)
     np.testing.assert_array_equal(read.distances, NEIGHBORS.distances)
 
 
-def test_the_file_says_what_it_was_computed_from(tmp_path):
-    write_neighbors(tmp_path / "neighbors.h5", NEIGHBORS, **ORIGIN)
-    with h5py.File(tmp_path / "neighbors.h5") as file:
-        assert {name: file.attrs[name] for name in ORIGIN} == ORIGIN
-        assert (file.attrs["index"], file.attrs["recall"]) == ("exact", 1.0)
-    write_neighbors(tmp_path / "neighbors.h5", NEIGHBORS, **ORIGIN, index="ivf", recall=0.93)
-    with h5py.File(tmp_path / "neighbors.h5") as file:
-        assert (file.attrs["index"], file.attrs["recall"]) == ("ivf", 0.93)
+def test_nearest_leaves_out_the_image_itself():
+    assert NEIGHBORS.nearest("t1") == ["r3", "r1"]
+    assert NEIGHBORS.nearest("t1", 1) == ["r3"]
+    assert NEIGHBORS.nearest("té") == ["r3"]
+
+
+def test_nearest_refuses_more_neighbors_than_known():
+    with pytest.raises(ConfigurationError, match="2 neighbors are requested and only 1 are known; lower k"):
+        NEIGHBORS.nearest("té", 2)
+
+
+def test_nearest_refuses_an_unknown_image():
+    with pytest.raises(ArtifactError, match="Image r1 has no original neighbors"):
+        replace(NEIGHBORS, kind="original").nearest("r1")
 
 
 def test_missing_and_foreign_files_are_artifact_errors(tmp_path):

@@ -147,11 +147,10 @@ def imitate(
 
     def nearest(kind: str) -> Path:
         order = np.array([random.permutation(len(train)) for _ in test], np.int32)
-        found = Neighbors(test, train, order, np.sort(random.random(order.shape), axis=1))
-        digests = {"target_digest": "0" * 64, "reference_digest": "0" * 64}
+        found = Neighbors(test, train, order, np.sort(random.random(order.shape), axis=1), kind, "euclidean")
 
         def write(directory: Path) -> None:
-            write_neighbors(directory / "neighbors.h5", found, kind=kind, metric="euclidean", **digests)
+            write_neighbors(directory / "neighbors.h5", found)
 
         return artifact("FindNeighbors", write, (features,), feature_kind=kind)
 

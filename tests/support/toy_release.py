@@ -75,11 +75,14 @@ def make_network(path: Path) -> None:
 def neighbors_of(kind: str, folder: Path) -> None:
     write_neighbors(
         folder / "neighbors.h5",
-        Neighbors(["5", "6"], ["1", "2", "3"], np.array([[0, 2], [1, 0]]), np.array([[0.5, 1.0], [0.0, 2.0]])),
-        kind=kind,
-        metric="euclidean",
-        target_digest="00",
-        reference_digest="00",
+        Neighbors(
+            ["5", "6"],
+            ["1", "2", "3"],
+            np.array([[0, 2], [1, 0]]),
+            np.array([[0.5, 1.0], [0.0, 2.0]]),
+            kind,
+            "euclidean",
+        ),
     )
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from model.reranking import neighbors
-from model.reranking.neighbors import METRICS, nearest
+from model.reranking.config import METRICS
+from model.reranking.neighbors import nearest
 from schemas.errors import ConfigurationError
 
 RANDOM = np.random.default_rng(0)
@@ -18,12 +19,12 @@ def plain_distances(targets, references, metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@pytest.mark.parametrize("blocks", [(1, 1), (3, 7), (7, 30), (256, 4096)])
-def test_neighbors_are_those_of_a_sort(monkeypatch, metric, dtype, blocks):
-    monkeypatch.setattr(neighbors, "TARGETS", blocks[0])
-    monkeypatch.setattr(neighbors, "REFERENCES", blocks[1])
-    targets, references = (RANDOM.standard_normal((count, 20)).astype(dtype) for count in (7, 30))
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(("targets_per_search", "margin"), [(1, 0), (3, 1), (1024, 128)])
+def test_nearest_equals_a_full_sort(monkeypatch, metric, dtype, targets_per_search, margin):
+    monkeypatch.setattr(neighbors, "TARGETS", targets_per_search)
+    monkeypatch.setattr(neighbors, "MARGIN", margin)
+    targets, references = (RANDOM.standard_normal((count, 20)).astype(dtype) for count in (40, 90))
     indices, distances = nearest(targets, references, 5, metric)
     expected = plain_distances(targets, references, metric)
     np.testing.assert_array_equal(indices, np.argsort(expected, axis=1)[:, :5])
@@ -33,7 +34,9 @@ def test_neighbors_are_those_of_a_sort(monkeypatch, metric, dtype, blocks):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("count", [4, 60])
-def test_equal_distances_come_by_position_and_equal_vectors_are_at_no_distance(metric, count):
+@pytest.mark.parametrize("margin", [0, 128])
+def test_nearest_orders_ties_by_position(monkeypatch, metric, count, margin):
+    monkeypatch.setattr(neighbors, "MARGIN", margin)  # 0: most copies are not among the first candidates
     distinct = 10 * RANDOM.standard_normal((9, 250)).astype(np.float32)
     originals = RANDOM.integers(0, 9, 60)
     indices, distances = nearest(distinct, distinct[originals], count, metric)
@@ -46,8 +49,8 @@ def test_equal_distances_come_by_position_and_equal_vectors_are_at_no_distance(m
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_differences_that_float32_does_not_see_are_seen(metric):
-    references = 1000.0 + RANDOM.standard_normal((50, 8)) * 1e-6  # in float32 all of them are equal
+def test_nearest_resolves_differences_below_float32(metric):
+    references = 1000.0 + RANDOM.standard_normal((500, 8)) * 1e-6  # in float32 all of them are equal
     indices, _ = nearest(references[:5] + 1e-8, references, 3, metric)
     expected = plain_distances(references[:5] + 1e-8, references, metric)
     if metric == "euclidean":
@@ -56,13 +59,13 @@ def test_differences_that_float32_does_not_see_are_seen(metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_more_neighbors_than_there_are_references_are_all_of_them(metric):
+def test_nearest_returns_at_most_all_references(metric):
     indices, distances = nearest(RANDOM.standard_normal((2, 3)), RANDOM.standard_normal((4, 3)), 10, metric)
     assert indices.shape == distances.shape == (2, 4)
     assert [sorted(row) for row in indices.tolist()] == [[0, 1, 2, 3]] * 2
 
 
-def test_the_cosine_ignores_length_and_takes_a_zero_vector():
+def test_cosine_ignores_length_and_accepts_a_zero_vector():
     targets, references = np.array([[3.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [-1.0, 0.0], [9.0, 0.0]])
     indices, distances = nearest(targets, references, 3, "cosine")
     assert indices[0].tolist() == [2, 0, 1]
@@ -70,13 +73,13 @@ def test_the_cosine_ignores_length_and_takes_a_zero_vector():
     assert np.isfinite(distances).all()
 
 
-def test_progress_runs_to_one(monkeypatch):
+def test_nearest_reports_progress_up_to_one(monkeypatch):
     monkeypatch.setattr(neighbors, "TARGETS", 2)
     done = []
     nearest(np.eye(5), np.eye(5), 1, "euclidean", done.append)
     assert done == [0.4, 0.8, 1.0]
 
 
-def test_another_metric_is_refused():
+def test_nearest_refuses_another_metric():
     with pytest.raises(ConfigurationError, match="'manhattan'"):
         nearest(np.eye(2), np.eye(2), 1, "manhattan")

@@ -75,7 +75,9 @@ def test_the_reranked_captions_are_the_pipeline_s(hub_artifacts, tmp_path, kind)
     caption(hub_artifacts, tmp_path / "out", captioner, setting)
     rows = hub_artifacts.rows
     rows = hub_artifacts.net.refine(tf.constant(rows)).numpy() if kind == "refined" else rows
-    neighbors = Neighbors(hub_artifacts.ids, hub_artifacts.ids, *nearest(rows, rows, 8, "euclidean"))
+    neighbors = Neighbors(
+        hub_artifacts.ids, hub_artifacts.ids, *nearest(rows, rows, 8, "euclidean"), "refined", "euclidean"
+    )
     generated = hub_artifacts.in_the_pipeline()
     expected = tmp_path / "expected"
     expected.mkdir()

@@ -10,14 +10,15 @@ from pipelines.beam.shards import plan_ranges
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.captions.reranker import Reranker, rerank
 from schemas.errors import ArtifactError, ConfigurationError
-from schemas.hypotheses import Hypothesis, ImageHypotheses, write_hypotheses
+from schemas.hypotheses import Hypothesis, ImageHypotheses, SearchSetting, read_search, write_hypotheses, write_search
 from schemas.io.files import write_json_lines
 from schemas.neighbors import Neighbors, write_neighbors
-from schemas.reranking import RerankingSetting
+from schemas.reranking import RerankingSetting, read_setting
 
 LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
 SETTING = RerankingSetting("cider", "refined", "euclidean", 4, 6)
 FILES = ("hypotheses.jsonl", "reranked.jsonl")
+SEARCH = SearchSetting("wide", 4)
 
 
 @pytest.fixture
@@ -35,22 +36,16 @@ def corpus(tmp_path):
     ]
     indices = np.stack([random.permutation(9) for _ in images]).astype(np.int32)
     ids = [image.image_id for image in images]
-    neighbors = Neighbors(ids, list(training), indices, np.zeros(indices.shape, np.float32))
+    neighbors = Neighbors(ids, list(training), indices, np.zeros(indices.shape, np.float32), "refined", "euclidean")
     write_hypotheses(tmp_path / "hypotheses", images)
+    write_search(tmp_path / "hypotheses", SEARCH)
     write_json_lines(
         tmp_path / "captions" / "tokens.jsonl",
         [{"image_id": image_id, "split": "train", "tokens": tokens} for image_id, tokens in training.items()]
         + [{"image_id": "test0", "split": "test", "tokens": [["never", "looked", "at"]]}],
     )
     (tmp_path / "neighbors").mkdir()
-    write_neighbors(
-        tmp_path / "neighbors" / "neighbors.h5",
-        neighbors,
-        kind="refined",
-        metric="euclidean",
-        target_digest="t",
-        reference_digest="r",
-    )
+    write_neighbors(tmp_path / "neighbors" / "neighbors.h5", neighbors)
     return images, neighbors, training
 
 
@@ -74,6 +69,7 @@ def test_any_number_of_shards_gives_the_same_bytes(corpus, tmp_path, shards, by_
     assert expected["first_changed"] > 0
     given = {} if by_neighbors else {"neighbors": None, "setting": setting}
     assert run(tmp_path, shards, **given) == expected
+    assert (read_search(tmp_path / "out"), read_setting(tmp_path / "out")) == (SEARCH, setting)
     for name in FILES:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -91,8 +87,8 @@ def test_what_a_stopped_run_finished_is_kept(corpus, tmp_path):
 
 
 def test_a_worker_says_what_is_wrong(corpus, tmp_path):
-    with pytest.raises(ConfigurationError, match="k = 10 neighbors are asked for, 9 are known"):
+    with pytest.raises(ConfigurationError, match="10 neighbors are requested and only 9 are known"):
         run(tmp_path, 2, setting=RerankingSetting("cider", "refined", "euclidean", 10, 6))
     write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", corpus[0][0].captions)])
-    with pytest.raises(ArtifactError, match="Image stranger has hypotheses but no neighbors"):
+    with pytest.raises(ArtifactError, match="Image stranger has no refined neighbors"):
         run(tmp_path, 2, setting=RerankingSetting("bleu", "refined", "euclidean", 4, 6))

@@ -1,5 +1,7 @@
 """Reranking prefers what the captions of similar images say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,14 @@ CAPTIONS = {
     "dog": ["a dog runs on the grass".split()] * 2,
     "car": ["a red car on a road".split()] * 2,
 }
-NEIGHBORS = Neighbors(["t"], list(CAPTIONS), np.array([[0, 1, 2]], np.int32), np.array([[0.0, 1.0, 2.0]], np.float32))
+NEIGHBORS = Neighbors(
+    ["t"],
+    list(CAPTIONS),
+    np.array([[0, 1, 2]], np.int32),
+    np.array([[0.0, 1.0, 2.0]], np.float32),
+    "refined",
+    "euclidean",
+)
 IMAGES = [
     ImageHypotheses(
         "t",
@@ -43,7 +52,7 @@ def test_the_hypothesis_that_neighbors_agree_with_comes_first(tmp_path, similari
 
 
 def test_neighbors_beyond_k_have_no_say(tmp_path):
-    far = Neighbors(["t"], list(CAPTIONS), np.array([[2, 0, 1]], np.int32), NEIGHBORS.distances)
+    far = replace(NEIGHBORS, indices=np.array([[2, 0, 1]], np.int32))
     run(tmp_path, neighbors=far)
     (image,) = read_hypotheses(tmp_path)
     assert image.captions[0].log_prob == -1.0
@@ -51,7 +60,7 @@ def test_neighbors_beyond_k_have_no_say(tmp_path):
 
 def test_artifacts_that_do_not_belong_together_are_an_error(tmp_path):
     stranger = [ImageHypotheses("stranger", IMAGES[0].captions)]
-    with pytest.raises(ArtifactError, match="Image stranger has hypotheses but no neighbors"):
+    with pytest.raises(ArtifactError, match="Image stranger has no refined neighbors"):
         run(tmp_path, images=stranger)
     with pytest.raises(ArtifactError, match="Image cat is a neighbor without captions"):
         run(tmp_path, captions={"dog": CAPTIONS["dog"]})

@@ -34,6 +34,8 @@ NEIGHBORS = {
         list(TRAINING),
         np.stack([RANDOM.permutation(12) for _ in TARGETS]).astype(np.int32),
         np.zeros((25, 12), np.float32),
+        kind,
+        metric,
     )
     for kind in ("original", "refined")
     for metric in ("euclidean", "cosine")
@@ -42,7 +44,8 @@ NEIGHBORS = {
 
 def tune(path, **given):
     grid = {"similarities": ["cider", "bleu"], "ks": [2, 5], "ms": [3, 100], **given}
-    return tune_reranking(IMAGES, NEIGHBORS, TRAINING, REFERENCES, **grid, path=path, progress=lambda *_: None)
+    neighbors = list(NEIGHBORS.values())
+    return tune_reranking(IMAGES, neighbors, TRAINING, REFERENCES, **grid, path=path, progress=lambda *_: None)
 
 
 def test_every_setting_scores_what_reranking_by_it_scores(tmp_path):
@@ -56,7 +59,7 @@ def test_every_setting_scores_what_reranking_by_it_scores(tmp_path):
     )
     for record in grid["settings"]:
         setting = RerankingSetting(*(record[name] for name in ("similarity", "features", "metric", "k", "m")))
-        neighbors = NEIGHBORS[setting.features, setting.metric] if setting.by_neighbors else None
+        neighbors = NEIGHBORS.get((setting.features, setting.metric))
         rerank(IMAGES, Reranker(IMAGES, neighbors, TRAINING, setting), tmp_path, lambda done: None)
         chosen = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(tmp_path)}
         scores = score_captions(chosen, REFERENCES, with_java=False)
@@ -78,5 +81,5 @@ def test_an_empty_grid_is_refused(tmp_path):
 
 def test_what_is_no_grid_is_an_error_that_names_it(tmp_path):
     (tmp_path / "grid.json").write_text('{"settings": []}')
-    with pytest.raises(ArtifactError, match=r"grid\.json is no grid"):
+    with pytest.raises(ArtifactError, match=r"grid\.json is not a grid"):
         read_best_setting(tmp_path / "grid.json")

@@ -51,9 +51,9 @@ def thumbnails(tmp_path: Path) -> Thumbnails:
 def near(folder: Path, order: dict[str, str], references: str = "cdefg") -> Nearest:
     """order: the nearest references of each target."""
     indices = np.array([[references.index(each) for each in nearest] for nearest in order.values()], np.int32)
-    found = Neighbors(list(order), list(references), indices, np.zeros(indices.shape, np.float32))
+    found = Neighbors(list(order), list(references), indices, np.zeros(indices.shape, np.float32), "k", "euclidean")
     folder.mkdir()
-    write_neighbors(folder / "neighbors.h5", found, kind="k", metric="euclidean", target_digest="", reference_digest="")
+    write_neighbors(folder / "neighbors.h5", found)
     return Nearest(folder)
 
 

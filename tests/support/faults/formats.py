@@ -339,11 +339,7 @@ FORMATS = {
         "n.h5",
         lambda path: write_neighbors(
             path,
-            Neighbors(["9"], ["a", "b"], np.array([[1, 0]]), np.array([[0.5, 1.0]])),
-            kind="k",
-            metric="l2",
-            target_digest="0",
-            reference_digest="1",
+            Neighbors(["9"], ["a", "b"], np.array([[1, 0]]), np.array([[0.5, 1.0]]), "refined", "euclidean"),
         ),
         lambda path, _: read_neighbors(path),
     ),

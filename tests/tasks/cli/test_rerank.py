@@ -68,9 +68,9 @@ def test_the_command_reranks_by_features(files):
 
 @pytest.mark.parametrize("similarity", ["cider", "bleu", "bleu-compat"])
 def test_neighbors_from_a_file_decide(files, similarity):
-    far = Neighbors(["7", "8"], list(REFERENCES), np.array([[2, 0], [0, 1]], np.int32), np.zeros((2, 2), np.float32))
-    digests = {"target_digest": "", "reference_digest": ""}
-    write_neighbors(files / "neighbors.h5", far, kind="refined", metric="euclidean", **digests)
+    indices = np.array([[2, 0], [0, 1]], np.int32)
+    far = Neighbors(["7", "8"], list(REFERENCES), indices, np.zeros((2, 2), np.float32), "refined", "euclidean")
+    write_neighbors(files / "neighbors.h5", far)
     run(files, neighbors=files / "neighbors.h5", similarity=similarity)
     assert best(files)["7"] == "a red car on a road"
 
@@ -92,7 +92,7 @@ def test_an_image_is_not_its_own_reference(files):
 def test_what_does_not_fit_is_said(files):
     with pytest.raises(ConfigurationError, match="Both --neighbors and --features"):
         run(files, neighbors=files / "n.h5", features=files / "features.npz")
-    with pytest.raises(ConfigurationError, match="k = 4 neighbors are asked for, 3 are known"):
+    with pytest.raises(ConfigurationError, match="4 neighbors are requested and only 3 are known"):
         run(files, features=files / "features.npz", k=4)
     with pytest.raises(ConfigurationError, match="no similarity 'rouge'"):
         run(files, features=files / "features.npz", similarity="rouge")

@@ -1,0 +1,26 @@
+"""EvaluatePerplexity: perplexity of a split's reference captions under the model."""
+
+from tasks.base.stage import Stage
+from tasks.captions.generate_captions import SplitParam
+from tasks.data.tokenize_captions import TokenizeCaptions
+from tasks.runtime.workspace import Workspace
+
+
+class EvaluatePerplexity(SplitParam):
+    """Perplexity of the split's reference captions, computed once per model and split."""
+
+    def requires(self) -> dict[str, Stage]:
+        """Model, features and reference captions."""
+        return {"model": self.model(), "features": self.features(), "captions": self.upstream(TokenizeCaptions)}
+
+    def work(self, workspace: Workspace) -> None:
+        """Writes `perplexity.json`."""
+        from pipelines.evaluation.evaluate_perplexity import EvaluatePerplexityInputs, evaluate_perplexity
+
+        score = evaluate_perplexity(
+            EvaluatePerplexityInputs(**workspace.inputs),
+            workspace.directory,
+            split=self.split,
+            progress=workspace.progress,
+        )
+        workspace.counts.update(captions=score.captions, perplexity=round(score.perplexity, 4))
