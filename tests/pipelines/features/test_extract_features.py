@@ -182,9 +182,9 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "tests/pipelines/features")
-import test_extract_features
-names = sorted(Path(sys.argv[1]).iterdir())
-test_extract_features.run([test_extract_features.ImageSource(path.stem, str(path)) for path in names], Path(sys.argv[2]), shards=6)
+from test_extract_features import ImageSource, run
+images = [ImageSource(path.stem, str(path)) for path in sorted(Path(sys.argv[1]).iterdir())]
+run(images, Path(sys.argv[2]), shards=6)
 """
 
 
