@@ -20,7 +20,7 @@ from pipelines.report.data import (
     StageEntry,
 )
 from pipelines.report.gallery import SEED, collect_gallery
-from pipelines.report.neighbors import Nearest, compare_neighbors
+from pipelines.report.neighbors import compare_neighbors
 from pipelines.report.published_results import published_captions, published_retrieval
 from pipelines.report.words import count_words
 from schemas.annotations import EVERY_SPLIT, AnnotatedImage, read_annotations
@@ -29,6 +29,7 @@ from schemas.checkpoint import read_checkpoint, read_curve
 from schemas.errors import ArtifactError
 from schemas.features import FeatureFile, Reject, read_rejects
 from schemas.hypotheses import read_hypotheses
+from schemas.neighbors import read_neighbors
 from schemas.provenance import is_complete, read_provenance
 from schemas.results import read_results
 from schemas.scores import read_caption_scores, read_retrieval_scores
@@ -85,7 +86,7 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
     """
     images = {image.image_id: image for image in read_annotations(inputs.annotations)}
     thumbnails = Thumbnails(inputs.image_root, images)
-    nearest = {kind: Nearest(inputs.neighbors[kind]) for kind in ("original", "refined")}
+    neighbors = {kind: read_neighbors(inputs.neighbors[kind] / "neighbors.h5") for kind in ("original", "refined")}
     rejects = read_rejects(inputs.features)
     checkpoint = read_checkpoint(inputs.model)
     rows = tuple(
@@ -102,7 +103,7 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
         str(feature_file.features.dtype),
     )
     reranking = next(row.scores.reranking for row in rows if row.label == main) or {}
-    gallery = collect_gallery(images, thumbnails, main, inputs, nearest.get(str(reranking.get("features"))))
+    gallery = collect_gallery(images, thumbnails, main, inputs, neighbors.get(str(reranking.get("features"))))
     results = read_results(inputs.scores[main] / "results.json")
     dataset, name = inputs.dataset, read_provenance(inputs.annotations).dataset
     return ReportContents(
@@ -125,7 +126,7 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
         gallery=gallery,
         gallery_seed=SEED,
         neighbors=compare_neighbors(
-            nearest, [image.thumbnail.image_id for image in gallery if "random" in image.groups], thumbnails
+            neighbors, [image.thumbnail.image_id for image in gallery if "random" in image.groups], thumbnails
         ),
         words=count_words(results, {image_id: images[image_id].captions for image_id in results}),
     )

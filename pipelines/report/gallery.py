@@ -8,11 +8,12 @@ from typing import Any
 from model.text.detokenize import detokenize
 from pipelines.html.thumbnails import Thumbnails
 from pipelines.report.data import GROUPS, GalleryImage, ReportInputs, ShownHypothesis
-from pipelines.report.neighbors import Nearest
+from pipelines.report.neighbors import neighbor_thumbnails
 from schemas.annotations import AnnotatedImage
 from schemas.errors import ArtifactError
 from schemas.hypotheses import ImageHypotheses, read_hypotheses
 from schemas.io.files import read_json_lines
+from schemas.neighbors import Neighbors
 from schemas.results import read_results
 
 BEST, WORST, RANDOM = 8, 8, 16  # images of each group
@@ -26,7 +27,7 @@ def collect_gallery(
     thumbnails: Thumbnails,
     label: str,
     inputs: ReportInputs,
-    nearest: Nearest | None,
+    neighbors: Neighbors | None,
 ) -> tuple[GalleryImage, ...]:
     """Choose the best, the worst and some random images by CIDEr-D, and collect what is shown of each.
 
@@ -35,7 +36,7 @@ def collect_gallery(
         thumbnails: Thumbnails of the images.
         label: Label of the score row whose captions are shown.
         inputs: The artifacts of the run.
-        nearest: The neighbors used for reranking; None if reranking used none.
+        neighbors: The neighbors used for reranking; None if reranking used none.
 
     Raises:
         ArtifactError: An artifact is corrupted, or lacks an image that another one has.
@@ -60,7 +61,7 @@ def collect_gallery(
             cider=cider[image_id],
             hypotheses=_hypotheses(by_likelihood[image_id], by_consensus[image_id], consensus[image_id]),
             references=images[image_id].captions,
-            nearest=nearest.thumbnails(image_id, NEIGHBORS, thumbnails) if nearest is not None else (),
+            nearest=neighbor_thumbnails(neighbors, image_id, NEIGHBORS, thumbnails) if neighbors is not None else (),
         )
 
     try:

@@ -9,10 +9,10 @@ from PIL import Image
 from pipelines.html.thumbnails import Thumbnails
 from pipelines.report.data import ReportContents
 from pipelines.report.gallery import choose_images
-from pipelines.report.neighbors import Nearest, compare_neighbors
+from pipelines.report.neighbors import compare_neighbors
 from schemas.annotations import AnnotatedImage
 from schemas.errors import ArtifactError
-from schemas.neighbors import Neighbors, write_neighbors
+from schemas.neighbors import Neighbors
 from tests.support.report_page import Page
 
 
@@ -48,19 +48,16 @@ def thumbnails(tmp_path: Path) -> Thumbnails:
     return Thumbnails(tmp_path, images)
 
 
-def near(folder: Path, order: dict[str, str], references: str = "cdefg") -> Nearest:
+def near(order: dict[str, str], references: str = "cdefg") -> Neighbors:
     """order: the nearest references of each target."""
     indices = np.array([[references.index(each) for each in nearest] for nearest in order.values()], np.int32)
-    found = Neighbors(list(order), list(references), indices, np.zeros(indices.shape, np.float32), "k", "euclidean")
-    folder.mkdir()
-    write_neighbors(folder / "neighbors.h5", found)
-    return Nearest(folder)
+    return Neighbors(list(order), list(references), indices, np.zeros(indices.shape, np.float32), "k", "euclidean")
 
 
-def test_compare_neighbors_measures_the_overlap(tmp_path: Path, thumbnails: Thumbnails) -> None:
+def test_compare_neighbors_measures_the_overlap(thumbnails: Thumbnails) -> None:
     """Two of three and one of three neighbors agree; the references may be in another order."""
-    original = near(tmp_path / "original", {"a": "cde", "b": "cde"})
-    refined = near(tmp_path / "refined", {"a": "ecf", "b": "gfe"}, references="gfedc")
+    original = near({"a": "cde", "b": "cde"})
+    refined = near({"a": "ecf", "b": "gfe"}, references="gfedc")
     comparison = compare_neighbors({"original": original, "refined": refined}, ["b"], thumbnails)
     assert (comparison.depth, comparison.shared) == (3, 0.5)
     (panel,) = comparison.panels
@@ -69,8 +66,8 @@ def test_compare_neighbors_measures_the_overlap(tmp_path: Path, thumbnails: Thum
     assert ids == {"original": "cde", "refined": "gfe"}
 
 
-def test_compare_neighbors_refuses_different_images(tmp_path: Path, thumbnails: Thumbnails) -> None:
-    original, refined = (near(tmp_path / target, {target: "cd"}) for target in "ab")
+def test_compare_neighbors_refuses_different_images(thumbnails: Thumbnails) -> None:
+    original, refined = (near({target: "cd"}) for target in "ab")
     with pytest.raises(ArtifactError, match="cover different images"):
         compare_neighbors({"original": original, "refined": refined}, ["a"], thumbnails)
 
