@@ -1,10 +1,8 @@
 """The stages: what depends on what, where artifacts live, when they are complete. No algorithms.
 
 `luigi --module tasks STAGE` runs any of them. TensorFlow and Beam are imported only inside `work`, which runs in a
-process of its own.
+process of its own. Importing this package has no side effects.
 """
-
-import sys
 
 from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.generate_captions import GenerateCaptions
@@ -31,7 +29,6 @@ from tasks.features.import_features import ImportFeatures
 from tasks.full_pipeline import FullPipeline
 from tasks.release.publish_features import PublishFeatures
 from tasks.report.build_report import BuildReport
-from tasks.runtime.console import report_interrupt
 from tasks.training.fine_tune_backbone import FineTuneBackbone
 from tasks.training.refine_features import RefineFeatures
 from tasks.training.train_model import TrainModel
@@ -68,6 +65,3 @@ __all__ = [
     "VerifyArtifacts",
     "VerifyRelease",
 ]
-
-# Importing this module is the only thing that Luigi does here before it runs.
-sys.excepthook = report_interrupt

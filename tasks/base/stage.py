@@ -1,4 +1,4 @@
-"""What all stages share: the key that names the artifact, where it lies, and how it comes to be."""
+"""The base class of all stages: key, location and execution of an artifact."""
 
 import logging
 from collections.abc import Mapping
@@ -7,47 +7,63 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task_register import Register
 
 from schemas.errors import ConfigurationError
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
 from tasks.base.params import config_of
+from tasks.runtime.console import LoggingConfig
 from tasks.runtime.executor import execute, remove_scratch
+from tasks.runtime.forkserver import prepare
+from tasks.runtime.job import Job
 from tasks.runtime.workspace import Workspace
 
 log = logging.getLogger("tasks")
 C = TypeVar("C")
-LONGEST_NAME = 255  # bytes, on most file systems
+MAX_NAME_BYTES = 255  # on most file systems
+TENSORFLOW = ("tensorflow", "keras", "h5py")  # `preload` of stages that compute with TensorFlow
 
 
 class DirectoryName(luigi.Parameter):
-    """A text that names one folder, so that what lies below it lies below the data directory."""
+    """A name of a directory, so that everything below it is located below the data directory."""
 
     def normalize(self, x: str) -> str:
-        """The name.
+        """Return the name.
 
         Raises:
-            ConfigurationError: it leads elsewhere, or is none.
+            ConfigurationError: The name is empty or leads to another directory.
         """
-        if x in ("", ".", "..") or "/" in x or not x.isprintable() or len(x.encode()) > LONGEST_NAME:
-            raise ConfigurationError(f"{x!r} cannot name a folder; set dataset of [pipeline] to the name of a corpus.")
+        if x in ("", ".", "..") or "/" in x or not x.isprintable() or len(x.encode()) > MAX_NAME_BYTES:
+            raise ConfigurationError(f"{x!r} cannot name a folder; set dataset of [pipeline] to the name of a dataset.")
         return x
 
 
 class Stage(luigi.Task):
-    """A task whose output is one artifact: a directory named by its key, complete when its provenance is there.
+    """A task whose output is one artifact: a directory named by its key, complete when it contains its provenance.
 
-    A subclass declares `version` (raise it when the same parameters would give another content), its parameters
-    (`significant=False` for those that do not change the content), `requires` as a dictionary of stages, and `work`.
+    A subclass declares its parameters (`significant=False` for those that do not change the content), `requires` as a
+    dictionary of stages, and `work`.
+
+    Attributes:
+        version: Raised when the same parameters give another content than before.
+        content: Glob patterns of the files that the content digest covers.
+        volatile_files: Glob patterns of files with digests that are no content, because they contain times.
+        private: Inherited parameters that `upstream` does not pass on.
+        page: File of the artifact that Luigi's status page links to.
+        preload: Modules that take long to import and that `work` needs, such as `TENSORFLOW`.
     """
 
     version: ClassVar[int] = 1
-    content: ClassVar[tuple[str, ...]] = ("*",)  # patterns of the files that the content digest covers
-    beside: ClassVar[tuple[str, ...]] = ()  # the same of files that hold times: they have digests, but are no content
-    private: ClassVar[tuple[str, ...]] = ()  # parameters that are not passed on, although inherited from a common class
-    page: ClassVar[str] = ""  # the file of the artifact that Luigi's status page links to
+    content: ClassVar[tuple[str, ...]] = ("*",)
+    volatile_files: ClassVar[tuple[str, ...]] = ()
+    private: ClassVar[tuple[str, ...]] = ()
+    page: ClassVar[str] = ""
+    preload: ClassVar[tuple[str, ...]] = ()
 
     dataset = DirectoryName(
-        config_path={"section": "pipeline", "name": "dataset"}, description="name of the corpus, see pipelines/datasets"
+        config_path={"section": "pipeline", "name": "dataset"},
+        description="name of the dataset, see pipelines/data/datasets",
     )
     data_dir = luigi.Parameter(
         config_path={"section": "pipeline", "name": "data_dir"},
@@ -56,11 +72,11 @@ class Stage(luigi.Task):
     )
 
     def requires(self) -> "dict[str, Stage]":
-        """The stages whose artifacts this one reads, by the names that `work` knows them by."""
+        """Return the stages whose artifacts this one reads, by the names under which `work` finds them."""
         return {}
 
     def upstream(self, stage: "type[Stage]", **parameters: Any) -> "Stage":
-        """The stage to require: with the parameters that both inherit from a common class, and those given.
+        """Return a stage to require: with the parameters that both inherit from a common class, and those given.
 
         Unlike `clone`, it does not pass on parameters that merely have the same name, such as two batch sizes,
         and none that are `private`.
@@ -78,32 +94,32 @@ class Stage(luigi.Task):
         return config_of(self, config, **given)
 
     def work(self, workspace: Workspace) -> None:
-        """Makes the artifact's files in `workspace.directory`."""
-        raise NotImplementedError(f"{self.stage} does not say what it does")
+        """Make the artifact's files in `workspace.directory`."""
+        raise NotImplementedError(f"{self.stage} does not implement work")
 
     @property
     def stage(self) -> str:
-        """The stage's name, also on disk."""
+        """Name of the stage, also on disk."""
         return str(self.task_family)
 
     @cached_property
     def key(self) -> str:
-        """Names the artifact: a digest of stage, version, significant parameters and the keys of what it requires."""
+        """Name of the artifact: a digest of stage, version, significant parameters and keys of the required stages."""
         upstream = {name: task.key for name, task in self.requires().items()}
         return artifact_key(self.stage, self.version, self.parameters(significant=True), upstream)
 
     @property
     def directory(self) -> Path:
-        """Where the artifact lies: `<data_dir>/<dataset>/<stage>/<key>`."""
+        """Directory of the artifact: `<data_dir>/<dataset>/<stage>/<key>`."""
         return Path(self.data_dir) / self.dataset / self.stage / self.key
 
     @property
     def log_path(self) -> Path:
-        """Where what the stage's process prints goes."""
+        """File that receives the output of the stage's process."""
         return self.directory.with_name(f"{self.key}.log")
 
     def parameters(self, significant: bool) -> dict[str, Any]:
-        """The significant, or the other, parameters and their values."""
+        """Return the significant, or the other, parameters and their values."""
         return {
             name: _plain(getattr(self, name))
             for name, parameter in self.get_params()
@@ -111,23 +127,93 @@ class Stage(luigi.Task):
         }
 
     def output(self) -> luigi.LocalTarget:
-        """The provenance file, which is written last."""
+        """Return the provenance file, which is written last."""
         return luigi.LocalTarget(str(self.directory / FILE_NAME))
 
     def complete(self) -> bool:
-        """Whether the artifact is whole."""
+        """Return whether the artifact is complete."""
         return is_complete(self.directory)
 
+    def deps(self) -> list[luigi.Task]:
+        """Return the required stages; Luigi calls this in its main process for each stage that it has to run.
+
+        The libraries that the stage needs are imported in the background from then on.
+        """
+        prepare(self.preload, LoggingConfig().verbose)
+        dependencies: list[luigi.Task] = super().deps()
+        return dependencies
+
     def run(self) -> None:
-        """Has the artifact made by a process of its own, under the artifact's lock."""
-        execute(self)
+        """Make the artifact in a process of its own, under the artifact's lock."""
+        execute(self.job(), LuigiStatus(self))
+
+    def job(self) -> Job:
+        """Return the description of this stage that the runtime executes."""
+        return Job(
+            name=self.stage,
+            key=self.key,
+            version=self.version,
+            dataset=self.dataset,
+            directory=self.directory,
+            log_path=self.log_path,
+            module=self.task_module,
+            family=self.task_family,
+            arguments=self.to_str_params(),
+            command_line=command_line(),
+            inputs={name: required.directory for name, required in self.requires().items()},
+            parameters=self.parameters(significant=True),
+            operational=self.parameters(significant=False),
+            content=self.content,
+            volatile_files=self.volatile_files,
+            page=self.page,
+            preload=self.preload,
+            verbose=LoggingConfig().verbose,
+        )
 
     def __str__(self) -> str:
         return f"{self.stage} {self.key}"
 
 
+class LuigiStatus:
+    """The entry of a stage on the status page of Luigi's scheduler."""
+
+    def __init__(self, task: luigi.Task):
+        """Remember the task; while it runs, Luigi sets its functions that reach the scheduler."""
+        self._task = task
+
+    def show(self, percentage: int, message: str) -> None:
+        """Show the progress of the stage."""
+        if self._task.set_status_message:
+            self._task.set_progress_percentage(percentage)
+            self._task.set_status_message(message)
+
+    def link(self, path: Path) -> None:
+        """Link to a file of the artifact."""
+        if self._task.set_tracking_url:
+            self._task.set_tracking_url(path.resolve().as_uri())
+
+
+def command_line() -> tuple[str, ...] | None:
+    """Return the command line that Luigi has parsed, with the parameters that it sets for all tasks.
+
+    Returns:
+        Luigi's arguments; None where stages are not run by Luigi's command line.
+    """
+    parser = CmdlineParser.get_instance()
+    if parser is None:
+        return None
+    values = vars(parser.known_args)
+    options = []
+    for task, without_section, name, _ in Register.get_all_params():
+        value = values.get(f"{task}_{name}")
+        if value not in (None, False):
+            flag = "--" + (name if without_section else f"{task}_{name}").replace("_", "-")
+            options.append(flag if value is True else f"{flag}={value}")
+    return (values["root_task"], *options)
+
+
 def _plain(value: Any) -> Any:
-    """Luigi's frozen lists and dictionaries as JSON's."""
+    """Return Luigi's frozen lists and dictionaries as those of JSON."""
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, tuple) else value

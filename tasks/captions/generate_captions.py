@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from tasks.base.beam_stage import BeamStage
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.runtime.workspace import Workspace
 from tasks.training.source import ModelInput
@@ -26,6 +26,7 @@ class SplitParam(ModelInput):
 class GenerateCaptions(BeamStage, SplitParam):
     """Beam search, greedy search or sampling, over every image of the split that has features."""
 
+    preload = TENSORFLOW
     version = 3  # `search.json`
     content = ("hypotheses.jsonl", "search.json")
 

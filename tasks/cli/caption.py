@@ -99,7 +99,7 @@ class CaptionImages(Command, ModelSource):
         find_pictures(self.images)  # says what is wrong before TensorFlow is loaded
         self.directory.mkdir(parents=True, exist_ok=True)
         write_json(self.directory / SETTINGS, self.settings())
-        counts = run_process(self, self.log_path)["counts"]
+        counts = run_process(self.job(), self.log_path)["counts"]
         for each in read_captioned(self.directory):
             print(each.picture)
             for caption in each.captions[:SHOWN]:

@@ -10,7 +10,7 @@ from schemas.errors import ConfigurationError
 from tasks.cli.command import Command
 from tasks.cli.graph import remove_artifacts
 from tasks.cli.reachable import reachable, reachable_by
-from tasks.runtime.executor import is_locked
+from tasks.runtime.locks import is_locked
 
 
 class CollectGarbage(Command):

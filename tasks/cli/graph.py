@@ -5,13 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import filelock
-
 from schemas.errors import ConfigurationError
 from schemas.io.files import read_json
 from schemas.provenance import FILE_NAME, Provenance, read_provenance
 from tasks.base.stage import Stage
-from tasks.runtime.executor import artifact_lock
+from tasks.runtime.locks import LockedError, artifact_lock
 from tasks.runtime.workspace import NOTE, SCRATCH
 
 
@@ -66,8 +64,8 @@ def remove_artifacts(directories: Sequence[Path]) -> None:
     with ExitStack() as locks:
         for directory in directories:
             try:
-                locks.enter_context(artifact_lock(directory).acquire(timeout=0))
-            except filelock.Timeout as error:
+                locks.enter_context(artifact_lock(directory, wait=False))
+            except LockedError as error:
                 raise ConfigurationError(f"{directory} is being made by another process; end that first.") from error
         for directory in directories:
             (directory / FILE_NAME).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from tasks.base.stage import Stage
 from tasks.cli.command import Command
 from tasks.cli.graph import walk
 from tasks.full_pipeline import FullPipeline
-from tasks.runtime.executor import is_locked
+from tasks.runtime.locks import is_locked
 
 
 class ShowPipeline(Command):

@@ -1,6 +1,6 @@
 """EvaluatePerplexity: perplexity of a split's reference captions under the model."""
 
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.captions.generate_captions import SplitParam
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
@@ -8,6 +8,8 @@ from tasks.runtime.workspace import Workspace
 
 class EvaluatePerplexity(SplitParam):
     """Perplexity of the split's reference captions, computed once per model and split."""
+
+    preload = TENSORFLOW
 
     def requires(self) -> dict[str, Stage]:
         """Model, features and reference captions."""

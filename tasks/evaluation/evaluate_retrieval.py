@@ -2,7 +2,7 @@
 
 import luigi
 
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.captions.generate_captions import SplitParam
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
@@ -11,6 +11,7 @@ from tasks.runtime.workspace import Workspace
 class EvaluateRetrieval(SplitParam):
     """R@1, R@5, R@10, median and mean rank over images and references of the split."""
 
+    preload = TENSORFLOW
     version = 3  # protocols and the mean rank
     content = ("scores.json",)
 

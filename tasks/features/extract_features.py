@@ -8,7 +8,7 @@ import luigi
 from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.io.files import digest_source
 from tasks.base.beam_stage import BeamStage
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.download_dataset import DownloadDataset, dataset_root
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.runtime.workspace import Workspace
@@ -19,6 +19,7 @@ TUNED = "fine-tuned"  # in the place of weights: those that FineTuneBackbone mak
 class ExtractFeatures(BeamStage):
     """Runs every image of the corpus through the backbone. An interrupted run goes on with the shards that are left."""
 
+    preload = TENSORFLOW
     version = 3  # feature rows are stored contiguously
     content = ("features.h5", "rejects.jsonl")
 

@@ -1,4 +1,4 @@
-"""What is said on a terminal, and how."""
+"""Messages on the terminal: log lines, errors and interrupts of the `luigi` command."""
 
 import logging
 import sys
@@ -10,42 +10,47 @@ from tqdm import tqdm
 from schemas.errors import MRNNError
 from tasks.runtime.errors import describe_configuration_error
 
-STOPPED = "Stopped: what is complete is kept, and the same command goes on with what is missing."
+INTERRUPTED = "Interrupted. Completed artifacts are kept; rerun the same command to resume."
 
 
 class LoggingConfig(luigi.Config):
-    """How much is said."""
+    """Verbosity of the terminal."""
 
-    use_cmdline_section = False  # the option is --verbose, of every task
+    use_cmdline_section = False  # the option is --verbose, for every task
 
     verbose = luigi.BoolParameter(
         config_path={"section": "pipeline", "name": "verbose"},
         default=False,
         always_in_help=True,
-        description="also show what Luigi, TensorFlow, Beam and others say",
+        description="also show the log of Luigi, TensorFlow, Beam and other libraries",
     )
 
 
 class Console(logging.StreamHandler):
-    """Standard error, above a progress bar if there is one.
+    """Log handler that writes to standard error, above a progress bar if there is one.
 
-    Shows a stage's lines, Luigi's warnings and everybody's errors; all of INFO and above if `LoggingConfig.verbose`.
+    It shows the messages of stages, the warnings of Luigi and the errors of all libraries; with
+    `LoggingConfig.verbose` everything of level INFO and above.
     """
 
     def __init__(self) -> None:
-        """To be made when Luigi has read its command line."""
+        """Create the handler, which Luigi does when it has read its command line.
+
+        Only there it replaces `sys.excepthook`, so that an interrupt is one sentence.
+        """
         super().__init__()
+        sys.excepthook = report_interrupt
         try:
             verbose = LoggingConfig().verbose
         except ValueError as error:
-            raise SystemExit(_sentence(error)) from error  # there is no log yet that could say it
+            raise SystemExit(_sentence(error)) from error  # logging is not set up yet
         self.addFilter(lambda record: verbose or record.levelno >= _lowest_level(record.name))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line; a bar moves down for it."""
+        """Write one line, above a progress bar."""
         try:
             tqdm.write(self.format(record), file=self.stream)
-        except Exception:  # as every handler does: what cannot be logged ends no work
+        except Exception:  # as every handler does: a line that cannot be logged must not end the run
             self.handleError(record)
 
 
@@ -57,14 +62,14 @@ def _lowest_level(logger: str) -> int:
 
 
 class PlainFormatter(logging.Formatter):
-    """`08:15:30 message`; errors that a user can mend are their one sentence, without a traceback."""
+    """Formats as `08:15:30 message`; an error that the user can fix is its one sentence without a traceback."""
 
     def __init__(self, *_: object, **__: object):
-        """Arguments, which `logging.config` gives from its file, are not needed."""
+        """Ignore the arguments that `logging.config` passes."""
         super().__init__("%(asctime)s %(message)s", datefmt="%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, unless there is an error nobody foresaw."""
+        """Return one line, followed by the traceback of an unexpected error."""
         error = record.exc_info[1] if record.exc_info else None
         sentence = error and _sentence(error)
         return f"{self.formatTime(record, self.datefmt)} ERROR {sentence}" if sentence else super().format(record)
@@ -75,9 +80,9 @@ def _sentence(error: BaseException) -> str | None:
 
 
 def report_interrupt(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """A `sys.excepthook`: one sentence for what Luigi lets through: Ctrl-C, bad values of its own sections."""
+    """Print one sentence for what Luigi does not catch: Ctrl-C and bad values in its own sections (`sys.excepthook`)."""
     if issubclass(kind, KeyboardInterrupt):
-        print(STOPPED, file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
     elif sentence := _sentence(error):
         print(sentence, file=sys.stderr)
     else:

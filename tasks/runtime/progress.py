@@ -1,34 +1,39 @@
-"""How far a stage is: a bar on a terminal, else a line now and then, and a message on Luigi's status page."""
+"""Progress of a stage: a bar on a terminal, log lines elsewhere, and a message on the status page."""
 
 import logging
 import threading
 import time
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from tasks.base.stage import Stage
+from tasks.runtime.job import Job, StatusPage
 
 log = logging.getLogger("tasks")
-SECONDS_BEFORE_BAR = 2.0  # what takes less needs none
-SECONDS_BETWEEN_FRAMES = 1.0  # the clock of a bar goes on while a stage says nothing
-SECONDS_BETWEEN_STATUS = 1.0  # messages to Luigi's scheduler
-SECONDS_BETWEEN_LINES = 30.0  # progress lines where there is no terminal
+SECONDS_BEFORE_BAR = 2.0  # shorter stages need no bar
+SECONDS_BETWEEN_FRAMES = 1.0  # the elapsed time is updated between reports too
+SECONDS_BETWEEN_STATUS = 1.0  # between messages on the status page
+SECONDS_BETWEEN_LINES = 30.0  # between log lines where there is no terminal
 _FORMAT = "{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}, {rate_fmt}{postfix}"
 
 
 class ProgressDisplay:
-    """Shows the reports of one stage; use as a context manager.
+    """Context manager that shows the progress reports of one stage.
 
-    Time left and rate (percent a second) are those since the first report: what was there before took no time.
+    Time left and rate (percent per second) are measured from the first report: what a resumed stage finds done took no
+    time.
     """
 
-    def __init__(self, task: "Stage"):
-        """Shows nothing yet."""
-        self._task = task
+    def __init__(self, job: Job, status: StatusPage | None = None):
+        """Prepare the bar.
+
+        Args:
+            job: The stage.
+            status: Its entry on a status page, if there is one.
+        """
+        self._job = job
+        self._status = status
         self._fraction = 0.0
         self._first: float | None = None
         self._told = self._shown = self._started = time.monotonic()
@@ -36,7 +41,7 @@ class ProgressDisplay:
         self._clock = threading.Thread(target=self._keep_drawing, daemon=True)
         self._bar = tqdm(
             total=100.0,
-            desc=task.stage,
+            desc=job.name,
             unit="%",
             bar_format=_FORMAT,
             disable=None,
@@ -59,7 +64,7 @@ class ProgressDisplay:
         self._bar.close()
 
     def report(self, fraction: float, message: str) -> None:
-        """The stage says how much is done and what it does."""
+        """Show how much of the stage is done and what it does now."""
         if self._first is None:
             self._first = self._bar.initial = 100 * fraction
             self._started = time.monotonic()
@@ -67,12 +72,11 @@ class ProgressDisplay:
         self._bar.n = 100 * fraction
         self._bar.set_postfix_str(message, refresh=False)
         now = time.monotonic()
-        if now - self._told >= SECONDS_BETWEEN_STATUS and self._task.set_status_message:
-            self._task.set_progress_percentage(round(100 * fraction))
-            self._task.set_status_message(message)
+        if self._status and now - self._told >= SECONDS_BETWEEN_STATUS:
+            self._status.show(round(100 * fraction), message)
             self._told = now
         if self._bar.disable and now - self._shown >= SECONDS_BETWEEN_LINES:
-            log.info("%s: %3.0f %%, %s left, %s", self._task, 100 * fraction, self._left(now), message)
+            log.info("%s: %3.0f %%, %s left, %s", self._job, 100 * fraction, self._left(now), message)
             self._shown = now
 
     def _left(self, now: float) -> str:

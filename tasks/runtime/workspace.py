@@ -1,4 +1,4 @@
-"""What a stage has at hand while it works."""
+"""The workspace of a stage: what it has at hand while it works."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 SCRATCH = "scratch"
-# In scratch, hidden from what lists an artifact's files: {"upstream": keys}, from what it is being made.
+# In scratch, and hidden from what lists an artifact's files: {"upstream": keys} of the artifacts that the stage reads.
 NOTE = ".begun.json"
 
 
@@ -14,10 +14,11 @@ NOTE = ".begun.json"
 class Workspace:
     """What a stage has at hand while it works, in a process of its own.
 
-    directory: where the artifact's files go (what an interrupted run left is still there); `scratch` in it is for what
-    only a resumed run needs, and is removed when the artifact is complete; inputs: the artifacts it requires, by the
-    names of `requires`; progress: call it with (fraction done, message); counts: fill it with numbers for the
-    provenance.
+    Attributes:
+        directory: Directory of the artifact; the files of an interrupted run are still there.
+        inputs: Directories of the required artifacts, by the names of `requires`.
+        progress: Reports the fraction done and a message.
+        counts: Filled by the stage with numbers for the provenance.
     """
 
     directory: Path
@@ -27,5 +28,5 @@ class Workspace:
 
     @property
     def scratch(self) -> Path:
-        """See above."""
+        """Directory for what only a resumed run needs; it is removed when the artifact is complete."""
         return self.directory / SCRATCH

@@ -4,7 +4,7 @@ import luigi
 
 from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.errors import ConfigurationError
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.download_dataset import DownloadDataset, dataset_root
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
@@ -17,6 +17,7 @@ from tasks.training.train_model import TrainModel
 class FineTuneBackbone(FeaturesInput):
     """Starts from the trained m-RNN and the network that its features were extracted with; keeps the best epoch."""
 
+    preload = TENSORFLOW
     content = ("model.keras", "config.json", "vocabulary.txt", BACKBONE_WEIGHTS)
 
     blocks = luigi.IntParameter(default=1, description="upper blocks of the image network that are trained")

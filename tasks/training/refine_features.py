@@ -1,6 +1,6 @@
 """RefineFeatures: the image features as the trained m-RNN sees them."""
 
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.runtime.workspace import Workspace
 from tasks.training.source import ModelInput
 
@@ -8,6 +8,7 @@ from tasks.training.source import ModelInput
 class RefineFeatures(ModelInput):
     """g2(V_I I) of every image that has features; `MRNN.refine` says what it is in other variants."""
 
+    preload = TENSORFLOW
     version = 2  # feature rows are stored contiguously
 
     def requires(self) -> dict[str, Stage]:

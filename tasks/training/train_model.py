@@ -2,8 +2,7 @@
 
 import luigi
 
-from model.training.distribution import this_worker
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.features.source import FeaturesInput
 from tasks.runtime.executor import assist
@@ -23,9 +22,10 @@ class ImageInputParam(FeaturesInput):
 class TrainModel(ImageInputParam):
     """Trains until the CIDEr of generated validation captions no longer rises; keeps the best epoch."""
 
+    preload = TENSORFLOW
     version = 3  # the configuration names the variant, the curve says what made an epoch the best
     content = ("model.keras", "config.json", "vocabulary.txt")
-    beside = ("training/curve.jsonl",)
+    volatile_files = ("training/curve.jsonl",)
 
     variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants and docs/model.md")
     embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
@@ -88,10 +88,14 @@ class TrainModel(ImageInputParam):
 
     def run(self) -> None:
         """As of every stage; of several hosts that train together, one leads and the others assist it."""
-        if self.strategy == "multi-worker" and not (host := this_worker()).leads:
-            assist(self, host.name)
-        else:
-            super().run()
+        if self.strategy == "multi-worker":
+            from model.training.distribution import this_worker
+
+            host = this_worker()
+            if not host.leads:
+                assist(self.job(), host.name)
+                return
+        super().run()
 
     def work(self, workspace: Workspace) -> None:
         """Writes `model.keras`, `config.json`, `vocabulary.txt` and `training/` (state to resume from, curves)."""

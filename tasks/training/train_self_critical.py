@@ -2,7 +2,7 @@
 
 import luigi
 
-from tasks.base.stage import Stage
+from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
 from tasks.training.train_model import TrainModel
@@ -12,6 +12,7 @@ from tasks.training.trained_model import TrainedModelInput
 class TrainSelfCritical(TrainedModelInput):
     """Self-critical sequence training (Rennie et al. 2017); keeps the epoch of the best validation CIDEr."""
 
+    preload = TENSORFLOW
     content = TrainModel.content
 
     samples = luigi.IntParameter(default=5, description="captions drawn for an image in a step")

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.artifacts.verify_artifacts import verify_artifacts
 from schemas.provenance import FILE_NAME
-from tasks.runtime.executor import StageFailed, execute
+from tasks.runtime.executor import StageFailed
 from tests.support.faults.greedy import Greedy
 from tests.support.faults.runs import ROOT
 from tests.support.toys import Source
@@ -41,14 +41,14 @@ def mounted(directory: Path, *options: str):
 def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(tmp_path, form):
     with mounted(tmp_path / "disk"):
         source, greedy = of(Source, tmp_path / "disk"), of(Greedy, tmp_path / "disk", form=form)
-        execute(source)
+        source.run()
         with pytest.raises(StageFailed, match=r"^Greedy \w{10}: No space left on device.*; make room on that disk"):
-            execute(greedy)
+            greedy.run()
         assert not greedy.complete()
         assert not list(greedy.directory.rglob("*big*")), "what was half written takes up the room"
         assert [problem for _, problem in verify_artifacts(tmp_path / "disk")] == [None]
         smaller = of(Greedy, tmp_path / "disk", form=form, size=MEBIBYTE)
-        execute(smaller)
+        smaller.run()
         assert smaller.key == greedy.key and greedy.complete()
 
 
@@ -61,17 +61,17 @@ def test_a_disk_too_full_for_the_mark_of_completeness_is_named(tmp_path):
             while True:
                 stream.write(b"0" * 4096)
         with pytest.raises(StageFailed, match=r"^Source \w{10}: .*No space left on device"):
-            execute(source)
+            source.run()
         assert not source.complete()
         filler.unlink()
-        execute(source)
+        source.run()
 
 
 def test_a_read_only_disk_is_named(tmp_path):
     with mounted(tmp_path / "disk"):
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
         with pytest.raises(StageFailed, match=r"^Source \w{10}: .*Read-only file system .*; make it writable or set"):
-            execute(of(Source, tmp_path / "disk"))
+            of(Source, tmp_path / "disk").run()
 
 
 def test_a_forbidden_folder_is_named(tmp_path):
@@ -94,7 +94,7 @@ def test_damage_at_a_hundred_random_places_is_named_before_use(tmp_path, damage)
     source = of(Source, tmp_path, text="some words " * 1000)
     others = [of(Source, tmp_path, text=text) for text in "bc"]
     for stage in (source, *others):
-        execute(stage)
+        stage.run()
     random = np.random.default_rng(0)
     for _ in range(100):
         path = source.directory / random.choice(["text.txt", FILE_NAME])
@@ -115,9 +115,9 @@ def execute_elsewhere(stage: str, data_dir: Path, *prefix: str, **parameters: st
     module = {"Source": "tests.support.toys", "Greedy": "tests.support.faults.greedy"}[stage]
     script = f"""
 from {module} import {stage}
-from tasks.runtime.executor import StageFailed, execute
+from tasks.runtime.executor import StageFailed
 try:
-    execute({stage}(dataset="toys", data_dir={str(data_dir)!r}, **{parameters!r}))
+    {stage}(dataset="toys", data_dir={str(data_dir)!r}, **{parameters!r}).run()
 except StageFailed as error:
     print(error)
 """

@@ -7,8 +7,9 @@ import signal
 
 import pytest
 
+from tasks.runtime import forkserver
 from tasks.runtime.errors import describe_exit
-from tasks.runtime.executor import StageFailed, execute
+from tasks.runtime.executor import StageFailed
 from tests.support.faults.greedy import Greedy
 from tests.support.faults.runs import Run, configured
 
@@ -18,24 +19,25 @@ GIBIBYTE = 1 << 30
 @pytest.fixture
 def limited(monkeypatch):
     """Processes that are started may have 4 GiB of addresses."""
-    from tasks.runtime import executor as execution
-
     if not shutil.which("prlimit"):
         pytest.skip("there is no prlimit here")
-    popen = execution.subprocess.Popen
+    popen = forkserver.subprocess.Popen
 
     def start(command, **options):
         return popen(["prlimit", f"--as={4 * GIBIBYTE}", *command], **options)
 
-    monkeypatch.setattr(execution.subprocess, "Popen", start)
+    forkserver.stop_servers()
+    monkeypatch.setattr(forkserver.subprocess, "Popen", start)
+    yield
+    forkserver.stop_servers()
 
 
 def test_a_limit_below_need_names_the_stage_and_what_to_lower(tmp_path, limited):
     greedy = Greedy(form="memory", size=8 * GIBIBYTE, dataset="toys", data_dir=str(tmp_path))
     message = r"^Greedy \w{10}: memory ran out; lower --Greedy-batch-size, which is 64, or give it more memory\.$"
     with pytest.raises(StageFailed, match=message):
-        execute(greedy)
-    execute(Greedy(form="memory", size=1000, dataset="toys", data_dir=str(tmp_path)))
+        greedy.run()
+    Greedy(form="memory", size=1000, dataset="toys", data_dir=str(tmp_path)).run()
     assert greedy.complete()
 
 
@@ -44,7 +46,7 @@ def test_a_stage_ended_by_the_kernel_is_told_so(tmp_path):
     with pytest.raises(
         StageFailed, match=r"was ended by SIGKILL, as it is when memory runs out; .*batch-size.*; see .*log"
     ):
-        execute(greedy)
+        greedy.run()
 
 
 @pytest.mark.faults
@@ -75,5 +77,5 @@ def test_tensorflow_without_the_memory_that_it_wants(tmp_path, task, arguments, 
 
 def test_other_ends_are_not_put_down_to_memory(tmp_path):
     greedy = Greedy(form="memory", dataset="toys", data_dir=str(tmp_path))
-    assert describe_exit(3, greedy) == "its process ended with exit status 3"
-    assert describe_exit(-signal.SIGTERM, greedy) == "its process was ended by SIGTERM"
+    assert describe_exit(3, greedy.job()) == "its process ended with exit status 3"
+    assert describe_exit(-signal.SIGTERM, greedy.job()) == "its process was ended by SIGTERM"

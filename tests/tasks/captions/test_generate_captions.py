@@ -12,7 +12,7 @@ from schemas.io.files import write_json
 from schemas.provenance import FILE_NAME, Provenance
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 from tasks.captions.generate_captions import GenerateCaptions
-from tasks.runtime.executor import StageFailed, execute
+from tasks.runtime.executor import StageFailed
 
 WORDS = ["a", "dog", "cat", "runs", "sits", "here"]
 IMAGES = ["one", "two", "three"]
@@ -87,7 +87,7 @@ def test_captions_are_drawn_under_the_same_constraints(generate, run):
 def test_a_forbidden_word_that_is_not_there_is_an_error(generate):
     task = generate(forbidden=["doog"])
     with pytest.raises(StageFailed, match=r"\['doog'\] are not in the model's vocabulary"):
-        execute(task)
+        task.run()
     assert not task.complete()
 
 

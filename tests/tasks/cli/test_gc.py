@@ -3,7 +3,7 @@
 import pytest
 
 import tasks
-from tasks.runtime.executor import artifact_lock
+from tasks.runtime.locks import artifact_lock
 from tests.support.artifacts import make_artifact
 
 LOST = "toys/Source/0123456789"

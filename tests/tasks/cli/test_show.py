@@ -5,7 +5,7 @@ import json
 import pytest
 
 import tasks
-from tasks.runtime.executor import artifact_lock
+from tasks.runtime.locks import artifact_lock
 from tests.support.artifacts import make_artifact
 
 

@@ -9,7 +9,7 @@ from schemas.errors import ArtifactError
 from schemas.io.files import read_json, write_json
 from schemas.provenance import read_provenance
 from tasks import VerifyArtifacts
-from tasks.runtime.executor import StageFailed, execute
+from tasks.runtime.executor import StageFailed
 from tests.support.toys import Double
 
 
@@ -42,7 +42,7 @@ def test_what_is_damaged_is_named_and_not_used(made, data_dir, capsys):
     assert f"{source.directory} is not as it was made: text.txt has 1 bytes as it should" in capsys.readouterr().out
     other = of(Double, data_dir, batch_size=8)
     with pytest.raises(StageFailed, match=rf"^Double \w+: {source.directory} is damaged: text.txt .*; remove it"):
-        execute(other)
+        other.run()
     assert not other.directory.exists()
 
 
@@ -63,7 +63,7 @@ def test_an_input_that_changed_since_is_a_fault_and_one_that_went_is_none(made, 
     (source.directory / "provenance.json").unlink()
     verify(data_dir)
     (source.directory / "more.txt").touch()  # as if another machine had computed something else
-    execute(source)
+    source.run()
     with pytest.raises(ArtifactError, match="1 of 2"):
         verify(data_dir)
     assert f"{double.directory} is not as it was made: it was made from other source than" in capsys.readouterr().out

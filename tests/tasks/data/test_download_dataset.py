@@ -11,7 +11,7 @@ from pipelines.data.datasets.flickr8k import Flickr8k
 from schemas.errors import DownloadError
 from schemas.io.files import read_json
 from tasks.data.download_dataset import DownloadDataset
-from tasks.runtime.executor import StageFailed, execute
+from tasks.runtime.executor import StageFailed
 from tasks.runtime.workspace import Workspace
 from tests.support.misbehaving_server import Server, by_path, serving, whole
 
@@ -70,5 +70,5 @@ def test_what_cannot_be_unpacked_is_not_recorded(server, data_dir):
     bad[bad.index(b"a picture")] ^= 1
     server.script = [whole(bytes(bad))]
     with pytest.raises(StageFailed, match="damaged"):
-        execute(corpus(server, data_dir))
+        corpus(server, data_dir).run()
     assert not list(data_dir.rglob("SHA256SUMS"))

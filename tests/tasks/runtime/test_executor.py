@@ -12,8 +12,8 @@ import pytest
 
 from schemas.provenance import read_provenance
 from tasks.cli.graph import downstream
-from tasks.runtime.console import STOPPED
-from tasks.runtime.executor import StageFailed, assist, execute
+from tasks.runtime.console import INTERRUPTED
+from tasks.runtime.executor import StageFailed, assist
 from tests.support.toys import Double, Faulty, Source, Talkative
 
 
@@ -57,14 +57,14 @@ def test_scratch_is_gone_when_the_artifact_is_complete(data_dir):
     source = toy(Source, data_dir)
     source.directory.mkdir(parents=True)
     (source.directory / ".text.txt.1.tmp").touch()  # what a killed run may leave
-    execute(source)
+    source.run()
     assert sorted(path.name for path in source.directory.iterdir()) == ["provenance.json", "text.txt"]
 
 
 def test_bad_input_is_one_sentence_and_leaves_no_complete_artifact(data_dir):
     faulty = toy(Faulty, data_dir, way="input")
     with pytest.raises(StageFailed, match=r"^Faulty \w{10}: records.txt, line 3: no caption; add one\.$"):
-        execute(faulty)
+        faulty.run()
     assert not faulty.complete()
 
 
@@ -72,7 +72,7 @@ def test_bad_input_is_one_sentence_and_leaves_no_complete_artifact(data_dir):
 def test_a_process_that_dies_is_reported_with_its_log(data_dir, way):
     faulty = toy(Faulty, data_dir, way=way)
     with pytest.raises(StageFailed, match=r"see .*\.log"):
-        execute(faulty)
+        faulty.run()
     assert not faulty.complete()
 
 
@@ -97,7 +97,7 @@ def test_when_luigi_s_process_is_killed_the_stage_dies_and_the_lock_is_free(data
     _wait_until(lambda: not _is_alive(process_id))
     source = toy(Source, data_dir)
     assert not source.complete()
-    execute(source)
+    source.run()
     assert source.complete()
 
 
@@ -116,8 +116,7 @@ def test_when_luigi_is_told_to_end_the_stage_ends_too(data_dir, workers):
 
 def _start_elsewhere(data_dir, pace=0.5):
     script = (
-        "from tests.support.toys import Source; from tasks.runtime.executor import execute; "
-        f"execute(Source(dataset='toys', data_dir={str(data_dir)!r}, pace={pace}))"
+        f"from tests.support.toys import Source; Source(dataset='toys', data_dir={str(data_dir)!r}, pace={pace}).run()"
     )
     return subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path.cwd())})
 
@@ -145,7 +144,7 @@ def test_progress_reaches_luigi_s_page(data_dir, monkeypatch):
     source = toy(Source, data_dir, pace=0.3)
     monkeypatch.setattr("tasks.runtime.progress.SECONDS_BETWEEN_STATUS", 0.0)
     source.set_progress_percentage, source.set_status_message = told.append, told.append
-    execute(source)
+    source.run()
     assert told == [50, "half way", 100, f"in {source.directory}"]
 
 
@@ -154,7 +153,7 @@ def test_luigi_s_page_links_to_what_a_browser_shows(data_dir, monkeypatch):
     source = toy(Source, data_dir)
     monkeypatch.setattr(Source, "page", "text.txt")
     source.set_tracking_url = links.append
-    execute(source)
+    source.run()
     assert links == [(source.directory / "text.txt").as_uri()]
 
 
@@ -176,7 +175,7 @@ def test_ctrl_c_is_one_sentence_and_ends_the_stage(data_dir, workers):
     said = process.communicate(timeout=20)[1].splitlines()
     assert process.returncode != 0
     _wait_until(lambda: not _is_alive(process_id), seconds=5)
-    assert [line for line in said if "started" not in line] == [STOPPED]
+    assert [line for line in said if "started" not in line] == [INTERRUPTED]
 
 
 def test_a_stage_says_more_when_asked_to(data_dir):
@@ -200,10 +199,10 @@ def test_a_stage_says_more_when_asked_to(data_dir):
 def test_who_assists_works_too_and_waits_for_the_artifact(data_dir):
     source = toy(Source, data_dir, pace=2.0)
     with ThreadPoolExecutor() as threads:
-        leading = threads.submit(execute, source)
+        leading = threads.submit(source.run)
         while not (data_dir / "toys" / "Source" / "runs.txt").exists():
             time.sleep(0.05)
-        assist(toy(Source, data_dir), "worker-1")
+        assist(toy(Source, data_dir).job(), "worker-1")
         assert source.complete()
         leading.result()
     assert runs(data_dir) == ["a", "a"]
@@ -212,24 +211,24 @@ def test_who_assists_works_too_and_waits_for_the_artifact(data_dir):
 
 def test_who_assists_where_nobody_leads_says_so(data_dir):
     source = toy(Source, data_dir)
-    with pytest.raises(StageFailed, match="the host that leads did not make it"):
-        assist(source, "worker-1")
+    with pytest.raises(StageFailed, match="the chief worker failed"):
+        assist(source.job(), "worker-1")
     assert not source.complete()
 
 
 def test_what_another_configuration_has_begun_is_found_downstream_too(data_dir, run):
     source = toy(Source, data_dir)
-    execute(source)
+    source.run()
     begun = toy(Faulty, data_dir, way="bug", source=True)
     with pytest.raises(StageFailed):
-        execute(begun)
+        begun.run()
     assert downstream({source.key}, data_dir / "toys") == [begun.directory, source.directory]
     assert downstream({"0123456789"}, data_dir / "toys") == []
 
 
 def test_scratch_that_a_killed_run_left_in_a_complete_artifact_goes(data_dir, run):
     source = toy(Source, data_dir)
-    execute(source)
+    source.run()
     (source.directory / "scratch").mkdir()
     assert run(toy(Double, data_dir))
     assert not (source.directory / "scratch").exists()

@@ -24,7 +24,7 @@ def test_without_a_terminal_lines_say_how_far_it_is_and_how_long_it_will_take(so
     monkeypatch.setattr("tasks.runtime.progress.time.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("tasks.runtime.progress.SECONDS_BETWEEN_LINES", 0.0)
     caplog.set_level("INFO", "tasks")
-    with ProgressDisplay(source) as display:
+    with ProgressDisplay(source.job()) as display:
         display.report(0.5, "going on where it stopped")
         display.report(0.75, "shard 3 of 4")
     first, second = (record.getMessage() for record in caplog.records)
