@@ -80,7 +80,7 @@ def _sentence(error: BaseException) -> str | None:
 
 
 def report_interrupt(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print one sentence for what Luigi does not catch: Ctrl-C and bad values in its own sections (`sys.excepthook`)."""
+    """Print one sentence for what Luigi does not catch: Ctrl-C and bad values in its own sections."""
     if issubclass(kind, KeyboardInterrupt):
         print(INTERRUPTED, file=sys.stderr)
     elif sentence := _sentence(error):
