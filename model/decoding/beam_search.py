@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.decoding.constraints import DEFAULT_CONSTRAINTS, Constraints
-from model.decoding.ensemble import Ensemble
-from model.mrnn.network import MRNN
+from model.decoding.step_model import StepModel
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureRows
 from schemas.vocabulary import BOS
@@ -83,7 +82,7 @@ class BeamSearch:
 
     def __init__(
         self,
-        network: MRNN | Ensemble,
+        network: StepModel,
         beam_width: int,
         max_length: int = 30,
         constraints: Constraints = DEFAULT_CONSTRAINTS,

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD, UNK, Vocabulary
+
+FINITE_MASK = -1e30  # as good as minus infinity: exp of it is 0 in every precision
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,9 @@ class Constraints:
 
         -inf is what must not come; the rest is as it was, and sums to less than 1.
         """
-        never = np.zeros(log_probs.shape[1], log_probs.dtype.as_numpy_dtype)
-        never[list(self.forbidden)] = -np.inf
-        too_short = never.copy()
-        too_short[BOS] = -np.inf
+        size, dtype = log_probs.shape[1], log_probs.dtype.as_numpy_dtype
+        never = logit_mask(size, self.forbidden, dtype=dtype)
+        too_short = logit_mask(size, (*self.forbidden, BOS), dtype=dtype)
         log_probs += tf.where(length < self.min_length, too_short, never)
         if not 0 < self.no_repeat_ngram <= words.shape[1]:
             return log_probs
@@ -73,6 +76,18 @@ class Constraints:
 
 
 DEFAULT_CONSTRAINTS = Constraints()
+
+
+def logit_mask(
+    vocabulary_size: int, tokens: Sequence[int], value: float = -np.inf, dtype: type = np.float32
+) -> NDArray[Any]:
+    """A vector (vocabulary_size,) to add to logits or log-probabilities: `value` at the masked tokens, else 0.
+
+    With a gradient, `value` must be finite, for 0 times infinity is not a number: see `FINITE_MASK`.
+    """
+    mask: NDArray[Any] = np.zeros(vocabulary_size, dtype)
+    mask[list(tokens)] = value
+    return mask
 
 
 def ids_of(words: Sequence[str], vocabulary: Vocabulary) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from model.mrnn.network import MRNN
+from model.decoding.step_model import StepModel
 from schemas.errors import ConfigurationError
 
 
@@ -15,7 +15,7 @@ class Ensemble:
     P(word) is the mean of P(word) of the networks; states and images are lists with an entry a network.
     """
 
-    def __init__(self, networks: Sequence[MRNN]):
+    def __init__(self, networks: Sequence[StepModel]):
         """Raises ConfigurationError if the networks differ in the sizes of vocabulary or features."""
         if not networks:
             raise ConfigurationError("An ensemble needs a network; give one or more.")
@@ -45,6 +45,6 @@ class Ensemble:
         return mean, [new_state for _, new_state in steps]
 
 
-def as_one(networks: Sequence[MRNN]) -> MRNN | Ensemble:
+def as_one(networks: Sequence[StepModel]) -> StepModel:
     """The only network, or the ensemble of several; errors as of `Ensemble`."""
     return networks[0] if len(networks) == 1 else Ensemble(networks)

@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from model.decoding.beam_search import Decoded
 from model.decoding.constraints import DEFAULT_CONSTRAINTS, Constraints
-from model.decoding.ensemble import Ensemble
-from model.mrnn.network import MRNN
+from model.decoding.step_model import StepModel
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS
 
@@ -61,7 +60,7 @@ def _inverse_cdf(shares: np.ndarray, uniform: np.ndarray) -> np.ndarray:
 
 
 def sample_captions(
-    network: MRNN | Ensemble,
+    network: StepModel,
     features: np.ndarray,
     count: int,
     sampling: Sampling,
@@ -113,7 +112,7 @@ def sample_captions(
 
 @tf.function(reduce_retracing=True)
 def _step(
-    network: MRNN | Ensemble,
+    network: StepModel,
     constraints: Constraints,
     words: tf.Tensor,
     state: list[Any],

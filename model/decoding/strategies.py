@@ -8,9 +8,8 @@ import numpy as np
 
 from model.decoding.beam_search import BeamOptions, BeamSearch, Decoded
 from model.decoding.constraints import Constraints
-from model.decoding.ensemble import Ensemble
 from model.decoding.sampling import Sampling, sample_captions
-from model.mrnn.network import MRNN
+from model.decoding.step_model import StepModel
 
 Decode = Callable[[np.ndarray, int], list[list[Decoded]]]
 """Features (B, D) of images and the number of the first among all -> hypotheses of each image, best first."""
@@ -19,7 +18,7 @@ Decode = Callable[[np.ndarray, int], list[list[Decoded]]]
 class Search(Protocol):
     """How captions are searched for; hashable, and can be pickled."""
 
-    def __call__(self, network: MRNN | Ensemble) -> Decode:
+    def __call__(self, network: StepModel) -> Decode:
         """The search in a network; what it compiles is compiled once."""
         ...
 
@@ -33,7 +32,7 @@ class BeamStrategy:
     constraints: Constraints
     options: BeamOptions
 
-    def __call__(self, network: MRNN | Ensemble) -> Decode:
+    def __call__(self, network: StepModel) -> Decode:
         """See `Search`."""
         search = BeamSearch(network, self.width, self.max_length, self.constraints, self.options)
         return lambda features, first: search(features)
@@ -49,7 +48,7 @@ class SamplingStrategy:
     max_length: int
     constraints: Constraints
 
-    def __call__(self, network: MRNN | Ensemble) -> Decode:
+    def __call__(self, network: StepModel) -> Decode:
         """See `Search`."""
 
         def decode(features: np.ndarray, first: int) -> list[list[Decoded]]:

@@ -169,6 +169,6 @@ def _read_prefixes(network: MRNN, levels: Sequence[np.ndarray], image: Image) ->
     for level in levels:
         parents, last = level.T
         words, direct = network.embed(tf.constant(last))
-        recurrent, states = network.advance(words, [tf.gather(state, parents) for state in states], image)
-        language.append(network.language(direct, recurrent))
+        recurrent, states = network.recurrent_step(words, [tf.gather(state, parents) for state in states], image)
+        language.append(network.fuse_language(direct, recurrent))
     return tf.concat(language, axis=0)

@@ -25,9 +25,9 @@ def losses_and_logits(
     """
     words, direct = network.embed(inputs, training)
     image = network.project_image(features, training)
-    recurrent = network.read(words, image)
+    recurrent = network.run_recurrent(words, image)
     positions = tf.where(targets != PAD)
-    language = network.language(tf.gather_nd(direct, positions), tf.gather_nd(recurrent, positions), training)
+    language = network.fuse_language(tf.gather_nd(direct, positions), tf.gather_nd(recurrent, positions), training)
     image = {layer: tf.gather(of_layer, positions[:, 0]) for layer, of_layer in image.items()}
     logits = tf.cast(network.word_logits(language, image, training), tf.float32)
     labels = tf.gather_nd(targets, positions)

@@ -151,18 +151,18 @@ class MRNN(keras.Model):
             return ops.split(image["state"], len(sizes), axis=1)
         return [ops.zeros((batch, size)) for size in sizes]
 
-    def read(self, words: Any, image: Image) -> Any:
+    def run_recurrent(self, words: Any, image: Image) -> Any:
         """The recurrent layer over the embedded words (B, T, W) of captions and their images -> (B, T, R)."""
         if "recurrent" in image:
             image = {**image, "recurrent": image["recurrent"][:, None, :]}
         state = self.initial_state(ops.shape(words)[0], image)
         return self.recurrent(self._cell_inputs(words, image), initial_state=state)
 
-    def advance(self, words: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
+    def recurrent_step(self, words: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
         """The recurrent layer at one embedded word (B, W) of each caption -> r (B, R), new state."""
         return self.cell(self._cell_inputs(words, image), state)
 
-    def language(self, words: Any, recurrent: Any, training: bool = False) -> Any:
+    def fuse_language(self, words: Any, recurrent: Any, training: bool = False) -> Any:
         """What the words so far bring to the multimodal layer, or r itself where there is none: (..., size)."""
         recurrent = self.recurrent_dropout(recurrent, training=training)
         return self.multimodal.project_language(words, recurrent) if self.multimodal else recurrent
@@ -178,14 +178,14 @@ class MRNN(keras.Model):
         """tokens int32 (B, T), starting with `<bos>`, and features (B, D) -> logits (B, T, vocabulary_size)."""
         words, direct = self.embed(tokens, training)
         image = self.project_image(features, training)
-        language = self.language(direct, self.read(words, image), training)
+        language = self.fuse_language(direct, self.run_recurrent(words, image), training)
         return self.word_logits(language, {layer: of_layer[:, None, :] for layer, of_layer in image.items()}, training)
 
     def step(self, tokens: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
         """One word of each caption: tokens (B,), states, images -> logits (B, vocabulary_size), new states."""
         words, direct = self.embed(tokens)
-        recurrent, state = self.advance(words, state, image)
-        return self.word_logits(self.language(direct, recurrent), image), state
+        recurrent, state = self.recurrent_step(words, state, image)
+        return self.word_logits(self.fuse_language(direct, recurrent), image), state
 
     def refine(self, features: Any) -> Any:
         """Image features (B, D) -> refined ones (B, refined_size), the image as the layer that it enters sees it.

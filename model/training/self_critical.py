@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.decoding.beam_search import BeamSearch
+from model.decoding.constraints import FINITE_MASK, logit_mask
 from model.decoding.sampling import Sampling, sample_captions
 from model.mrnn.batching import all_captions, collate, image_batches
 from model.mrnn.likelihood import losses_and_logits
@@ -64,7 +65,6 @@ class CaptionReward:
 
 
 BASELINES = ("greedy", "samples")
-_IMPOSSIBLE = -1e30  # added to the logits of words that are never generated; finite, so that gradients stay numbers
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,7 @@ def policy_cost(
     """
     _, logits = losses_and_logits(network, inputs, targets, features, training=False)
     positions = tf.where(targets != PAD)
-    never = np.zeros(network.sizes["vocabulary_size"], np.float32)
-    never[[PAD, UNK]] = _IMPOSSIBLE
+    never = logit_mask(network.sizes["vocabulary_size"], (PAD, UNK), FINITE_MASK)
     nats = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather_nd(targets, positions), logits + never)
     weighted = tf.reduce_sum(tf.gather(advantages, positions[:, 0]) * nats)
     return weighted / tf.cast(tf.shape(inputs)[0], tf.float32), tf.reduce_sum(nats)

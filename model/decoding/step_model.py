@@ -1,0 +1,29 @@
+"""Interface of the models that decoding accepts: one m-RNN, or an ensemble of several."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+
+class StepModel(Protocol):
+    """A model that predicts one token at a time. States and projected images are nested structures of tensors.
+
+    Attributes:
+        sizes: At least `vocabulary_size` and `feature_size`.
+    """
+
+    @property
+    def sizes(self) -> Mapping[str, int]: ...
+
+    def project_image(self, features: tf.Tensor) -> Any:
+        """Image features (B, D) -> what the model computes once for each image, with leading axis B."""
+        ...
+
+    def initial_state(self, batch: Any, image: Any) -> Any:
+        """The states before the first token, with leading axis `batch`, from the projected images."""
+        ...
+
+    def step(self, tokens: tf.Tensor, state: Any, image: Any) -> tuple[tf.Tensor, Any]:
+        """One token of each caption (B,) -> logits or log-probabilities (B, vocabulary_size), new states."""
+        ...
