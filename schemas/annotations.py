@@ -1,4 +1,4 @@
-"""The `annotations` artifact: one JSON line an image, with its split and its raw captions, and the split lists."""
+"""Captioned images: as a dataset describes them (`Record`) and as the `annotations` artifact stores them."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -19,17 +19,51 @@ EVERY_SPLIT = (*SPLITS, UNLABELED)
 
 
 def splits_of(splits: Iterable[str]) -> tuple[str, ...]:
-    """`SPLITS`, and `UNLABELED` if it is among the images' `splits`."""
+    """Return `SPLITS`, with `UNLABELED` if it is among the images' `splits`."""
     return EVERY_SPLIT if UNLABELED in splits else SPLITS
 
 
 @dataclass(frozen=True)
-class AnnotatedImage:
-    """One captioned image.
+class Record:
+    """One image as its source describes it.
 
-    `file` is the path of the image below the dataset's root, with `/`; `width` and `height` are pixels as stored (0
-    where the image cannot be read); `captions` are as the corpus has them, none in the split `unlabeled`; `extras` is
-    whatever else the corpus says.
+    Attributes:
+        image_id: Unique name of the image.
+        file: Relative path of the image, with `/`.
+        split: Split in the source's own words, empty where it has none.
+        captions: Raw captions.
+        extras: Further fields of the source, as JSON values.
+        width: Width in pixels, 0 where the source has none.
+        height: Height in pixels, 0 where the source has none.
+        places: File and line of each caption; empty where the source has one file per image.
+    """
+
+    image_id: str
+    file: str
+    split: str
+    captions: tuple[str, ...]
+    extras: dict[str, Any] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    places: tuple[str, ...] = field(default=(), compare=False)
+
+    def place(self, number: int) -> str:
+        """Return where caption `number` was read, for messages."""
+        return self.places[number] if self.places else f"image {self.image_id}, caption {number}"
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """One captioned image of the `annotations` artifact, a line of `annotations.jsonl`.
+
+    Attributes:
+        image_id: Unique name of the image.
+        file: Path of the image below the dataset's root, with `/`.
+        split: One of `EVERY_SPLIT`.
+        width: Width in pixels as stored, 0 where the image cannot be read.
+        height: Height in pixels as stored, 0 where the image cannot be read.
+        captions: Raw captions; none in the split `unlabeled`.
+        extras: Further fields of the dataset, as JSON values.
     """
 
     image_id: str
@@ -42,10 +76,13 @@ class AnnotatedImage:
 
 
 def write_annotations(directory: Path, images: Iterable[AnnotatedImage]) -> dict[str, int]:
-    """Writes `annotations.jsonl` and the name lists `train.txt`, `val.txt`, `test.txt`; returns images per split.
+    """Write `annotations.jsonl` and the name lists `train.txt`, `val.txt` and `test.txt`.
 
     Where two images have the same name, the lists hold paths below the dataset's root instead. `unlabeled.txt` is
     written only if there are such images.
+
+    Returns:
+        Number of images per split.
     """
     files: dict[str, list[str]] = {split: [] for split in SPLITS}
 
@@ -63,10 +100,10 @@ def write_annotations(directory: Path, images: Iterable[AnnotatedImage]) -> dict
 
 
 def read_annotations(directory: Path, split: str | None = None) -> Iterator[AnnotatedImage]:
-    """Yields the images of one split, or of all, in the artifact's order.
+    """Yield the images of one split, or of all, in the artifact's order.
 
     Raises:
-        ArtifactError: a line does not follow `annotations.schema.json`.
+        ArtifactError: A line does not follow `annotations.schema.json`.
     """
     path = directory / "annotations.jsonl"
     check = _validator()
@@ -74,7 +111,7 @@ def read_annotations(directory: Path, split: str | None = None) -> Iterator[Anno
         try:
             check(record)
         except fastjsonschema.JsonSchemaValueException as error:
-            raise ArtifactError(f"{path}, line {number}: {error.message}; run PrepareAnnotations again.") from error
+            raise ArtifactError(f"{path}, line {number}: {error.message}; rerun PrepareAnnotations.") from error
         if split is None or record["split"] == split:
             yield AnnotatedImage(**{**record, "captions": tuple(record["captions"])})
 

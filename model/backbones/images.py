@@ -2,12 +2,27 @@
 
 import io
 import warnings
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from schemas.errors import InputError
 from schemas.text import reason
+
+with suppress(ImportError):  # the extra `heif`
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+_FORMATS = frozenset("AVIF BMP DIB GIF HEIF JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP".split())
+
+
+def image_suffixes() -> frozenset[str]:
+    """Return the lower-case endings of image files that are read: the formats of Pillow that hold photographs."""
+    registered = Image.registered_extensions()
+    return frozenset({".mpo"} | {end for end, form in registered.items() if form in _FORMATS and form in Image.OPEN})
+
 
 MAX_PIXELS = 100_000_000  # beyond it a file is taken for a decompression bomb
 CROPS = ("center", "ten_crop", "squash")

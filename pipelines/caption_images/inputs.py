@@ -3,8 +3,7 @@
 import glob
 from pathlib import Path
 
-from PIL import Image
-
+from model.backbones.images import image_suffixes
 from pipelines.features.images import ImageSource
 from schemas.errors import InputError
 from schemas.text import printable
@@ -37,7 +36,4 @@ def find_pictures(path: str) -> list[ImageSource]:
 
 def _looks_like_a_picture(file: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and _FORMATS.get(file.suffix.lower()) in Image.OPEN and file.is_file()
-
-
-_FORMATS = Image.registered_extensions()
+    return not hidden and file.suffix.lower() in image_suffixes() and file.is_file()

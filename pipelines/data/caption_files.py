@@ -1,60 +1,64 @@
-"""Captions of one's own images: COCO or Karpathy JSON, Flickr's token file, CSV, TSV or JSON lines, told by content."""
+"""Captions of custom datasets: COCO or Karpathy JSON, Flickr's token file, CSV, TSV or JSON lines, by content."""
 
 import csv
+import io
+import mmap
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipelines.data.dataset import Problems
-from pipelines.data.files import has_word, read_lines, read_token_lines
-from schemas.annotations import UNLABELED
+from pipelines.data.files import read_lines, read_token_lines
+from schemas.annotations import UNLABELED, Record
 from schemas.errors import InputError
-from schemas.interop.captions import CaptionedImage, read_coco_captions, read_karpathy
-from schemas.interop.features import is_plain_name
-from schemas.io.files import parse_json
+from schemas.interop.captions import read_coco_captions, read_karpathy
+from schemas.interop.features import brief, is_plain_name
+from schemas.io.files import parse_json, read_text
 
-IMAGE_KEYS = ("image", "file", "file_name", "filename", "image_name", "image_path", "path")
-CAPTION_KEYS = ("caption", "captions", "comment", "sentence", "text")
+# Compared without case, blanks, hyphens and underscores.
+IMAGE_KEYS = (
+    *("image", "filename", "file", "imagename", "imagefile", "imagefilename", "imagepath", "filepath", "path"),
+    *("img", "imgname", "imgfile", "imgpath", "photo", "picture"),
+)
+ID_KEYS = ("imageid", "imgid", "id", "name")  # name images only where no file has one of the keys above
+CAPTION_KEYS = (
+    *("caption", "captions", "comment", "comments", "sentence", "sentences", "text", "texts"),
+    *("description", "descriptions", "imagecaption", "alttext"),
+)
+SPLIT_KEYS = ("split", "subset", "partition")
 SPLITS = {
     "": "",
-    "train": "train",
-    "training": "train",
-    "restval": "train",
-    "test": "test",
-    UNLABELED: UNLABELED,
+    **dict.fromkeys(("train", "training", "restval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    UNLABELED: UNLABELED,
 }
 DELIMITERS = "\t,;|"
 WANTED = (
     "COCO or Karpathy JSON, lines NAME.jpg#K<TAB>caption, CSV or TSV with columns image and caption, or JSON lines "
     'with the keys "image" and "caption"'
 )
-_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".token")
-_FOLDERS_DEEP = 2
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".token")
+_MAX_DEPTH = 3  # folders and the file
 _HEAD_CHARACTERS = 1 << 16
-_SPLIT_IN_NAME = re.compile(r"(?<![a-z])(train|val|dev|test)")
+_NAMED_FILES = 5  # in a message
+_SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(sorted(filter(None, SPLITS), key=len, reverse=True))})(?![a-z])")
 
-
-@dataclass(frozen=True)
-class CaptionedRow:
-    """Captions of an image at one place of a captions file; `split` and `image_id` are empty where it gives none."""
-
-    place: str
-    file: str
-    captions: tuple[str, ...]
-    split: str
-    image_id: str = ""
-    extras: dict[str, Any] = field(default_factory=dict)
-
-
-Reader = Callable[[Path, Problems], Iterator[CaptionedRow]]
+Reader = Callable[[Path, Problems], Iterator[Record]]
 
 
 @dataclass(frozen=True)
 class CaptionFile:
-    """A file of captions, how to read it, and the split of its rows that give none."""
+    """A captions file.
+
+    Attributes:
+        path: Where it is.
+        read: Yields its records; their `file` is as written there.
+        split: Split of its records that have none.
+    """
 
     path: Path
     read: Reader
@@ -62,165 +66,258 @@ class CaptionFile:
 
 
 def find_caption_files(root: Path, paths: Sequence[PurePosixPath]) -> list[CaptionFile]:
-    """The caption files among `paths` below `root`, at most two folders deep.
+    """Return the captions files among `paths` below `root`, at most two folders deep.
 
-    There is one, or one for each split, told by its name (`captions_train.json`).
+    There is one, or one for each split, which is named by the file (`captions_train.json`) or its folder
+    (`train/metadata.jsonl`). Files without captions are skipped.
 
     Raises:
-        InputError: there is none, or it is not clear which to take.
+        InputError: There is none, or it is ambiguous which to take.
     """
-    found = []
-    for path in paths:
-        if len(path.parts) <= _FOLDERS_DEEP and path.suffix.lower() in _SUFFIXES:
-            reader = _recognize(root / path)
-            if reader is not None:
-                found.append(CaptionFile(root / path, reader))
+    candidates = [path for path in paths if len(path.parts) <= _MAX_DEPTH and path.suffix.lower() in SUFFIXES]
+    readers = {path: _recognize(root / path, IMAGE_KEYS) for path in candidates}
+    if all(isinstance(reader, str) for reader in readers.values()):
+        readers = {path: _recognize(root / path, IMAGE_KEYS + ID_KEYS) for path in candidates}
+    found = [CaptionFile(root / path, reader) for path, reader in readers.items() if not isinstance(reader, str)]
     if not found:
-        raise InputError(f"There are no captions below {root}; put a file there as {WANTED}.")
+        lacks = [f"{path} {reader}" for path, reader in readers.items()]
+        seen = f" ({'; '.join(sorted(lacks, key=_by_likelihood)[:_NAMED_FILES])})" if lacks else ""
+        raise InputError(f"There are no captions below {root}{seen}; add a file with captions as {WANTED}.")
     if len(found) == 1:
         return found
-    words = [_SPLIT_IN_NAME.search(each.path.stem.lower()) for each in found]
-    splits = [SPLITS[word[1]] if word else "" for word in words]
+    splits = [_split_of(file.path.relative_to(root)) for file in found]
     if "" in splits or len(set(splits)) < len(splits):
-        names = ", ".join(str(each.path.relative_to(root)) for each in found)
+        names = ", ".join(str(file.path.relative_to(root)) for file in found)
         raise InputError(
             f"There are several files of captions below {root} ({names}); leave one, or one for each split with train, "
-            "val or test in its name."
+            "val or test in the name of the file or of its folder."
         )
-    return [CaptionFile(each.path, each.read, split) for each, split in zip(found, splits, strict=True)]
+    return [replace(file, split=split) for file, split in zip(found, splits, strict=True)]
 
 
-def read_captions(root: Path, files: Sequence[CaptionFile], problems: Problems) -> Iterator[CaptionedRow]:
-    """Yields the rows of the files; what is malformed, empty or in an unknown split is an error of `problems`."""
+def _by_likelihood(reason: str) -> bool:
+    """Sort plain texts, such as a README, behind files that should have captions."""
+    return ".txt " in reason
+
+
+def folder_split(path: PurePosixPath | Path) -> str:
+    """Return the split that a folder of `path` is named after, such as `val` for `validation/a.jpg`, or nothing."""
+    for part in reversed(path.parts[:-1]):
+        word = part.lower().rstrip("0123456789-_ ")
+        if word and word in SPLITS:
+            return SPLITS[word]
+    return ""
+
+
+def _split_of(path: Path) -> str:
+    word = _SPLIT_WORD.search(path.stem.lower())
+    return SPLITS[word[1]] if word else folder_split(path)
+
+
+def read_captions(files: Sequence[CaptionFile], problems: Problems) -> Iterator[tuple[CaptionFile, Record]]:
+    """Yield the records of the files, with the names of splits unified; an unknown split is an error."""
     for file in files:
-        for row in file.read(file.path, problems):
-            split = (row.split or file.split).lower()
+        for record in file.read(file.path, problems):
+            split = (record.split.strip() or file.split).lower()
             if split not in SPLITS:
-                problems.error(f"{row.place}: there is no split {row.split!r}; use train, val, test or {UNLABELED}.")
-            captions = tuple(caption.strip() for caption in row.captions)
-            for caption in captions:
-                if not has_word(caption):
-                    problems.error(
-                        f"{row.place}: the caption {caption!r} of {row.file} has no word; write or remove it."
-                    )
-            kept = tuple(caption for caption in captions if has_word(caption))
-            yield CaptionedRow(row.place, row.file, kept, SPLITS.get(split, ""), row.image_id, row.extras)
+                problems.error(
+                    "unknown splits",
+                    f"{record.place(0)}: there is no split {record.split!r}; use train, val, test or {UNLABELED}.",
+                )
+            captions = tuple(caption.strip() for caption in record.captions)
+            yield file, replace(record, captions=captions, split=SPLITS.get(split, ""))
 
 
-def _recognize(path: Path) -> Reader | None:
-    """The reader of a captions file; None for other files."""
+def _recognize(path: Path, image_keys: Sequence[str]) -> Reader | str:
+    """Return the reader of a captions file, or what the file lacks to be one."""
     try:
-        with open(path, encoding="utf-8-sig", errors="replace") as stream:  # whoever reads all of it is strict
+        with open(path, encoding="utf-8-sig", errors="replace") as stream:  # the reader decodes strictly
             head = stream.read(_HEAD_CHARACTERS).lstrip()
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); make it readable.") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}); change its permissions.") from error
+    suffix = path.suffix.lower()
+    if "\0" in head[:4] or head.startswith("\ufffd\ufffd"):
+        try:
+            read_text(path)
+        except InputError as error:
+            if suffix not in (".txt", ".json"):
+                raise
+            return str(error).removeprefix(f"{path} ").removesuffix(".")
+    if suffix in (".jsonl", ".ndjson"):
+        return _missing_key(head, image_keys) or _read_json_lines
+    if suffix == ".json":
+        return _recognize_json(path, head, image_keys)
     first = head.partition("\n")[0]
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        return _read_json_lines
-    if path.suffix.lower() == ".json":
-        if head.startswith("[") or not re.search(r'"(images|annotations)"\s*:\s*\[', head):
-            return _read_json_list if head.startswith("[") else None
-        return _read_karpathy if re.search(r'"sentences"\s*:', head) else _read_coco
     if re.match(r"[^\t]+#\d+\t", first):
         return _read_token
-    return _read_table if _delimiter(first) else None
+    if _delimiter(first, image_keys):
+        return _read_table
+    return f"has no header that names an image and a caption: its first line is {first.strip()[:60]!r}"
 
 
-def _read_coco(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
-    return _rows(path, read_coco_captions(path))
+def _recognize_json(path: Path, head: str, image_keys: Sequence[str]) -> Reader | str:
+    if not head.startswith(("[", "{")):
+        return "is no list or object"
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        keys = ("annotations", "caption", "images", "sentences")
+        has = {key: re.search(rb'"%b"\s*:' % key.encode(), content) is not None for key in keys}
+    if head.startswith("["):
+        return _missing_key(head, image_keys) or _read_json_list
+    if has["images"] and has["sentences"]:
+        return _read_karpathy
+    if has["images"] and has["annotations"]:
+        return _read_coco if has["caption"] else "has no key for the caption (caption, ...)"
+    if re.match(r'\{\s*"[^"]+\.\w{2,5}"\s*:\s*(\[\s*)?"', head):
+        return _read_json_mapping
+    return _missing_key(head, image_keys) or _read_json_list
 
 
-def _read_karpathy(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
-    return _rows(path, read_karpathy(path))
+def _missing_key(head: str, image_keys: Sequence[str]) -> str:
+    """Return which key the JSON records in `head` lack, empty if they have an image and a caption."""
+    keys = {_plain_key(key) for key in re.findall(r'"([^"\\]{1,40})"\s*:', head)}
+    if not keys.intersection(image_keys):
+        return "has no key for the image (image, file_name, ...)"
+    return "" if keys.intersection(CAPTION_KEYS) else "has no key for the caption (caption, text, ...)"
 
 
-def _rows(path: Path, images: Sequence[CaptionedImage]) -> Iterator[CaptionedRow]:
-    for image in images:
-        place = f"{path}, image {image.image_id}"
-        yield CaptionedRow(place, image.file, image.captions, image.split, image.image_id)
+def _plain_key(key: str) -> str:
+    return re.sub(r"[\s_-]", "", key).lower()
 
 
-def _read_token(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
-    for number, name, _, caption in read_token_lines(path, problems):
-        yield CaptionedRow(f"{path}, line {number}", name, (caption,), "")
-
-
-def _delimiter(header: str) -> str | None:
-    """What separates the columns of a header that names an image and a caption."""
+def _delimiter(header: str, image_keys: Sequence[str]) -> str | None:
+    """Return the delimiter of a header that names an image and a caption."""
     for delimiter in DELIMITERS:
-        columns = _columns(next(csv.reader([header], delimiter=delimiter), []))
-        if any(key in columns for key in IMAGE_KEYS) and any(key in columns for key in CAPTION_KEYS):
+        columns = [_plain_key(name) for name in next(csv.reader([header], delimiter=delimiter), [])]
+        if any(key in columns for key in image_keys) and any(key in columns for key in CAPTION_KEYS):
             return delimiter
     return None
 
 
-def _columns(header: Sequence[str]) -> list[str]:
-    return [name.strip().lower() for name in header]
+def _read_coco(path: Path, problems: Problems) -> Iterator[Record]:
+    yield from read_coco_captions(path, partial(problems.invalid, "captions that are no text or of no image"))
 
 
-def _read_table(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
-    line = 1
-    with open(path, encoding="utf-8-sig", newline="") as stream:
-        try:
-            delimiter = _delimiter(stream.readline()) or ","
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=delimiter, strict=True)
-            columns = _columns(next(reader))
-            line = reader.line_num + 1
-            for cells in reader:
-                place, line = f"{path}, line {line}", reader.line_num + 1
-                if not cells:
-                    continue
-                if len(cells) != len(columns):
-                    problems.error(
-                        f"{place}, has {len(cells)} columns instead of {len(columns)}; put texts with {delimiter!r} in "
-                        "double quotes."
-                    )
-                else:
-                    yield from _row(dict(zip(columns, map(str.strip, cells), strict=True)), place, problems)
-        except (csv.Error, UnicodeDecodeError) as error:
-            problems.error(f"{path}, line {line}, is malformed ({error}); mend the line, or store the file as UTF-8.")
+def _read_karpathy(path: Path, problems: Problems) -> Iterator[Record]:
+    yield from read_karpathy(path, partial(problems.invalid, "captions that are no text or of no image"))
 
 
-def _read_json_lines(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
+def _read_token(path: Path, problems: Problems) -> Iterator[Record]:
+    for number, name, _, caption in read_token_lines(path, problems):
+        yield Record("", name, "", (caption,), places=(f"{path}, line {number}",))
+
+
+def _read_table(path: Path, problems: Problems) -> Iterator[Record]:
+    stream = io.StringIO(read_text(path), newline="")
+    delimiter = _delimiter(stream.readline(), IMAGE_KEYS + ID_KEYS) or ","
+    stream.seek(0)
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
+    columns = [_plain_key(name) for name in next(reader)]
+    line = reader.line_num + 1
+    try:
+        for cells in reader:
+            place, line = f"{path}, line {line}", reader.line_num + 1
+            if len(cells) == len(columns):
+                yield from _record(dict(zip(columns, map(str.strip, cells), strict=True)), place, problems)
+            elif any(cell.strip() for cell in cells):
+                problems.invalid(
+                    "lines with a missing or an extra separator", _explain(cells, columns, delimiter, place)
+                )
+    except csv.Error as error:
+        problems.error(
+            "malformed quotes", f"{path}, line {line}: the quotes are malformed ({error}); double quotes within a text."
+        )
+
+
+def _explain(cells: Sequence[str], columns: Sequence[str], delimiter: str, place: str) -> str:
+    """Describe a line with another number of cells than the header."""
+    named = {"\t": "tab"}.get(delimiter, repr(delimiter))
+    if len(cells) < len(columns):
+        return (
+            f"{place}, lacks a separator: it has {len(cells)} of {len(columns)} columns; add the missing {named} "
+            f"({delimiter.join(cells)[:60]!r})."
+        )
+    return (
+        f"{place}, has {len(cells)} columns instead of {len(columns)}; remove the extra {named}, or put the text in "
+        "double quotes."
+    )
+
+
+def _read_json_lines(path: Path, problems: Problems) -> Iterator[Record]:
     for number, line in read_lines(path):
         place = f"{path}, line {number}"
         try:
             record = parse_json(line)
         except ValueError as error:
-            problems.error(f"{place}, is not JSON ({error}); mend the line.")
+            problems.invalid("lines that are no JSON", f"{place}, is not JSON ({error}); fix the line.")
         else:
-            yield from _row(record, place, problems)
+            yield from _record(record, place, problems)
 
 
-def _read_json_list(path: Path, problems: Problems) -> Iterator[CaptionedRow]:
+def _read_json_list(path: Path, problems: Problems) -> Iterator[Record]:
+    """Read a list of records, which may be the only list of an object, such as `{"data": [...]}`."""
+    content = _parse(path)
+    lists = [value for value in content.values() if isinstance(value, list)] if isinstance(content, dict) else [content]
+    if len(lists) != 1:
+        raise InputError(f"{path} has {len(lists)} lists where one of captions is expected; store them as {WANTED}.")
+    for number, record in enumerate(lists[0]):
+        yield from _record(record, f"{path}, record {number}", problems)
+
+
+def _read_json_mapping(path: Path, problems: Problems) -> Iterator[Record]:
+    for name, captions in _parse(path).items():
+        yield from _record({"image": name, "captions": captions}, f"{path}, {brief(name)}", problems)
+
+
+def _parse(path: Path) -> Any:
     try:
-        records = parse_json(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); mend it.") from error
-    for number, record in enumerate(records):
-        yield from _row(record, f"{path}, record {number}", problems)
+        return parse_json(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}); fix it.") from error
 
 
-def _row(record: Any, place: str, problems: Problems) -> Iterator[CaptionedRow]:
-    """The row that a JSON object, or a line of a table, stands for."""
-    if not isinstance(record, Mapping):
-        problems.error(f'{place}, is no JSON object; write {{"image": "NAME.jpg", "caption": "..."}}.')
-        return
-    file = next((record[key] for key in IMAGE_KEYS if key in record), None)
-    captions = next((record[key] for key in CAPTION_KEYS if key in record), None)
-    captions = [captions] if isinstance(captions, str) else captions
-    split, image_id = record.get("split", ""), record.get("image_id", "")
-    if not (isinstance(file, str) and file):
-        problems.error(f"{place}, names no image; give it the key or column image.")
-    elif not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
-        problems.error(f"{place}, has no text as caption; give it the key or column caption.")
-    elif not isinstance(split, str) or not isinstance(image_id, str | int):
-        problems.error(f"{place}, has a split or image_id that is no text; put it in quotes.")
-    elif not is_plain_name(f"{file}{image_id}"):
-        problems.error(f"{place}, has control characters in the name of the image; rename it.")
-    else:
-        extras = record.get("extras", {})
-        yield CaptionedRow(
-            place, file, tuple(captions), split, str(image_id), extras if isinstance(extras, dict) else {}
+def _record(content: Any, place: str, problems: Problems) -> Iterator[Record]:
+    """Yield the record that a JSON object or a line of a table describes, unless it is invalid."""
+    if not isinstance(content, Mapping):
+        problems.invalid(
+            "records of another form", f'{place}, is no object; write {{"image": "NAME.jpg", "caption": "..."}}.'
         )
+        return
+    fields = {_plain_key(str(key)): value for key, value in content.items()}
+    file = _first(fields, IMAGE_KEYS + ID_KEYS)
+    file = file.get("path") if isinstance(file, Mapping) else file
+    split, image_id = _first(fields, SPLIT_KEYS) or "", fields.get("imageid", "")
+    captions = _first(fields, CAPTION_KEYS)
+    captions = captions if isinstance(captions, list) else [captions]
+    texts = [each["raw"] if isinstance(each, Mapping) and "raw" in each else each for each in captions]
+    if isinstance(file, int) and not isinstance(file, bool):
+        file = str(file)
+    if not (isinstance(file, str) and file):
+        problems.invalid("captions without an image", f"{place}, names no image; add it as image.")
+    elif not isinstance(split, str) or not isinstance(image_id, str | int):
+        problems.error(
+            "malformed splits or ids", f"{place}, has a split or image_id that is no text; put it in quotes."
+        )
+    elif not is_plain_name(f"{file}{image_id}"):
+        problems.error(
+            "names with control characters", f"{place}, has control characters in the name of the image; rename it."
+        )
+    else:
+        for text in texts:
+            if not isinstance(text, str):
+                problems.invalid(
+                    "captions that are no text", f"{place}, has no text as caption ({brief(text)}); write or remove it."
+                )
+        valid = tuple(text for text in texts if isinstance(text, str))
+        extras = content.get("extras", {})
+        yield Record(
+            "" if str(image_id) == file else str(image_id),
+            file,
+            split,
+            valid,
+            extras if isinstance(extras, dict) else {},
+            places=(place,) * max(1, len(valid)),
+        )
+
+
+def _first(fields: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    return next((fields[key] for key in keys if key in fields), None)

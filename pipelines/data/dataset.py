@@ -1,11 +1,12 @@
-"""What a corpus module states: where its files are published, and how they become records."""
+"""The interface of a dataset module: where its files are published, and how they become records."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
+from schemas.annotations import Record
 from schemas.errors import InputError
 
 Progress = Callable[[float, str], None]  # (fraction done in 0..1, message)
@@ -13,7 +14,14 @@ Progress = Callable[[float, str], None]  # (fraction done in 0..1, message)
 
 @dataclass(frozen=True)
 class Archive:
-    """One published file. `urls` in order of preference; `size` in bytes and `sha256` (hex) where known."""
+    """One published file.
+
+    Attributes:
+        name: File name.
+        urls: Addresses, in order of preference.
+        size: Bytes, where known.
+        sha256: SHA-256 in hex, where known.
+    """
 
     name: str
     urls: tuple[str, ...]
@@ -22,34 +30,71 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Record:
-    """One image as its corpus describes it; `file` is relative to the dataset's root, with `/`.
+class Finding:
+    """Something odd in a dataset.
 
-    `split` is that of the corpus's published partition, empty where there is none.
+    Attributes:
+        level: `error` must be fixed before the dataset can be used; `invalid` is a caption that is left out and
+            counted; `remark` is anything else that is left out or odd.
+        kind: What all findings of this kind have in common, as a plural noun phrase.
+        message: One sentence that names file and line or image.
     """
 
-    image_id: str
-    file: str
-    split: str
-    captions: tuple[str, ...]
-    extras: dict[str, Any] = field(default_factory=dict)
+    level: Literal["error", "invalid", "remark"]
+    kind: str
+    message: str
 
 
-class Problems(list[str]):
-    """What is wrong with a corpus, a sentence each: the dirt that was left out.
+class Problems:
+    """Findings of one pass over a dataset.
 
-    What must be mended before the corpus can be used goes to `error`.
+    Attributes:
+        findings: What was found so far.
     """
 
-    def error(self, sentence: str) -> None:
-        """Raises InputError; `pipelines.data.validate_dataset` collects all errors instead."""
-        raise InputError(sentence)
+    def __init__(self, collect_errors: bool = False):
+        """Start without findings.
+
+        Args:
+            collect_errors: Whether an error is one more finding instead of an exception.
+        """
+        self.findings: list[Finding] = []
+        self._collect_errors = collect_errors
+
+    def error(self, kind: str, message: str) -> None:
+        """Record what must be fixed before the dataset can be used.
+
+        Raises:
+            InputError: Unless errors are collected.
+        """
+        if not self._collect_errors:
+            raise InputError(message)
+        self.findings.append(Finding("error", kind, message))
+
+    def invalid(self, kind: str, message: str) -> None:
+        """Record a caption that is left out; annotations tolerate a limited fraction of them."""
+        self.findings.append(Finding("invalid", kind, message))
+
+    def remark(self, kind: str, message: str) -> None:
+        """Record what is left out or odd."""
+        self.findings.append(Finding("remark", kind, message))
+
+    def of_level(self, level: str) -> list[Finding]:
+        """Return the findings of one level, in order."""
+        return [finding for finding in self.findings if finding.level == level]
 
 
 class Dataset(ABC):
-    """A captioned-image corpus. One subclass a module in this package, bound there to the name `DATASET`.
+    """A captioned-image dataset.
 
-    `karpathy_file` is the name of the corpus's file among Karpathy's splits, where it has one.
+    Attributes:
+        title: Full name.
+        homepage: Address of its home page.
+        license: Terms of use, as sentences.
+        citation: The publications to cite.
+        archives: Files to download.
+        test_captions_public: Whether a release may contain the test captions.
+        karpathy_file: Name of its file among Karpathy's splits, empty if there is none.
     """
 
     title: ClassVar[str]
@@ -57,24 +102,23 @@ class Dataset(ABC):
     license: ClassVar[str]
     citation: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]] = ()
-    test_captions_public: ClassVar[bool] = True  # if not, no release holds them
+    test_captions_public: ClassVar[bool] = True
     karpathy_file: ClassVar[str] = ""
 
     @abstractmethod
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yields the images below `root` with their captions, in a fixed order.
+        """Yield the images below `root` with their captions, in a fixed order.
 
-        Dirt that the corpus is known for (a caption without an image, say) is described in `problems`, one sentence
-        each, and left out.
+        Known defects (such as a caption without an image) are added to `problems` and left out.
 
         Raises:
-            InputError: a file is missing or not in the corpus's format; names the file and the line.
+            InputError: A file is missing or not in the dataset's format; names the file and the line.
         """
 
 
-class GeneratedCorpus(Dataset):
-    """A corpus that is made on the spot instead of downloaded."""
+class GeneratedDataset(Dataset):
+    """A dataset that is generated on the spot instead of downloaded."""
 
     @abstractmethod
     def generate(self, root: Path, *, seed: int, images: int, progress: Progress) -> None:
-        """Writes the files that `records` reads below `root`; the same seed makes the same files."""
+        """Write the files that `records` reads below `root`; the same seed makes the same files."""

@@ -1,23 +1,24 @@
-"""The files of corpora: where they lie below a folder, and the text formats that several corpora share."""
+"""Files of datasets: listing, finding images by the names that captions give them, and shared text formats."""
 
-import hashlib
 import os
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
+from model.backbones.images import image_suffixes
 from pipelines.data.dataset import Problems
 from schemas.errors import InputError
-from schemas.io.files import digest_file
+from schemas.io.files import read_text
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-TEXT_SUFFIXES = frozenset({".csv", ".eng", ".json", ".jsonl", ".ndjson", ".token", ".tsv", ".txt"})
+_KEY = re.compile(r"[^#\s]+#\d+")
 
 
 def list_files(root: Path) -> list[str]:
-    """The files below `root`, as paths relative to it with `/`: the least deep first, then by path.
+    """List the files below `root` as paths relative to it with `/`, shallow ones first, then by path.
 
-    Links are followed, a folder is entered once; hidden files and what macOS adds are passed over.
+    Links are followed and a folder is entered once; hidden files and the additions of macOS are skipped.
     """
     paths = []
     entered: set[str] = set()
@@ -35,9 +36,9 @@ def list_files(root: Path) -> list[str]:
 
 
 def index_files(root: Path) -> dict[str, str]:
-    """Where the files below `root` lie: name -> path relative to `root`, with `/`.
+    """Map file names to paths relative to `root`, with `/`.
 
-    Of files that have one name, the least deep is kept, then the first by path.
+    Of several files of one name, the shallowest is kept, then the first by path.
     """
     index: dict[str, str] = {}
     for path in list_files(root):
@@ -45,24 +46,11 @@ def index_files(root: Path) -> dict[str, str]:
     return index
 
 
-def digest_listing(root: Path) -> str:
-    """SHA-256 of what lies below `root`: texts count with their content, all other files with name and size.
-
-    So a corrected caption makes another digest, and no image is read.
-    """
-    digest = hashlib.sha256()
-    for path in list_files(root):
-        text = Path(path).suffix.lower() in TEXT_SUFFIXES
-        content = digest_file(root / path) if text else (root / path).stat().st_size
-        digest.update(f"{content}  {path}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
 def required_file(root: Path, files: dict[str, str], name: str, archive: str) -> Path:
-    """The file of that name, from the index of `root`.
+    """Return the file of that name, from the index of `root`.
 
     Raises:
-        InputError: there is none; names the archive that has it.
+        InputError: There is none; names the archive that contains it.
     """
     if name not in files:
         raise InputError(f"There is no {name} below {root}; unpack {archive} there.")
@@ -70,52 +58,104 @@ def required_file(root: Path, files: dict[str, str], name: str, archive: str) ->
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of UTF-8 text, stripped; empty ones are passed over.
+    """Yield the numbered, stripped lines of a UTF-8 text that are not blank.
 
     Raises:
-        InputError: the file cannot be read, or is not UTF-8.
+        InputError: The file cannot be read or is not UTF-8; names the line.
     """
-    try:
-        # Not splitlines(): captions may hold characters that it takes for line ends.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read as UTF-8 text ({error}); store it as UTF-8, or unpack the archive again."
-        ) from error
-    for number, line in enumerate(lines, start=1):
+    # Not splitlines(): captions may contain characters that it treats as line ends.
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, line.strip()
 
 
-def read_token_file(path: Path, problems: Problems) -> dict[str, tuple[str, ...]]:
-    """Captions by image name, in the order of their numbers, from Flickr's lines `NAME.jpg#K<TAB>caption`.
+def read_token_file(path: Path, problems: Problems) -> dict[str, dict[str, str]]:
+    """Read captions from Flickr's lines `NAME.jpg#K<TAB>caption`.
 
-    A line that is malformed, or gives a caption's number twice, is an error of `problems`.
+    Returns:
+        For each image name its captions by place, in the order of their numbers.
     """
-    numbered: dict[str, dict[int, str]] = defaultdict(dict)
-    for _, name, index, caption in read_token_lines(path, problems):
-        numbered[name][index] = caption
-    return {name: tuple(captions[index] for index in sorted(captions)) for name, captions in numbered.items()}
+    numbered: dict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
+    for line, name, index, caption in read_token_lines(path, problems):
+        numbered[name][index] = (f"{path}, line {line}", caption)
+    return {name: dict(captions[index] for index in sorted(captions)) for name, captions in numbered.items()}
 
 
 def read_token_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str, int, str]]:
-    """Yields line number, image name, the caption's number and the caption; see `read_token_file`."""
+    """Yield line number, image name, caption number and caption of Flickr's lines; see `read_token_file`.
+
+    A line that is malformed or repeats a caption number is an invalid caption of `problems`.
+    """
     seen: set[tuple[str, int]] = set()
     for number, line in read_lines(path):
         key, tab, caption = line.partition("\t")
-        name, hash_sign, index = key.rpartition("#")
-        if not (tab and hash_sign and name and caption.strip() and index.isdecimal()):
-            problems.error(
-                f"{path}, line {number}, is not `NAME.jpg#K<TAB>caption` but {line[:80]!r}; "
-                "mend the line or unpack the archive again."
+        name, _, index = key.rpartition("#")
+        is_empty = not tab and _KEY.fullmatch(line)  # the tab of an empty caption is stripped with the line
+        if not (name and index.isdecimal() and (tab or is_empty)):
+            missing = "#K behind the name of the image" if tab else "the tab between NAME.jpg#K and the caption"
+            problems.invalid(
+                "lines without a separator", f"{path}, line {number}, lacks {missing}: {line[:80]!r}; fix or remove it."
             )
-        elif (name, int(index)) in seen:
-            problems.error(f"{path}, line {number}, gives caption {key} for the second time; remove one of them.")
+            continue
+        if (name, int(index)) in seen:
+            problems.invalid(
+                "repeated caption numbers",
+                f"{path}, line {number}, has caption {key} for the second time; remove one of them.",
+            )
         else:
             seen.add((name, int(index)))
             yield number, name, int(index), caption.strip()
 
 
 def has_word(caption: str) -> bool:
-    """Whether a caption has more than blanks and full stops, so that every tokenizer finds a word in it."""
-    return any(not character.isspace() and character != "." for character in caption)
+    """Return whether a caption has a letter, digit or symbol such as an emoji, of which tokenizers make a token."""
+    return any(character.isalnum() or unicodedata.category(character) == "So" for character in caption)
+
+
+class ImageIndex:
+    """Finds images by the names that captions, lists or feature files give them.
+
+    Names are compared first as they are, then by Unicode's canonical composition (NFC) with `/` for a backslash, then
+    without case, and then, for names without the ending of an image, without ending. Of a path, as many folders from
+    the end count as are needed to tell images apart.
+    """
+
+    def __init__(self, paths: Iterable[str]):
+        """Index `paths`, which are relative with `/`."""
+        self._paths = frozenset(paths)
+        self._suffixes = image_suffixes()
+        self._levels: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(3)]
+        for path in sorted(self._paths):
+            for level, key in enumerate(self._keys(path)):
+                self._levels[level][PurePosixPath(key).name].append(path)
+
+    def _keys(self, path: str) -> tuple[str, str, str]:
+        """Return the forms of a path that are compared, from strict to lax."""
+        plain = unicodedata.normalize("NFC", str(PurePosixPath(path.replace("\\", "/"))))
+        folded = plain.casefold()
+        stem, suffix = os.path.splitext(folded)  # noqa: PTH122  (of a text, not of a path on this disk)
+        return plain, folded, stem if suffix in self._suffixes else folded
+
+    def find(self, name: str) -> list[str]:
+        """Return the paths that `name` may mean: one, or none, or several where it is ambiguous."""
+        if name in self._paths:
+            return [name]
+        has_ending = os.path.splitext(name)[1].lower() in self._suffixes  # noqa: PTH122
+        for level, key in enumerate(self._keys(name)[: 2 if has_ending else 3]):
+            candidates = self._levels[level].get(PurePosixPath(key).name, [])
+            shared = [_shared_tail(key, self._keys(path)[level]) for path in candidates]
+            found = [path for path, parts in zip(candidates, shared, strict=True) if parts == max(shared)]
+            if found:
+                return found
+        return []
+
+
+def _shared_tail(path: str, other: str) -> int:
+    """Return how many parts, from the end, two paths have in common."""
+    count = 0
+    for part, each in zip(reversed(PurePosixPath(path).parts), reversed(PurePosixPath(other).parts), strict=False):
+        if part != each:
+            break
+        count += 1
+    return count

@@ -1,69 +1,120 @@
-"""From a corpus's records to annotated images: sizes looked up, what cannot be used described and left out."""
+"""From a dataset's records to annotated images: sizes are looked up, what cannot be used is left out and reported."""
 
+import hashlib
 import warnings
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
-from pipelines.data.dataset import Dataset, Problems, Progress, Record
+from pipelines.data.dataset import Dataset, Finding, Problems, Progress
 from pipelines.data.files import has_word
 from pipelines.data.splits import assign_splits
-from schemas.annotations import SPLITS, UNLABELED, AnnotatedImage
-from schemas.errors import InputError
+from schemas.annotations import SPLITS, UNLABELED, AnnotatedImage, Record
+from schemas.errors import ConfigurationError, InputError
+from schemas.io.digests import digest_cached
+from schemas.io.files import canonical_json
 
 REPORT_EVERY = 500  # images
+MAX_INVALID_FRACTION = 0.01
 
 
 def annotate(
-    corpus: Dataset, root: Path, progress: Progress, partition: str = "published"
-) -> tuple[list[AnnotatedImage], list[str]]:
-    """The corpus's images in its order, and one sentence for each problem met.
+    dataset: Dataset,
+    root: Path,
+    progress: Progress,
+    partition: str = "published",
+    max_invalid_fraction: float = MAX_INVALID_FRACTION,
+) -> tuple[list[AnnotatedImage], list[Finding]]:
+    """Return the dataset's images in its order, and what was left out or odd.
 
-    Captions without a word (nothing but blanks and full stops), and images without a file or, unless they are
-    unlabeled, without a caption, are left out, with a sentence each. An image that is there but cannot be read stays,
-    with width and height 0: the feature stage says what is wrong with it. `partition`: see `pipelines.data.splits`.
+    Invalid captions, and images without a file or, unless they are unlabeled, without a caption, are left out. An
+    image that cannot be read stays, with width and height 0: feature extraction rejects it.
+
+    Args:
+        dataset: The dataset.
+        root: Its folder.
+        progress: Called with a fraction and a message.
+        partition: See `pipelines.data.splits`.
+        max_invalid_fraction: Largest tolerated fraction of invalid captions.
 
     Raises:
-        InputError: two records have the same id, or a split that training and evaluation need has no image.
+        InputError: Two records have the same id, a split that training and evaluation need has no image, or there are
+            too many invalid captions.
     """
     problems = Problems()
+    records = read_records(dataset, root, partition, problems)
+    if message := too_many_invalid(records, problems, max_invalid_fraction):
+        raise InputError(message)
     images: list[AnnotatedImage] = []
-    records = read_records(corpus, root, partition, problems)
     for number, record in enumerate(records, start=1):
-        captions = tuple(caption for caption in record.captions if has_word(caption))
-        if len(captions) < len(record.captions):
-            lost = len(record.captions) - len(captions)
-            problems.append(f"Image {record.image_id} has {lost} captions without a word; they are left out.")
-        if not (root / record.file).is_file():
-            problems.append(f"Image {record.image_id} is left out: there is no file {record.file}.")
-        elif not captions and record.split != UNLABELED:
-            problems.append(f"Image {record.image_id} is left out: it has no caption.")
-        else:
-            images.append(_with_size(replace(record, captions=captions), root))
+        images.append(_with_size(record, root))
         if number % REPORT_EVERY == 0:
-            progress(number / len(records), f"{number} of {len(records)} images looked at")
+            progress(number / len(records), f"{number} of {len(records)} images checked")
     for split in SPLITS:
         if not any(image.split == split for image in images):
-            raise InputError(
-                f"{corpus.title} below {root} has no image in the split {split!r}; check its files, or set `partition` "
-                "of PrepareAnnotations."
-            )
-    return images, problems
+            raise InputError(f"{dataset.title} below {root} {describe_empty_split(split)}")
+    return images, problems.findings
 
 
-def read_records(corpus: Dataset, root: Path, partition: str, problems: Problems) -> list[Record]:
-    """The corpus's records, each with its split; raises InputError if two have the same id."""
-    records = list(corpus.records(root, problems))
+def read_records(dataset: Dataset, root: Path, partition: str, problems: Problems) -> list[Record]:
+    """Return the usable records of a dataset, with their valid captions and splits.
+
+    Raises:
+        InputError: Two records have the same id; and as the dataset and its partition do.
+    """
+    records = list(dataset.records(root, problems))
     seen: dict[str, str] = {}
     for record in records:
         if record.image_id in seen:
-            raise InputError(
-                f"{corpus.title} has image {record.image_id} twice ({seen[record.image_id]} and {record.file}); "
-                "remove or rename one of them."
+            problems.error(
+                "repeated image ids",
+                f"{dataset.title} has image {record.image_id} twice ({seen[record.image_id]} and {record.file}); "
+                "remove or rename one of them.",
             )
         seen[record.image_id] = record.file
-    return assign_splits(corpus, records, root, partition, problems)
+    return keep_usable(assign_splits(dataset, records, root, partition, problems), root, problems)
+
+
+def keep_usable(records: Sequence[Record], root: Path, problems: Problems) -> list[Record]:
+    """Return the records with a file and a caption, with their valid captions; the rest goes to `problems`."""
+    usable = []
+    for record in records:
+        valid = {}
+        for number, caption in enumerate(record.captions):
+            if has_word(caption):
+                valid[number] = caption
+            else:
+                what = f"the caption {caption!r} of {record.file} has no word"
+                problems.invalid("captions without a word", f"{record.place(number)}: {what}; write or remove it.")
+        if not (root / record.file).is_file():
+            problems.remark(
+                "images without a file", f"Image {record.image_id} is left out: there is no file {record.file}."
+            )
+        elif not valid and record.split != UNLABELED:
+            problems.remark("images without captions", f"Image {record.image_id} is left out: it has no caption.")
+        else:
+            places = tuple(record.place(number) for number in valid) if record.places else ()
+            usable.append(replace(record, captions=tuple(valid.values()), places=places))
+    return usable
+
+
+def too_many_invalid(records: Sequence[Record], problems: Problems, limit: float) -> str:
+    """Return a sentence if more than the fraction `limit` of the captions is invalid, else an empty text."""
+    invalid = problems.of_level("invalid")
+    total = len(invalid) + sum(len(record.captions) for record in records)
+    if len(invalid) <= limit * total:
+        return ""
+    return (
+        f"{len(invalid)} of {total} captions are invalid, more than max_invalid_fraction = {limit:g} of "
+        f"PrepareAnnotations allows; fix them or raise it. The first: {invalid[0].message}"
+    )
+
+
+def describe_empty_split(split: str) -> str:
+    """Return the end of a sentence that says what a dataset without images in a split needs."""
+    return f"has no image in the split {split!r}; check its files, or set `partition` of PrepareAnnotations."
 
 
 def _with_size(record: Record, root: Path) -> AnnotatedImage:
@@ -76,4 +127,44 @@ def _with_size(record: Record, root: Path) -> AnnotatedImage:
         width = height = 0
     return AnnotatedImage(
         record.image_id, record.file, record.split, width, height, record.captions, dict(record.extras)
+    )
+
+
+@dataclass(frozen=True)
+class DatasetDigests:
+    """Digests that artifacts of a dataset depend on, SHA-256 in hex.
+
+    Attributes:
+        images: Of the ids and contents of the usable images, in any order.
+        annotations: Of the usable records, with splits and captions, and of the contents of their images.
+    """
+
+    images: str
+    annotations: str
+
+
+def digest_dataset(dataset: Dataset, root: Path, partition: str, cache: Path) -> DatasetDigests | None:
+    """Return the digests of what `annotate` would use below `root`; None where it would fail.
+
+    Files that do not matter, such as a README or an image without captions, have no influence.
+
+    Args:
+        dataset: The dataset.
+        root: Its folder.
+        partition: See `pipelines.data.splits`.
+        cache: File that remembers digests of images, see `schemas.io.digests`.
+    """
+    try:
+        records = read_records(dataset, root, partition, Problems())
+    except (InputError, ConfigurationError):
+        return None
+    found = digest_cached([root / record.file for record in records], cache)
+    contents = [found[root / record.file] for record in records]
+    images = sorted((record.image_id, content) for record, content in zip(records, contents, strict=True))
+    described = [
+        (record.image_id, record.file, record.split, record.captions, record.extras, content)
+        for record, content in zip(records, contents, strict=True)
+    ]
+    return DatasetDigests(
+        *(hashlib.sha256(canonical_json(each).encode("utf-8", "replace")).hexdigest() for each in (images, described))
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from pipelines.data.dataset import Dataset, Problems, Record
-from pipelines.data.files import index_files, read_lines
-from schemas.annotations import EVERY_SPLIT, SPLITS, UNLABELED
+from pipelines.data.dataset import Dataset, Problems
+from pipelines.data.files import ImageIndex, has_word, index_files, read_lines
+from schemas.annotations import EVERY_SPLIT, SPLITS, UNLABELED, Record
 from schemas.errors import ConfigurationError, InputError
 from schemas.interop.captions import read_anno_list, read_karpathy
 from schemas.io.files import digest_file
@@ -20,31 +20,31 @@ _ANNO_LIST_PARTS = {"train": "train", "val": "modelVal", "test": "crVal", UNLABE
 
 
 def assign_splits(
-    corpus: Dataset, records: Sequence[Record], root: Path, partition: str, problems: Problems
+    dataset: Dataset, records: Sequence[Record], root: Path, partition: str, problems: Problems
 ) -> list[Record]:
     """The records with the splits of a partition, in their order.
 
-    partition: `published` leaves the corpus's own; `lists` goes by `train.txt`, `val.txt` and `test.txt` in a folder
+    partition: `published` leaves the dataset's own; `lists` goes by `train.txt`, `val.txt` and `test.txt` in a folder
     (or below `root`), an image name a line, or by m-RNN's `anno_list_*.npy`; `karpathy` goes by his file (or the
-    corpus's below `root`); `random` draws (see `draw_splits`). Images in none of the lists are left out, with a
+    dataset's below `root`); `random` draws (see `draw_splits`). Images in none of the lists are left out, with a
     sentence; unlabeled ones stay what they are unless they are listed.
 
     Raises:
         ConfigurationError: there is no such partition.
-        InputError: a list is missing or malformed, lists overlap, or they name an image that the corpus does not have.
+        InputError: a list is missing or malformed, lists overlap, or they name an image that the dataset does not have.
     """
     kind, _, argument = partition.partition(":")
     if kind == "published" and not argument:
-        return _published(corpus, records)
+        return _published(dataset, records)
     if kind == "lists":
         folder = Path(argument) if argument else root
         return _assign(read_name_lists(_find_lists(folder)), f"The lists below {folder}", records, problems)
     if kind == "karpathy":
-        path = Path(argument) if argument else _find_karpathy(corpus, root)
+        path = Path(argument) if argument else _find_karpathy(dataset, root)
         return _assign(_read_karpathy_splits(path), str(path), records, problems)
     if kind == "random" and re.fullmatch(r"\d+:\d+:\d+", argument):
         val, test, seed = map(int, argument.split(":"))
-        return _draw(corpus, records, val, test, seed)
+        return _draw(dataset, records, val, test, seed)
     raise ConfigurationError(f"There is no partition {partition!r}; set it to {FORMS}.")
 
 
@@ -84,7 +84,7 @@ def read_name_lists(paths: Mapping[str, Path]) -> dict[str, str]:
 
 
 def draw_splits(image_ids: Iterable[str], val: int, test: int, seed: int) -> dict[str, str]:
-    """SamplingStrategy `val` and `test` images; the others are for training.
+    """Draw `val` and `test` images; the others are for training.
 
     The images are ordered by the SHA-256 of seed and id, the first are `test` and the last `val`: an image that is
     added or taken away moves at most one other image into each of the two, or out of it.
@@ -101,27 +101,39 @@ def image_order(image_id: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\n{image_id}".encode()).digest()
 
 
-def _published(corpus: Dataset, records: Sequence[Record]) -> list[Record]:
+def _published(dataset: Dataset, records: Sequence[Record]) -> list[Record]:
     without = [record.image_id for record in records if not record.split]
     if without:
-        tenth = max(1, len(records) // 10)
         raise InputError(
-            f"{corpus.title} has {len(without)} images that are in no split, such as {_some(without)}; set `partition` "
-            f"of PrepareAnnotations to lists or karpathy, or draw with random:{tenth}:{tenth}:0."
+            f"{dataset.title} has {len(without)} images that are in no split, such as {_some(without)}; set "
+            f"`partition` of PrepareAnnotations to lists or karpathy, or draw with {suggest_partition(records)}."
         )
     return list(records)
 
 
-def _draw(corpus: Dataset, records: Sequence[Record], val: int, test: int, seed: int) -> list[Record]:
-    """With test = 0 the corpus's own test images stay; images without captions are not drawn."""
+def suggest_partition(records: Sequence[Record]) -> str:
+    """Return the partition to use by default: the published one, with a tenth drawn for each split that it lacks."""
+    present = {record.split for record in records}
+    if "" in present:
+        present = set()
+    if present.issuperset(SPLITS):
+        return "published"
+    tenth = max(1, len(records) // 10)
+    val, test = (0 if split in present and "train" in present else tenth for split in ("val", "test"))
+    return f"random:{val}:{test}:0"
+
+
+def _draw(dataset: Dataset, records: Sequence[Record], val: int, test: int, seed: int) -> list[Record]:
+    """Draw splits; with val or test = 0 that split stays as published. Images without captions are not drawn."""
+    kept = {UNLABELED, *(split for split, count in (("val", val), ("test", test)) if count == 0)}
 
     def fixed(record: Record) -> bool:
-        return not record.captions or record.split == UNLABELED or (test == 0 and record.split == "test")
+        return record.split in kept or not any(map(has_word, record.captions))
 
     pool = [record.image_id for record in records if not fixed(record)]
     if val + test >= len(pool):
         raise ConfigurationError(
-            f"random:{val}:{test}:{seed} asks for {val + test} of the {len(pool)} captioned images of {corpus.title} "
+            f"random:{val}:{test}:{seed} asks for {val + test} of the {len(pool)} captioned images of {dataset.title} "
             "and leaves none for training; ask for fewer."
         )
     split_of = draw_splits(pool, val, test, seed)
@@ -132,22 +144,24 @@ def _draw(corpus: Dataset, records: Sequence[Record], val: int, test: int, seed:
 
 
 def _assign(split_of: Mapping[str, str], source: str, records: Sequence[Record], problems: Problems) -> list[Record]:
-    """A listed name is an image's id, its path or its file's name, with or without ending."""
-    rows: dict[str, list[int]] = {}
-    for row, record in enumerate(records):
-        path = PurePosixPath(record.file)
-        for name in {record.image_id, record.file, path.name, path.stem, str(path.with_suffix(""))}:
-            rows.setdefault(name, []).append(row)
-    unknown = [name for name in split_of if name not in rows]
+    """Assign listed splits; a listed name is an image's id, its path or its file's name, with or without ending."""
+    index = ImageIndex(record.file for record in records)
+    row_of_file = {record.file: row for row, record in enumerate(records)}
+    row_of_id = {record.image_id: row for row, record in enumerate(records)}
+    rows = {
+        name: {row_of_file[file] for file in index.find(name)} | ({row_of_id[name]} if name in row_of_id else set())
+        for name in split_of
+    }
+    unknown = [name for name in split_of if not rows[name]]
     if unknown:
         raise InputError(
-            f"{source} names {len(unknown)} images that the corpus does not have, such as {_some(unknown)}; "
-            "correct the lists or complete the corpus."
+            f"{source} names {len(unknown)} images that the dataset does not have, such as {_some(unknown)}; "
+            "correct the lists or complete the dataset."
         )
     chosen: dict[int, str] = {}
     for name, split in split_of.items():
         if len(rows[name]) > 1:
-            files = [records[row].file for row in rows[name]]
+            files = [records[row].file for row in sorted(rows[name])]
             raise InputError(f"{source} has {name}, which may be {_some(files)}; list paths instead of names.")
         (row,) = rows[name]
         if row in chosen:
@@ -157,7 +171,9 @@ def _assign(split_of: Mapping[str, str], source: str, records: Sequence[Record],
     if len(kept) < len(records):
         taken = set(kept)
         others = [record.image_id for row, record in enumerate(records) if row not in taken]
-        problems.append(f"{len(others)} images are left out, such as {_some(others)}: they are in no list.")
+        problems.remark(
+            "images in no split", f"{len(others)} images are left out, such as {_some(others)}: they are in no list."
+        )
     return [replace(records[row], split=chosen.get(row, UNLABELED)) for row in kept]
 
 
@@ -180,10 +196,10 @@ def _find_lists(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _find_karpathy(corpus: Dataset, root: Path) -> Path:
-    name = corpus.karpathy_file
+def _find_karpathy(dataset: Dataset, root: Path) -> Path:
+    name = dataset.karpathy_file
     if not name:
-        raise ConfigurationError(f"Karpathy published no splits of {corpus.title}; set `partition` to karpathy:FILE.")
+        raise ConfigurationError(f"Karpathy published no splits of {dataset.title}; set `partition` to karpathy:FILE.")
     files = index_files(root)
     if name not in files:
         raise InputError(

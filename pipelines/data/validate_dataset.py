@@ -1,9 +1,10 @@
-"""A corpus looked over before it is used: what is wrong with it, with file and line, and what it is like."""
+"""Validation of a dataset before it is used: findings with file and line, limits for small data, statistics."""
 
 import os
+import shlex
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,15 @@ from PIL import Image
 
 from model.backbones.images import decode_image
 from model.text.tokenizers import TOKENIZERS
-from pipelines.data.dataset import Dataset, Problems, Progress, Record
-from pipelines.data.files import has_word
-from pipelines.data.splits import assign_splits, image_order
-from schemas.annotations import EVERY_SPLIT, SPLITS, UNLABELED
+from pipelines.data.dataset import Dataset, Finding, Problems, Progress
+from pipelines.data.prepare_annotations import (
+    MAX_INVALID_FRACTION,
+    describe_empty_split,
+    keep_usable,
+    too_many_invalid,
+)
+from pipelines.data.splits import assign_splits, image_order, suggest_partition
+from schemas.annotations import EVERY_SPLIT, SPLITS, Record
 from schemas.errors import ConfigurationError, InputError
 
 HASH_SIDE = 8  # bits of a hash: 64
@@ -27,16 +33,21 @@ BLOCK_ROWS = 1024
 
 
 def image_hash(image: Image.Image) -> np.ndarray:
-    """The perceptual hash (imagehash's phash) of an image: bool (64,)."""
+    """Return the perceptual hash (imagehash's phash) of an image: bool (64,)."""
     return np.asarray(imagehash.phash(image, HASH_SIDE).hash).ravel()
 
 
 def near_duplicates(hashes: np.ndarray, splits: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Pairs (row, other row, bits in which they differ) of images that are in different splits, most alike first.
+    """Find near-duplicates among images of different splits.
 
-    hashes: bool (N, 64); splits: N names.
+    Args:
+        hashes: bool (N, 64).
+        splits: N names.
+
+    Returns:
+        Pairs (row, other row, number of bits that differ), most similar first.
     """
-    # As signs, the product of two hashes is the number of equal bits less that of others: all pairs by matrix products.
+    # With hashes as signs, a matrix product counts the equal bits less the others of all pairs.
     signs = np.where(hashes, np.float32(1), np.float32(-1))
     of_split = {split: np.flatnonzero(np.array(splits) == split) for split in dict.fromkeys(splits)}
     names = list(of_split)
@@ -53,153 +64,266 @@ def near_duplicates(hashes: np.ndarray, splits: Sequence[str]) -> list[tuple[int
     return sorted(pairs, key=lambda pair: (pair[2], pair))
 
 
-LONG_CAPTION = 29  # words; longer captions are cut in training
-LISTED_PAIRS = 50
+LONG_CAPTION = 29  # tokens; training truncates longer captions
+EXAMPLES = 3  # of each kind of findings
 THRESHOLDS = (1, 2, 3, 5, 10)
 COMMON_WORDS = 20
 
 
-@dataclass
-class Validation:
-    """What was found: `errors` must be mended, `remarks` say what is left out or odd, `facts` are lines to print.
+@dataclass(frozen=True)
+class Demands:
+    """What the pipeline asks of a dataset, to be compared with what it has.
 
-    `partition` is the one that was looked at.
+    Attributes:
+        neighbors: Training images whose captions are references in reranking (`k`).
+        similarities: Largest similarities that are summed in reranking (`m`).
+        batch_size: Captions per training step.
+        min_count: Occurrences in training captions that make a token known.
+        max_invalid_fraction: Largest tolerated fraction of invalid captions.
+        max_reject_fraction: Largest tolerated fraction of unreadable images.
     """
 
+    neighbors: int = 60
+    similarities: int = 125
+    batch_size: int = 64
+    min_count: int = 5
+    max_invalid_fraction: float = MAX_INVALID_FRACTION
+    max_reject_fraction: float = 0.01
+
+
+@dataclass(frozen=True)
+class FindingGroup:
+    """All findings of one level and kind, in order."""
+
+    level: str
+    kind: str
+    messages: list[str]
+
+
+@dataclass
+class ValidationReport:
+    """Result of a validation.
+
+    Attributes:
+        dataset: Name of the dataset.
+        root: Its folder.
+        partition: The partition that was validated.
+        findings: Errors, invalid captions and remarks.
+        limits: Parameters that the pipeline will limit for want of data, one sentence each.
+        facts: Statistics, one line each.
+    """
+
+    dataset: str
+    root: Path
     partition: str
-    errors: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
 
+    @property
+    def errors(self) -> list[str]:
+        """What must be fixed before the pipeline can use the dataset."""
+        return [finding.message for finding in self.findings if finding.level == "error"]
 
-class CollectedProblems(Problems):
-    """Errors are gathered, so that all of them can be shown."""
+    @property
+    def remarks(self) -> list[str]:
+        """What is left out or odd."""
+        return [finding.message for finding in self.findings if finding.level != "error"]
 
-    def __init__(self, errors: list[str]):
-        super().__init__()
-        self._errors = errors
+    def groups(self) -> list[FindingGroup]:
+        """Return the findings by level and kind: errors first, then invalid captions, then remarks."""
+        gathered: dict[tuple[str, str], list[str]] = {}
+        for finding in self.findings:
+            gathered.setdefault((finding.level, finding.kind), []).append(finding.message)
+        groups = [FindingGroup(level, kind, messages) for (level, kind), messages in gathered.items()]
+        return sorted(groups, key=lambda group: ("error", "invalid", "remark").index(group.level))
 
-    def error(self, sentence: str) -> None:
-        """Gathers it."""
-        self._errors.append(sentence)
+    def lines(self, examples: int | None = EXAMPLES) -> Iterator[str]:
+        """Yield the report as text, with so many examples of each kind of findings (None: all)."""
+        for group in self.groups():
+            titles = {"error": "error", "invalid": "left out", "remark": "remark"}
+            yield f"{titles[group.level]}: {group.kind}: {len(group.messages)}"
+            yield from (f"  {message}" for message in group.messages[:examples])
+            if examples is not None and len(group.messages) > examples:
+                yield f"  ... and {len(group.messages) - examples} more"
+        yield from (f"limit: {sentence}" for sentence in self.limits)
+        yield from self.facts
+
+    def next_command(self) -> str:
+        """Return the shell command that runs the pipeline on the dataset."""
+        settings = [f"DownloadDataset.source={self.root}", f"PrepareAnnotations.partition={self.partition}"]
+        words = ["mrnn", "run", f"configs/{self.dataset}.cfg"]
+        return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])
 
 
 def validate(
-    corpus: Dataset, root: Path, partition: str, tokenizer: str, max_images: int, progress: Progress
-) -> Validation:
-    """Reads captions and images below `root` as the pipeline does.
+    name: str,
+    dataset: Dataset,
+    root: Path,
+    progress: Progress,
+    *,
+    partition: str = "",
+    tokenizer: str = "tf-mrnn",
+    max_images: int = 0,
+    demands: Demands = Demands(),
+) -> ValidationReport:
+    """Read captions and images below `root` as the pipeline does, and report everything that it will meet.
 
-    An empty `partition` stands for the published one, or, where there is none, for a draw of a tenth to validate and a
-    tenth to test.
-    At most `max_images` images are opened (0: all), those to validate and to test first; near-duplicates are looked for
-    among them.
+    Args:
+        name: Name of the dataset, for the report.
+        dataset: The dataset.
+        root: Its folder.
+        progress: Called with a fraction and a message.
+        partition: See `pipelines.data.splits`; empty for the published one, with a tenth drawn for each missing split.
+        tokenizer: One of `model.text.tokenizers.TOKENIZERS`.
+        max_images: Number of images to open, small splits first; 0 opens all.
+        demands: What the pipeline asks of the dataset.
     """
-    found = Validation(partition)
-    problems = CollectedProblems(found.errors)
+    report = ValidationReport(name, root, partition)
+    problems = Problems(collect_errors=True)
+    records: list[Record] = []
     try:
-        records = list(corpus.records(root, problems))
-        twice = [image_id for image_id, count in Counter(record.image_id for record in records).items() if count > 1]
-        found.errors += [f"Image {image_id} is there twice; remove or rename one of them." for image_id in twice]
-        if not twice:
-            found.partition = partition or _usual_partition(records)
-            records = assign_splits(corpus, records, root, found.partition, problems)
+        records = list(dataset.records(root, problems))
+        repeated = [image for image, count in Counter(record.image_id for record in records).items() if count > 1]
+        for image_id in repeated:
+            problems.error("repeated image ids", f"Image {image_id} is there twice; remove or rename one of them.")
+        if not problems.of_level("error"):
+            report.partition = partition or suggest_partition(records)
+            records = assign_splits(dataset, records, root, report.partition, problems)
     except (InputError, ConfigurationError) as error:
-        found.errors.append(str(error))
-        records = []
-    found.remarks += problems
-    if records:
-        _look_at_captions(records, tokenizer, found)
-        _look_at_images(records, root, max_images, found, progress)
-    return found
+        problems.error("files that cannot be used", str(error))
+    is_read = not problems.of_level("error")  # else splits and counts would not be true
+    records = keep_usable(records, root, problems)
+    if message := too_many_invalid(records, problems, demands.max_invalid_fraction):
+        problems.error("too many invalid captions", message)
+    if is_read and records:
+        _check_captions(records, tokenizer, demands, problems, report)
+    _check_images(records, root, max_images, demands, problems, report, progress)
+    report.findings = problems.findings
+    return report
 
 
-def _usual_partition(records: Sequence[Record]) -> str:
-    tenth = max(1, len(records) // 10)
-    return "published" if all(record.split for record in records) else f"random:{tenth}:{tenth}:0"
-
-
-def _look_at_captions(records: Sequence[Record], tokenizer: str, found: Validation) -> None:
+def _check_captions(
+    records: Sequence[Record], tokenizer: str, demands: Demands, problems: Problems, report: ValidationReport
+) -> None:
     by_split = {split: [record for record in records if record.split == split] for split in EVERY_SPLIT}
     for split in SPLITS:
         if not by_split[split]:
-            found.errors.append(f"There is no image in the split {split!r}; choose another `partition`.")
+            problems.error("empty splits", f"The dataset {describe_empty_split(split)}")
     for record in records:
-        if not record.captions and record.split != UNLABELED:
-            found.remarks.append(f"Image {record.image_id} has no caption and is left out.")
-        for number, caption in enumerate(record.captions):
-            if not has_word(caption):
-                found.remarks.append(f"Caption {number} of image {record.image_id}, {caption!r}, is left out: no word.")
         repeated = [caption for caption, count in Counter(record.captions).items() if count > 1]
         if repeated:
-            found.remarks.append(f"Image {record.image_id} has the caption {repeated[0]!r} more than once.")
-
-    cut = TOKENIZERS[tokenizer]
-    words = {
-        split: [cut(caption) for record in of_split for caption in record.captions if has_word(caption)]
+            problems.remark(
+                "images with repeated captions",
+                f"Image {record.image_id} has the caption {repeated[0]!r} more than once.",
+            )
+    tokenize = TOKENIZERS[tokenizer]
+    tokens = {
+        split: [tokenize(caption) for record in of_split for caption in record.captions]
         for split, of_split in by_split.items()
     }
     for split, of_split in by_split.items():
         if of_split:
-            found.facts.append(f"{split}: {len(of_split)} images, {len(words[split])} captions")
-    every = [caption for captions in words.values() for caption in captions]
-    if not every:
-        return
+            report.facts.append(f"{split}: {len(of_split)} images, {len(tokens[split])} captions")
+    every = [caption for captions in tokens.values() for caption in captions]
     lengths = [len(caption) for caption in every]
-    captions = [len(record.captions) for record in records if record.captions]
     long = sum(length > LONG_CAPTION for length in lengths)
-    found.facts += [
-        f"captions an image: {_spread(captions)}",
-        f"words a caption ({tokenizer}): {_spread(lengths)}; {long} of more than {LONG_CAPTION} are cut in training",
+    captions = [len(record.captions) for record in records if record.captions]
+    report.facts += [
+        f"captions per image: {_spread(captions)}",
+        f"tokens per caption ({tokenizer}): {_spread(lengths)}; {long} of more than {LONG_CAPTION} are truncated in "
+        "training",
     ]
-    training = Counter(word for caption in words["train"] for word in caption)
-    others = Counter(word for split in SPLITS[1:] for caption in words[split] for word in caption)
+    training = Counter(token for caption in tokens["train"] for token in caption)
+    others = Counter(token for split in SPLITS[1:] for caption in tokens[split] for token in caption)
     for threshold in THRESHOLDS:
-        known = {word for word, count in training.items() if count >= threshold}
-        unknown = sum(count for word, count in others.items() if word not in known)
-        share = f", {unknown / others.total():.2%} of the words of val and test are not among them" if others else ""
-        found.facts.append(f"words seen in training at least {threshold} times: {len(known)}{share}")
-    common = Counter(word for caption in every for word in caption).most_common(COMMON_WORDS)
-    found.facts.append(f"most common words: {' '.join(word for word, _ in common)}")
+        known = {token for token, count in training.items() if count >= threshold}
+        unknown = sum(count for token, count in others.items() if token not in known)
+        fraction = f", {unknown / others.total():.2%} of the tokens of val and test are unknown" if others else ""
+        report.facts.append(f"tokens seen in training at least {threshold} times: {len(known)}{fraction}")
+    common = Counter(token for caption in every for token in caption).most_common(COMMON_WORDS)
+    report.facts.append(f"most common tokens: {' '.join(token for token, _ in common)}")
+    report.limits += _limits(by_split["train"], training, demands)
 
 
-def _look_at_images(
-    records: Sequence[Record], root: Path, max_images: int, found: Validation, progress: Progress
+def _limits(training: Sequence[Record], counts: Counter[str], demands: Demands) -> Iterator[str]:
+    """Yield one sentence for each parameter that the training split is too small for."""
+    captions = sum(len(record.captions) for record in training)
+    if not training:
+        return
+    if len(training) < demands.neighbors:
+        yield (
+            f"Reranking uses the captions of all {len(training)} training images instead of the k = "
+            f"{demands.neighbors} nearest."
+        )
+    nearest = min(demands.neighbors, len(training))
+    references = sum(sorted((len(record.captions) for record in training), reverse=True)[:nearest])
+    if references < demands.similarities:
+        yield (
+            f"Reranking sums at most {references} similarities instead of m = {demands.similarities}: the nearest "
+            "images have no more captions."
+        )
+    if captions < demands.batch_size:
+        yield f"A training batch has {captions} captions instead of batch_size = {demands.batch_size}."
+    if not any(count >= demands.min_count for count in counts.values()):
+        yield f"No token occurs min_count = {demands.min_count} times in training captions; set it lower."
+
+
+def _check_images(
+    records: Sequence[Record],
+    root: Path,
+    max_images: int,
+    demands: Demands,
+    problems: Problems,
+    report: ValidationReport,
+    progress: Progress,
 ) -> None:
     small_splits_first = sorted(records, key=lambda record: (record.split == "train", image_order(record.image_id, 0)))
     chosen = small_splits_first[: max_images or None]
 
-    def look(record: Record) -> tuple[tuple[int, int], np.ndarray] | str:
+    def inspect(record: Record) -> tuple[tuple[int, int], np.ndarray] | str:
         try:
             image = decode_image((root / record.file).read_bytes())
             return image.size, image_hash(image)
         except (InputError, OSError) as error:
             return f"{root / record.file}: {error}; replace the file or remove its captions."
 
-    sizes, hashes, splits, files = [], [], [], []
+    sizes, hashes, kept = [], [], []
+    unreadable = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, (record, seen) in enumerate(zip(chosen, pool.map(look, chosen), strict=True), start=1):
+        for number, (record, seen) in enumerate(zip(chosen, pool.map(inspect, chosen), strict=True), start=1):
             progress(number / len(chosen), f"{number} of {len(chosen)} images opened")
             if isinstance(seen, str):
-                found.errors.append(seen)
+                unreadable += 1
+                problems.remark("unreadable images", seen)
                 continue
             sizes.append(seen[0])
             hashes.append(seen[1])
-            splits.append(record.split)
-            files.append(record.file)
+            kept.append(record)
+    if unreadable > demands.max_reject_fraction * len(chosen):
+        problems.error(
+            "too many unreadable images",
+            f"{unreadable} of {len(chosen)} images cannot be read, more than max_reject_fraction = "
+            f"{demands.max_reject_fraction:g} of ExtractFeatures allows; replace the files or raise it.",
+        )
     if len(chosen) < len(records):
-        found.facts.append(f"{len(chosen)} of {len(records)} images were opened; --max-images 0 opens all")
+        report.facts.append(f"{len(chosen)} of {len(records)} images were opened; --max-images 0 opens all")
     if not sizes:
         return
     widths, heights = zip(*sizes, strict=True)
-    found.facts.append(f"width: {_spread(widths)} pixels; height: {_spread(heights)} pixels")
-    pairs = near_duplicates(np.stack(hashes), splits)
-    for row, other, distance in pairs[:LISTED_PAIRS]:
-        found.remarks.append(
-            f"{files[row]} ({splits[row]}) and {files[other]} ({splits[other]}) look alike: {distance} of 64 bits of "
-            "their perceptual hashes differ."
+    report.facts.append(f"width: {_spread(widths)} pixels; height: {_spread(heights)} pixels")
+    pairs = near_duplicates(np.stack(hashes), [record.split for record in kept])
+    for row, other, distance in pairs:
+        problems.remark(
+            "similar images in two splits",
+            f"{kept[row].file} ({kept[row].split}) and {kept[other].file} ({kept[other].split}) look alike: {distance} "
+            "of 64 bits of their perceptual hashes differ.",
         )
-    found.facts.append(f"pairs of images of two splits that look alike: {len(pairs)}")
+    report.facts.append(f"pairs of similar images in two splits: {len(pairs)}")
 
 
-def _spread(values: Sequence[Any]) -> str:
-    return f"{min(values)} to {max(values)}, mean {statistics.fmean(values):.1f}, median {statistics.median(values):g}"
+def _spread(values: Iterable[Any]) -> str:
+    numbers = list(values)
+    return (
+        f"{min(numbers)} to {max(numbers)}, mean {statistics.fmean(numbers):.1f}, median {statistics.median(numbers):g}"
+    )

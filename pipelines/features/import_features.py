@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from pipelines.data.files import ImageIndex
 from schemas.errors import InputError
 from schemas.features import FeatureDescription, Reject, create_features
 from schemas.interop.features import fit_dtype, read_feature_file
@@ -32,15 +33,15 @@ def import_features(
     """
     ids, blocks = read_feature_file(source)
     names = _without_suffix(source, ids, strip_suffix)
-    available = set(names)
-    missing = [image_id for image_id in image_ids if image_id not in available]
+    name_of = _match(source, names, image_ids)
+    missing = [image_id for image_id in image_ids if image_id not in name_of]
     if missing and (not allow_missing or len(missing) == len(image_ids)):
         raise InputError(
             f"{source} has no features of {len(missing)} of {len(image_ids)} images, such as {', '.join(missing[:5])}; "
             f"its ids look like {ids[0]!r}: check strip_suffix, or set allow_missing."
         )
-    kept = [image_id for image_id in image_ids if image_id in available]
-    place = {image_id: row for row, image_id in enumerate(kept)}
+    kept = [image_id for image_id in image_ids if image_id in name_of]
+    place = {name_of[image_id]: row for row, image_id in enumerate(kept)}
     description = FeatureDescription(kind, "unknown (imported)", digest_source(source), dataset)
     first = next(blocks)
     with create_features(path, kept, first.shape[1], dtype, description) as rows:
@@ -56,6 +57,42 @@ def import_features(
             start += len(block)
             progress(start / len(names), f"{start} of {len(names)} rows read")
     return [Reject(image_id, "import", "the imported file has no features of it") for image_id in missing]
+
+
+def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict[str, str]:
+    """Map image ids to names in the source: equal ones, or else paths that end in the id, such as `/data/ID.jpg`.
+
+    Raises:
+        InputError: An id may be one of several names, or two ids are one name.
+    """
+    known = set(names)
+    name_of = {image_id: image_id for image_id in image_ids if image_id in known}
+    index = ImageIndex(names)
+    for image_id in image_ids:
+        if image_id in name_of:
+            continue
+        found = [name for name in index.find(image_id) if _ends_in(name, image_id)]
+        if len(found) > 1:
+            raise InputError(
+                f"{source} has {found[0]!r} and {found[1]!r}, which both may be image {image_id}; remove one of them."
+            )
+        if found:
+            name_of[image_id] = found[0]
+    image_of: dict[str, str] = {}
+    for image_id, name in name_of.items():
+        if name in image_of:
+            raise InputError(
+                f"{source} has {name!r}, which may be image {image_of[name]} or {image_id}; use ids with folders."
+            )
+        image_of[name] = image_id
+    return name_of
+
+
+def _ends_in(path: str, other: str) -> bool:
+    """Return whether the folders of the shorter of two paths are the last ones of the longer, as far as it has any."""
+    folders, others = (PurePosixPath(each.replace("\\", "/").lstrip("/")).parent.parts for each in (path, other))
+    shared = min(len(folders), len(others))
+    return folders[len(folders) - shared :] == others[len(others) - shared :]
 
 
 def _without_suffix(source: Path, ids: Sequence[str], suffix: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The formats of others that a release holds on request, by name."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.data.dataset import Dataset
@@ -9,19 +9,10 @@ from pipelines.release.features import split_blocks
 from schemas.annotations import AnnotatedImage, splits_of
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureFile
-from schemas.interop.captions import (
-    CaptionedImage,
-    write_anno_list,
-    write_coco_captions,
-    write_karpathy,
-    write_neuraltalk2,
-)
-from schemas.interop.features import write_dictionary, write_hdf5_by_id, write_npy
+from schemas.interop.captions import write_anno_list, write_coco_captions, write_karpathy
+from schemas.interop.features import write_dictionary, write_npy
 from schemas.io.files import read_json_lines
 from schemas.provenance import read_provenance
-from schemas.vocabulary import Vocabulary
-
-NEURALTALK2_LENGTH = 16  # words, as its own preparation keeps
 
 
 @dataclass(frozen=True)
@@ -31,16 +22,15 @@ class _Released:
     dataset: str
     features: dict[str, FeatureFile]
     dtype: str
-    images: list[CaptionedImage]
+    images: list[AnnotatedImage]
     words: dict[str, list[str]]
-    vocabulary: Vocabulary
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that there are images of."""
         return splits_of(image.split for image in self.images)
 
-    def of_split(self, split: str) -> list[CaptionedImage]:
+    def of_split(self, split: str) -> list[AnnotatedImage]:
         return [image for image in self.images if image.split == split]
 
 
@@ -76,17 +66,14 @@ def write_formats(
             for image, record in zip(images, tokens, strict=True)
             for caption, words in zip(image.captions, record["tokens"], strict=True)
         },
-        Vocabulary.read(sources["model"] / "vocabulary.txt"),
     )
     for name in names:
         FORMATS[name](directory / name, released)
 
 
-def _published(image: AnnotatedImage, corpus: Dataset) -> CaptionedImage:
+def _published(image: AnnotatedImage, corpus: Dataset) -> AnnotatedImage:
     may = corpus.test_captions_public or image.split != "test"
-    return CaptionedImage(
-        image.image_id, image.file, image.width, image.height, image.captions if may else (), {}, image.split
-    )
+    return replace(image, captions=image.captions if may else (), extras={})
 
 
 def _each_feature_file(path_of: Callable[[str, str], Path], write: Callable[..., None], released: _Released) -> None:
@@ -103,10 +90,6 @@ def _mrnn(folder: Path, released: _Released) -> None:
         write_anno_list(folder / f"anno_list_{split}.npy", released.of_split(split), released.words.__getitem__)
 
 
-def _hdf5_by_id(folder: Path, released: _Released) -> None:
-    _each_feature_file(lambda kind, split: folder / f"{kind}_{split}.h5", write_hdf5_by_id, released)
-
-
 def _npy(folder: Path, released: _Released) -> None:
     _each_feature_file(lambda kind, split: folder / f"{kind}_{split}.npy", write_npy, released)
 
@@ -121,22 +104,9 @@ def _karpathy(folder: Path, released: _Released) -> None:
     write_karpathy(path, released.dataset, released.images, released.words.__getitem__)
 
 
-def _neuraltalk2(folder: Path, released: _Released) -> None:
-    captioned = [image for image in released.images if image.captions]
-    write_neuraltalk2(
-        folder / f"{released.dataset}_label.h5",
-        captioned,
-        released.vocabulary.words[3:],
-        NEURALTALK2_LENGTH,
-        released.words.__getitem__,
-    )
-
-
 FORMATS: dict[str, Callable[[Path, _Released], None]] = {
     "mrnn": _mrnn,
-    "hdf5-by-id": _hdf5_by_id,
     "npy": _npy,
     "coco": _coco,
     "karpathy": _karpathy,
-    "neuraltalk2": _neuraltalk2,
 }

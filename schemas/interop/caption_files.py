@@ -7,7 +7,7 @@ from typing import Any
 from schemas.errors import InputError
 from schemas.interop.captions import read_anno_list, read_coco_captions
 from schemas.interop.features import plain_id
-from schemas.io.files import parse_json
+from schemas.io.files import parse_json, read_text
 
 
 def read_references(path: Path) -> dict[str, tuple[str, ...]]:
@@ -19,9 +19,9 @@ def read_references(path: Path) -> dict[str, tuple[str, ...]]:
     Raises:
         InputError: the file is of none of these forms, or a record is malformed; names the record.
     """
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         captions = {image.image_id: image.captions for image in read_anno_list(path)}
-    elif path.suffix == ".json" and isinstance(_parse(path), dict):
+    elif path.suffix.lower() == ".json" and isinstance(_parse(path), dict):
         captions = {image.image_id: image.captions for image in read_coco_captions(path)}
     else:
         captions = {}
@@ -40,7 +40,7 @@ def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
     Raises:
         InputError: as of `read_references`, or an m-RNN list holds no generated sentences.
     """
-    if path.suffix != ".npy":
+    if path.suffix.lower() != ".npy":
         return read_references(path)
     captions = {}
     for image in read_anno_list(path):
@@ -57,11 +57,11 @@ def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The records of a JSON list or of JSON lines, each with where it stands."""
-    content = _parse(path) if path.suffix == ".json" else None
-    if path.suffix == ".json" and not isinstance(content, list):
+    content = _parse(path) if path.suffix.lower() == ".json" else None
+    if path.suffix.lower() == ".json" and not isinstance(content, list):
         raise InputError(f"{path} holds no list of captions; give a file of captions.")
     for number, record in enumerate(_lines(path), start=1) if content is None else enumerate(content):
-        place = f"{path}, {'record' if path.suffix == '.json' else 'line'} {number}"
+        place = f"{path}, {'line' if content is None else 'record'} {number}"
         if not isinstance(record, dict):
             raise InputError(f'{place}, is no record {{"image_id", "caption"}}; mend it.')
         yield place, record
@@ -87,18 +87,14 @@ def _text(caption: Any, place: str) -> str:
 
 def _parse(path: Path) -> Any:
     try:
-        return parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); check the path and the file.") from error
+        return parse_json(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}); check the path and the file.") from error
 
 
 def _lines(path: Path) -> Iterator[Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); check the path and the file.") from error
-    # Not splitlines(): captions may hold characters that it takes for line ends.
-    for number, line in enumerate(text.split("\n"), start=1):
+    # Not splitlines(): captions may contain characters that it treats as line ends.
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             try:
                 yield parse_json(line)

@@ -40,7 +40,8 @@ def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[st
     * `.npy` with a matrix (N, D) and its ids in `ids_path`, by default the `.parquet` of the same name beside it:
       column `image_id`, or else the first column of strings,
     * `.npz` with arrays `ids` or `image_ids` (N) and `F` or `features` (N, D),
-    * `.h5`, `.hdf5` with datasets `image_ids` or `ids` (N) and `features` or `F` (N, D), or with a dataset an id,
+    * `.h5`, `.hdf5` with datasets `image_ids` or `ids` (N) and `features` or `F` (N, D), or with a dataset per id,
+      whose `/` are groups,
     * a folder of `.txt` files, a number a line (TF-mRNN), also in subfolders; the file's name is the id.
 
     Whole numbers as ids, COCO's, become their decimal digits.
@@ -54,16 +55,16 @@ def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[st
     with _damage_named(path):
         if path.is_dir():
             ids, blocks = _read_text_folder(path)
-        elif path.suffix == ".npy" and is_object_array(path):
+        elif path.suffix.lower() == ".npy" and is_object_array(path):
             ids, blocks = _read_dictionary(path)
-        elif path.suffix == ".npy":
+        elif path.suffix.lower() == ".npy":
             ids, blocks = _read_npy(path, ids_path or path.with_suffix(".parquet"))
-        elif path.suffix == ".npz":
+        elif path.suffix.lower() == ".npz":
             ids, blocks = _read_npz(path)
-        elif path.suffix in (".h5", ".hdf5"):
+        elif path.suffix.lower() in (".h5", ".hdf5"):
             ids, blocks = _read_hdf5(path)
         else:
-            raise InputError(f"{path} is of a kind that is not read here; give {FORMATS}.")
+            raise InputError(f"{path} is no supported feature file; give {FORMATS}.")
     if not ids:
         raise InputError(f"{path} holds no features; give {FORMATS}.")
     seen: set[str] = set()
@@ -89,7 +90,7 @@ def plain_id(value: Any, place: str) -> str:
     if isinstance(value, str) and value.strip() and is_plain_name(value):
         return str(value)
     raise InputError(
-        f"{place}: the image id is {brief(value)} and neither a whole number nor text in one line; mend it."
+        f"{place}: the image id is {brief(value)} and neither a whole number nor text in one line; fix it."
     )
 
 
@@ -186,17 +187,10 @@ def _read_npz(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
 
 def _read_hdf5(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
     with h5py.File(path, "r") as file:
-        outside = find_external_links(file, file)
-        if outside:
-            raise InputError(
-                f"{path} has {outside[0]!r} in another file, which is not followed; copy it into this one."
-            )
-        others = [name for name in file if not isinstance(file[name], h5py.Dataset)]
-        if others:
-            raise InputError(f"{path} has a group {others[0]!r} where datasets are looked for; move them to the top.")
-        names = _pair(list(file))
+        found = list(_datasets(path, file))
+        names = _pair(found)
         if names is None:
-            ids = [plain_id(name, str(path)) for name in file]
+            ids = [plain_id(name, str(path)) for name in found]
         else:
             ids = _plain_ids(_one_axis(path, names[0], file[names[0]]), path)
             _check_matrix(path, ids, file[names[1]])
@@ -204,11 +198,30 @@ def _read_hdf5(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
     def blocks() -> Iterator[np.ndarray]:
         with h5py.File(path, "r") as file:
             if names is None:
-                yield from _stack(path, ids, (file[name][()] for name in ids))
+                yield from _stack(path, ids, (file[name][()] for name in found))
             else:
                 yield from _slices(path, ids, file[names[1]])
 
     return ids, blocks()
+
+
+def _datasets(path: Path, group: h5py.Group) -> Iterator[str]:
+    """Yield the names of all datasets below `group`; an id with `/` is a dataset in nested groups.
+
+    Raises:
+        InputError: A link leads into another file, or a group is reached through a link, which may be endless.
+    """
+    outside = find_external_links(group, group)
+    if outside:
+        raise InputError(f"{path} has {outside[0]!r} in another file, which is not followed; copy it into this one.")
+    for name in group:
+        child = group[name]
+        if isinstance(child, h5py.Dataset):
+            yield f"{group.name}/{name}".lstrip("/")
+        elif isinstance(group.get(name, getlink=True), h5py.SoftLink) or not isinstance(child, h5py.Group):
+            raise InputError(f"{path} has {name!r}, which is no dataset; store a dataset per image or one of all.")
+        else:
+            yield from _datasets(path, child)
 
 
 def _pair(names: Sequence[str]) -> tuple[str, str] | None:
@@ -307,19 +320,6 @@ def write_pickled_array(path: Path, array: np.ndarray) -> None:
         npy_format.write_array_header_1_0(stream, npy_format.header_data_from_array_1_0(array))
         stream.write(head)
         stream.write(memoryview(data)[rest:])
-
-
-def write_hdf5_by_id(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
-    """Writes an HDF5 file with a dataset (D,) an image, named by its id.
-
-    Raises:
-        InputError: an id cannot be a dataset's name.
-    """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        for image_id, row in zip(ids, _rows(blocks), strict=True):
-            if image_id in ("", ".") or "/" in image_id or "\0" in image_id:
-                raise InputError(f"{path}: the image id {image_id!r} cannot name an HDF5 dataset; use another format.")
-            file.create_dataset(image_id, data=row)
 
 
 def write_npy(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:

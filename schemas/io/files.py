@@ -46,6 +46,45 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
+_BYTE_ORDER_MARKS = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text from outside, with or without a byte order mark.
+
+    Raises:
+        InputError: The file cannot be read or is not UTF-8; names the line, or the encoding where it is known.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if data.startswith(mark):
+            raise InputError(f"{path} is {encoding} text; save it as UTF-8.")
+    zero = data.find(b"\0")
+    if 0 <= zero < 4:  # the other half of an ASCII character
+        raise InputError(f"{path} seems to be UTF-16 text without a byte order mark; save it as UTF-8.")
+    if zero >= 0:
+        raise InputError(f"{path}, line {_line_of(data, zero)}, has a zero byte; save the file as UTF-8 text.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        start = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)  # counted without the mark
+        raise InputError(
+            f"{path}, line {_line_of(data, start)}, is not UTF-8 (byte 0x{data[start]:02x}); save the file as UTF-8."
+        ) from error
+
+
+def _line_of(data: bytes, position: int) -> int:
+    return data.count(b"\n" if b"\n" in data else b"\r", 0, position) + 1
+
+
 def canonical_json(value: Any) -> str:
     """JSON whose text is a function of the value alone: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

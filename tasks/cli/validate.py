@@ -41,15 +41,18 @@ class ValidateDataset(Command):
                 bar.n = fraction
                 bar.set_postfix_str(message)
 
-            found = validate(corpus, root, self.partition, self.tokenizer, self.max_images, progress)
-        for title, lines in (("error", found.errors), ("remark", found.remarks), ("", found.facts)):
-            for line in lines:
-                print(f"{title}: {line}" if title else line)
+            found = validate(
+                self.dataset,
+                corpus,
+                root,
+                progress,
+                partition=self.partition,
+                tokenizer=self.tokenizer,
+                max_images=self.max_images,
+            )
+        for line in found.lines():
+            print(line)
         print(f"{len(found.errors)} errors, {len(found.remarks)} remarks")
         if found.errors:
             raise InputError(f"{root} has {len(found.errors)} errors, printed above; mend them and look again.")
-        print(
-            f"All is well. Go on with\n  LUIGI_CONFIG_PATH=configs/{self.dataset}.cfg luigi --module tasks "
-            f"FullPipeline --local-scheduler --DownloadDataset-source {root} "
-            f"--PrepareAnnotations-partition {found.partition}"
-        )
+        print(f"No errors. Continue with\n  {found.next_command()}")

@@ -1,6 +1,5 @@
-"""Where the files of a corpus are."""
+"""DownloadDataset: the files of a dataset, downloaded, generated or where they are."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,78 +11,76 @@ from tasks.runtime.workspace import Workspace
 
 
 class DownloadDataset(Stage):
-    """Downloads and unpacks the corpus, generates it, or takes it where it is already."""
+    """Downloads and unpacks the dataset, generates it, or uses it where it is already.
+
+    Of a `source`, the key has the path only: what is in there counts where it is used, see PrepareAnnotations.
+    """
 
     content = ("manifest.json",)
 
     source = luigi.Parameter(
-        default="", description="folder with the unpacked corpus: it is used where it is, nothing is copied"
+        default="", description="folder of the unpacked dataset, which is used in place: nothing is copied"
     )
     mirrors = luigi.ListParameter(
-        default=[], significant=False, description="addresses or folders tried before the corpus's own, as a JSON list"
+        default=[],
+        significant=False,
+        description="addresses or folders to try before the dataset's own, as a JSON list",
     )
-    images = luigi.IntParameter(default=1200, description="images of a generated corpus")
-    seed = luigi.IntParameter(default=0, description="seed of a generated corpus")
+    images = luigi.IntParameter(default=1200, description="number of images of a generated dataset")
+    seed = luigi.IntParameter(default=0, description="seed of a generated dataset")
 
     def parameters(self, significant: bool) -> dict[str, Any]:
-        """As of every stage; of a `source`, what lies there is significant too."""
+        """Return the parameters, with the absolute path of `source`."""
         values = super().parameters(significant)
         if significant and self.source:
-            return {**values, "source": str(source_root(self.source)), "listing": self.listing}
+            values["source"] = str(source_root(self.source))
         return values
 
-    @cached_property
-    def listing(self) -> str | None:
-        """Digest of what lies in `source`; None where there is no such folder, which `work` says."""
-        from pipelines.data.files import digest_listing
-
-        return digest_listing(source_root(self.source)) if source_root(self.source).is_dir() else None
-
     def work(self, workspace: Workspace) -> None:
-        """Writes `manifest.json`: where the files are, where they came from and under which license."""
-        from pipelines.data.dataset import GeneratedCorpus
+        """Write `manifest.json`: where the files are, where they came from and under which license."""
+        from pipelines.data.dataset import GeneratedDataset
         from pipelines.data.datasets import find_dataset
         from pipelines.data.download.fetch import fetch_all, record_checksum
         from pipelines.data.download.unpack import unpack
         from schemas.errors import ConfigurationError, InputError
 
-        corpus = find_dataset(self.dataset)
+        dataset = find_dataset(self.dataset)
         root, archives = workspace.directory / "files", []
         if self.source:
             root = source_root(self.source)
             if not root.is_dir():
-                raise InputError(f"There is no folder {root}; set `source` of DownloadDataset to that of the corpus.")
-        elif not corpus.archives and not isinstance(corpus, GeneratedCorpus):
+                raise InputError(f"There is no folder {root}; set `source` of DownloadDataset to that of the dataset.")
+        elif not dataset.archives and not isinstance(dataset, GeneratedDataset):
             raise ConfigurationError(
-                f"{corpus.title} are nowhere to be downloaded from; name their folder: --DownloadDataset-source DIR."
+                f"{dataset.title} cannot be downloaded automatically; pass --DownloadDataset-source DIR."
             )
-        elif isinstance(corpus, GeneratedCorpus):
-            corpus.generate(root, seed=self.seed, images=self.images, progress=workspace.progress)
+        elif isinstance(dataset, GeneratedDataset):
+            dataset.generate(root, seed=self.seed, images=self.images, progress=workspace.progress)
         else:
             folder = workspace.directory.parent / "archives"
-            downloaded = fetch_all(corpus.archives, folder, self.mirrors, workspace.progress)
-            for archive, found in zip(corpus.archives, downloaded, strict=True):
+            downloaded = fetch_all(dataset.archives, folder, self.mirrors, workspace.progress)
+            for archive, found in zip(dataset.archives, downloaded, strict=True):
                 unpack(found.path, root, workspace.progress)
-                record_checksum(folder, archive.name, found.sha256)  # no sooner: now it is known to be whole
+                record_checksum(folder, archive.name, found.sha256)  # not earlier: now it is known to be complete
                 archives.append({"name": archive.name, "url": found.url, "size": found.size, "sha256": found.sha256})
         write_json(
             workspace.directory / "manifest.json",
             {
                 "root": str(root) if self.source else root.name,
                 "archives": archives,
-                "title": corpus.title,
-                "homepage": corpus.homepage,
-                "license": corpus.license,
-                "citation": corpus.citation,
+                "title": dataset.title,
+                "homepage": dataset.homepage,
+                "license": dataset.license,
+                "citation": dataset.citation,
             },
         )
 
 
 def dataset_root(download: Path) -> Path:
-    """The corpus's root folder, from the artifact of DownloadDataset: in the artifact, or elsewhere on this disk."""
+    """Return the dataset's root folder from the artifact of DownloadDataset: in the artifact or elsewhere."""
     return download / str(read_json(download / "manifest.json")["root"])
 
 
 def source_root(source: str) -> Path:
-    """The absolute path of a folder that the user names."""
+    """Return the absolute path of a folder that the user names."""
     return Path(source).expanduser().absolute()

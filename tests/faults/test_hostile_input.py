@@ -18,7 +18,7 @@ from schemas.errors import ArtifactError, InputError, MRNNError
 from schemas.features import FeatureFile
 from schemas.interop.caption_files import read_references
 from schemas.interop.captions import read_anno_list, read_coco_captions, read_karpathy
-from schemas.interop.features import plain_id, read_feature_file, write_hdf5_by_id, write_pickled_array
+from schemas.interop.features import plain_id, read_feature_file, write_pickled_array
 from schemas.io.files import parse_json, read_json
 from schemas.results import read_results
 from schemas.scores import read_caption_scores
@@ -84,15 +84,13 @@ def test_control_characters_in_ids_and_file_names(tmp_path: Path, name: str) -> 
     path.write_text(json.dumps({"image": name, "caption": "a dog"}))
     files = find_caption_files(tmp_path, [path.relative_to(tmp_path)])
     with pytest.raises(InputError, match=r"own\.jsonl, line 1"):
-        list(read_captions(tmp_path, files, Problems()))
+        list(read_captions(files, Problems()))
 
 
 def test_ids_like_paths_are_only_text(tmp_path: Path) -> None:
     path = tmp_path / "coco.json"
     path.write_text(json.dumps({"images": [{"id": "../../evil", "file_name": "a.jpg"}]}))
     assert read_coco_captions(path)[0].image_id == "../../evil"
-    with pytest.raises(InputError, match="cannot name an HDF5 dataset"):
-        write_hdf5_by_id(tmp_path / "a.h5", ["../../evil"], [np.zeros((1, 2))])
     assert sorted(each.name for each in tmp_path.iterdir()) == ["coco.json"]
 
 

@@ -1,13 +1,14 @@
 """MS COCO 2014: photographs of everyday scenes, five captions each; those of the test images are not public."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from pipelines.data.dataset import Archive, Dataset, Problems, Record
+from pipelines.data.dataset import Archive, Dataset, Problems
 from pipelines.data.files import index_files, required_file
-from schemas.annotations import UNLABELED
+from schemas.annotations import UNLABELED, Record
 from schemas.errors import InputError
-from schemas.interop.captions import CaptionedImage, read_coco_captions
+from schemas.interop.captions import read_coco_captions
 
 ANNOTATIONS_ARCHIVE = "annotations_trainval2014.zip"
 CAPTIONS = {"train2014": "captions_train2014.json", "val2014": "captions_val2014.json"}
@@ -82,7 +83,10 @@ class Coco2014(Dataset):
         """Yields train2014, val2014 and, where it is there, test2014, each in the order of its JSON file."""
         files = index_files(root)
         for folder, split in (("train2014", "train"), ("val2014", "val")):
-            images = read_coco_captions(required_file(root, files, CAPTIONS[folder], ANNOTATIONS_ARCHIVE))
+            images = read_coco_captions(
+                required_file(root, files, CAPTIONS[folder], ANNOTATIONS_ARCHIVE),
+                partial(problems.invalid, "captions that are no text or of no image"),
+            )
             if not any(PurePosixPath(image.file).name in files for image in images):
                 raise InputError(f"There is none of {len(images)} images below {root}; unpack {folder}.zip there.")
             yield from (_record(image, folder, split, files) for image in images)
@@ -91,10 +95,14 @@ class Coco2014(Dataset):
             if any(PurePosixPath(image.file).name in files for image in images):
                 yield from (_record(image, "test2014", UNLABELED, files) for image in images)
             else:
-                problems.append(f"{TEST_IMAGES} lists {len(images)} images, but there is none of them.")
+                problems.remark(
+                    "listed images that are missing",
+                    f"{TEST_IMAGES} lists {len(images)} images, but there is none of them.",
+                )
 
 
-def _record(image: CaptionedImage, folder: str, split: str, files: dict[str, str]) -> Record:
+def _record(image: Record, folder: str, split: str, files: dict[str, str]) -> Record:
     name = PurePosixPath(image.file).name
     extras = {key: image.extras[key] for key in _EXTRAS if key in image.extras}
-    return Record(image.image_id, files.get(name, f"{folder}/{name}"), split, image.captions, extras)
+    file = files.get(name, f"{folder}/{name}")
+    return Record(image.image_id, file, split, image.captions, extras, places=image.places)

@@ -1,75 +1,135 @@
-"""Custom: a folder of one's own images, with their captions in any of the formats of `pipelines.data.caption_files`."""
+"""Custom: a folder of images with their captions in any of the formats of `pipelines.data.caption_files`."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
-from pipelines.data.caption_files import CaptionedRow, find_caption_files, read_captions
-from pipelines.data.dataset import Dataset, Problems, Record
-from pipelines.data.files import IMAGE_SUFFIXES, list_files
+from model.backbones.images import image_suffixes
+from pipelines.data.caption_files import CaptionFile, find_caption_files, folder_split, read_captions
+from pipelines.data.dataset import Dataset, Problems
+from pipelines.data.files import ImageIndex, list_files
+from schemas.annotations import Record
+
+_NAMED = 3  # files in a message
 
 
 class Custom(Dataset):
-    """Images anywhere below the folder; nothing is downloaded, `source` of DownloadDataset names the folder.
+    """Images anywhere below a folder, which `source` of DownloadDataset names; nothing is downloaded.
 
-    Where the captions come without splits, set `partition`, for example to random:1000:1000:0.
+    Where the captions have no splits, set `partition`, for example to random:1000:1000:0.
     """
 
-    title = "Own images"
+    title = "Custom images"
     homepage = ""
-    license = "Not stated; it is that of whoever gathered the images."
+    license = "Not stated; ask whoever collected the images."
     citation = "Not stated."
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yields the captioned images in the order in which they are first named.
+        """Yield the captioned images in the order in which they are first named.
 
-        An image that is not there, is named ambiguously, or whose captions are empty, is an error of `problems`.
+        Captions of an image that is missing are invalid; an image that is named ambiguously is an error.
         """
-        paths = [PurePosixPath(path) for path in list_files(root)]
-        images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
-        by_name: dict[str, list[PurePosixPath]] = {}
-        for path in images:
-            by_name.setdefault(path.name, []).append(path)
-        known = frozenset(images)
-        gathered: dict[PurePosixPath, list[CaptionedRow]] = {}
-        for row in read_captions(root, find_caption_files(root, paths), problems):
-            found = _find(row, known, by_name, problems)
+        paths = list_files(root)
+        suffixes = image_suffixes()
+        images = [path for path in paths if PurePosixPath(path).suffix.lower() in suffixes]
+        index = ImageIndex(images)
+        files = find_caption_files(root, list(map(PurePosixPath, paths)))
+        gathered: dict[str, list[Record]] = {}
+        for file, record in read_captions(files, problems):
+            found = _find(record, file, root, index, problems)
             if found is not None:
-                gathered.setdefault(found, []).append(row)
-        for path, rows in gathered.items():
-            yield _record(path, rows, problems)
-        left = [path for path in images if path not in gathered]
-        if left:
-            problems.append(f"{len(left)} of {len(images)} images have no caption, such as {left[0]}.")
+                gathered.setdefault(found, []).append(record)
+        split_of = _splits_by_folder(gathered)
+        id_of = _image_ids(gathered, problems)
+        for path, records in gathered.items():
+            yield _merge(id_of[path], path, split_of.get(path, ""), records, problems)
+        if problems.of_level("error"):
+            return  # what is unused may be so because of them
+        unused = [path for path in images if path not in gathered]
+        if unused:
+            problems.remark(
+                "images without captions",
+                f"{len(unused)} of {len(images)} images have no caption, such as {unused[0]}.",
+            )
+        taken = {file.path.relative_to(root).as_posix() for file in files}
+        others = [path for path in paths if path not in taken and PurePosixPath(path).suffix.lower() not in suffixes]
+        if others:
+            kinds = Counter(PurePosixPath(path).suffix.lower() or "no ending" for path in others)
+            counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+            problems.remark(
+                "other files",
+                f"{len(others)} files are neither images nor captions and are skipped ({counts}), such as "
+                f"{', '.join(others[:_NAMED])}.",
+            )
 
 
-def _find(
-    row: CaptionedRow,
-    known: frozenset[PurePosixPath],
-    by_name: dict[str, list[PurePosixPath]],
-    problems: Problems,
-) -> PurePosixPath | None:
-    path = PurePosixPath(row.file)
-    if path in known:
-        return path
-    found = by_name.get(path.name, [])
-    # The path may be given from another folder: its end decides.
-    ends = [each for each in found if each.parts[-len(path.parts) :] == path.parts] or found
-    if len(ends) == 1:
-        return ends[0]
-    if ends:
-        problems.error(f"{row.place}: {row.file} may be {ends[0]} or {ends[1]}; give the path below the folder.")
-    else:
-        problems.error(f"{row.place}: there is no image {row.file}; add it or remove its captions.")
+def _find(record: Record, file: CaptionFile, root: Path, index: ImageIndex, problems: Problems) -> str | None:
+    """Return the image that a record names: relative to the captions file, to the root, or by the end of its path."""
+    folder = file.path.parent.relative_to(root)
+    beside = index.find((folder / record.file).as_posix()) if folder.parts else []
+    found = beside if len(beside) == 1 else index.find(record.file)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        problems.error(
+            "ambiguous names of images",
+            f"{record.place(0)}: {record.file} may be {found[0]} or {found[1]}; give the path below the folder.",
+        )
+        return None
+    for number in range(len(record.captions)):
+        problems.invalid(
+            "captions of missing images",
+            f"{record.place(number)}: there is no image {record.file}; add it or remove its captions.",
+        )
     return None
 
 
-def _record(path: PurePosixPath, rows: Sequence[CaptionedRow], problems: Problems) -> Record:
-    first = rows[0]
-    for row in rows[1:]:
-        if row.split != first.split:
+def _splits_by_folder(gathered: dict[str, list[Record]]) -> dict[str, str]:
+    """Return each image's split by its folder, if no record has a split and all folders are named after several."""
+    split_of = {path: folder_split(PurePosixPath(path)) for path in gathered}
+    splits = set(split_of.values())
+    is_given = any(record.split for records in gathered.values() for record in records)
+    return split_of if "train" in splits and len(splits) > 1 and "" not in splits and not is_given else {}
+
+
+def _image_ids(gathered: dict[str, list[Record]], problems: Problems) -> dict[str, str]:
+    """Return the ids of the captions files, or else paths without endings.
+
+    Of two files that differ in their endings only, the endings belong to the ids.
+    """
+    given = {path: records[0].image_id for path, records in gathered.items()}
+    repeated = [image_id for image_id, count in Counter(filter(None, given.values())).items() if count > 1]
+    if repeated:
+        problems.remark(
+            "repeated image ids",
+            f"{len(repeated)} image ids, such as {repeated[0]}, belong to several images; paths are used instead.",
+        )
+        given = dict.fromkeys(given, "")
+    stems = Counter(PurePosixPath(path).with_suffix("") for path in gathered)
+    names = {path: PurePosixPath(path).with_suffix("") for path in gathered}
+    return {
+        path: image_id or normalize("NFC", path if stems[names[path]] > 1 else str(names[path]))
+        for path, image_id in given.items()
+    }
+
+
+def _merge(image_id: str, path: str, split: str, records: Sequence[Record], problems: Problems) -> Record:
+    """Return one record of an image from those of its captions."""
+    first = records[0]
+    for record in records[1:]:
+        if record.split != first.split:
             problems.error(
-                f"{row.place}: {path} is in the split {row.split!r} here and in {first.split!r} at {first.place}; "
-                "choose one."
+                "images in two splits",
+                f"{record.place(0)}: {path} is in the split {record.split!r} here and in {first.split!r} at "
+                f"{first.place(0)}; choose one.",
             )
-    captions = tuple(caption for row in rows for caption in row.captions)
-    return Record(first.image_id or str(path.with_suffix("")), str(path), first.split, captions, dict(first.extras))
+    return replace(
+        first,
+        image_id=image_id,
+        file=path,
+        split=first.split or split,
+        captions=tuple(caption for record in records for caption in record.captions),
+        places=tuple(place for record in records for place in record.places[: len(record.captions)]),
+    )

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.data.dataset import Archive, Dataset, Problems, Record
+from pipelines.data.dataset import Archive, Dataset, Problems
 from pipelines.data.files import index_files, read_token_file, required_file
+from schemas.annotations import Record
 from schemas.errors import InputError
 
 IMAGES_ARCHIVE = "flickr30k-images.tar"
@@ -14,7 +15,7 @@ _HOST = "http://shannon.cs.illinois.edu/DenotationGraph/data/"
 
 
 class Flickr30k(Dataset):
-    """The corpus without splits, for it was published without: set `partition`.
+    """The dataset, which was published without splits: set `partition`.
 
     `lists` reads m-RNN's image name lists (1,000 to validate, 1,000 to test, the rest to train), `karpathy` his split
     (29,000 / 1,014 / 1,000).
@@ -53,8 +54,12 @@ class Flickr30k(Dataset):
             )
         for name in sorted(captions):
             if name in files:
-                yield Record(name.removesuffix(".jpg"), files[name], "", captions[name])
+                texts = captions[name]
+                yield Record(name.removesuffix(".jpg"), files[name], "", tuple(texts.values()), places=tuple(texts))
             else:
-                problems.append(f"{TOKENS} has {len(captions[name])} captions of {name}, but there is no such image.")
+                problems.remark(
+                    "captions of missing images",
+                    f"{TOKENS} has {len(captions[name])} captions of {name}, but there is no such image.",
+                )
         for name in sorted(name for name in files if name.endswith(".jpg") and name not in captions):
-            problems.append(f"{TOKENS} has no caption of {name}.")
+            problems.remark("images without captions", f"{TOKENS} has no caption of {name}.")

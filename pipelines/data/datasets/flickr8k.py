@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.data.dataset import Archive, Dataset, Problems, Record
+from pipelines.data.dataset import Archive, Dataset, Problems
 from pipelines.data.files import index_files, read_token_file, required_file
 from pipelines.data.splits import read_name_lists
+from schemas.annotations import Record
 from schemas.errors import InputError
 
 IMAGES_ARCHIVE = "Flickr8k_Dataset.zip"
@@ -23,7 +24,7 @@ _HOSTS = (
 
 
 class Flickr8k(Dataset):
-    """The corpus with its published split: 6,000 images to train, 1,000 to validate, 1,000 to test."""
+    """The dataset with its published split: 6,000 images to train, 1,000 to validate, 1,000 to test."""
 
     title = "Flickr8k"
     homepage = "https://hockenmaier.cs.illinois.edu/8k-pictures.html"
@@ -49,15 +50,23 @@ class Flickr8k(Dataset):
         if listed and not listed.keys() & files.keys():
             raise InputError(f"There is none of the {len(listed)} images below {root}; unpack {IMAGES_ARCHIVE} there.")
         for name in sorted(captions.keys() - files.keys() - listed.keys()):
-            problems.append(f"{TOKENS} has {len(captions[name])} captions of {name}, but there is no such image.")
+            problems.remark(
+                "captions of missing images",
+                f"{TOKENS} has {len(captions[name])} captions of {name}, but there is no such image.",
+            )
         for name, split in listed.items():
             if name not in files:
-                problems.append(f"{LISTS[split]} lists {name}, but there is no such image.")
+                problems.remark(
+                    "listed images that are missing", f"{LISTS[split]} lists {name}, but there is no such image."
+                )
             elif name not in captions:
-                problems.append(f"{LISTS[split]} lists {name}, but {TOKENS} has no caption of it.")
+                problems.remark(
+                    "images without captions", f"{LISTS[split]} lists {name}, but {TOKENS} has no caption of it."
+                )
             else:
-                yield Record(name.removesuffix(".jpg"), files[name], split, captions[name])
+                texts = captions[name]
+                yield Record(name.removesuffix(".jpg"), files[name], split, tuple(texts.values()), places=tuple(texts))
         images = [name for name in files if name.endswith(".jpg")]
         unlisted = sum(1 for name in images if name not in listed)
         if unlisted:
-            problems.append(f"{unlisted} of {len(images)} images are in no split list.")
+            problems.remark("images in no split", f"{unlisted} of {len(images)} images are in no split list.")

@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeElementTree
 
-from pipelines.data.dataset import Archive, Dataset, Problems, Record
+from pipelines.data.dataset import Archive, Dataset, Problems
 from pipelines.data.files import list_files
 from pipelines.data.splits import read_name_lists
+from schemas.annotations import Record
 from schemas.errors import InputError
 
 ARCHIVE = "iaprtc12.tgz"
@@ -21,7 +22,7 @@ _BARE_AMPERSAND = re.compile(r"&(?!(#\d+|#x[0-9a-fA-F]+|\w+);)")
 
 
 class IaprTc12(Dataset):
-    """The corpus with the standard partition: 17,665 images to train, 1,962 to test, none to validate.
+    """The dataset with the standard partition: 17,665 images to train, 1,962 to test, none to validate.
 
     A caption is a sentence; the description of an image has 1.7 of them on average, with semicolons between. Take the
     images to validate from those to train: set `partition` to random:1000:0:0.
@@ -55,21 +56,33 @@ class IaprTc12(Dataset):
         split_of = {PurePosixPath(name).name: split for name, split in listed.items()}  # they hold FOLDER/NUMBER
 
         for number in sorted(split_of.keys() - described.keys(), key=_by_number):
-            problems.append(f"{LISTS[split_of[number]]} lists image {number}, but there is no description of it.")
+            problems.remark(
+                "images without captions",
+                f"{LISTS[split_of[number]]} lists image {number}, but there is no description of it.",
+            )
         undescribed = images.keys() - described.keys()
         if undescribed:
-            problems.append(f"{len(undescribed)} of {len(images)} images have no description.")
+            problems.remark(
+                "images without captions", f"{len(undescribed)} of {len(images)} images have no description."
+            )
         unlisted = []
         for number in sorted(described, key=_by_number):
             if number not in images:
-                problems.append(f"{described[number]} describes an image that is not there.")
+                problems.remark(
+                    "captions of missing images", f"{described[number]} describes an image that is not there."
+                )
             elif split_of and number not in split_of:
                 unlisted.append(number)
             else:
-                sentences = _read_sentences(root / described[number], problems)
-                yield Record(number, str(images[number]), split_of.get(number, ""), sentences)
+                path = root / described[number]
+                sentences = _read_sentences(path, problems)
+                places = tuple(f"{path}, sentence {count}" for count in range(len(sentences)))
+                yield Record(number, str(images[number]), split_of.get(number, ""), sentences, places=places)
         if unlisted:
-            problems.append(f"{len(unlisted)} described images, such as {unlisted[0]}, are in neither list.")
+            problems.remark(
+                "images in no split",
+                f"{len(unlisted)} described images, such as {unlisted[0]}, are in neither list.",
+            )
 
 
 def _read_sentences(path: Path, problems: Problems) -> tuple[str, ...]:
@@ -78,7 +91,9 @@ def _read_sentences(path: Path, problems: Problems) -> tuple[str, ...]:
     try:
         document = SafeElementTree.fromstring(_BARE_AMPERSAND.sub("&amp;", text), forbid_dtd=True)
     except (SafeElementTree.ParseError, DefusedXmlException) as error:
-        problems.error(f"{path} is not the XML of IAPR TC-12 ({error}); unpack {ARCHIVE} again.")
+        problems.invalid(
+            "descriptions that are no XML", f"{path} is not the XML of IAPR TC-12 ({error}); unpack {ARCHIVE} again."
+        )
         return ()
     description = " ".join((document.findtext("DESCRIPTION") or "").split())
     return tuple(sentence.strip() for sentence in description.split(";") if sentence.strip())

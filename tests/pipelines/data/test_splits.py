@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.data.dataset import Dataset, Problems, Record
+from pipelines.data.dataset import Dataset, Problems
 from pipelines.data.splits import assign_splits, digest_partition, draw_splits, read_name_lists
+from schemas.annotations import Record
 from schemas.errors import ConfigurationError, InputError
 
 
@@ -37,7 +38,7 @@ def assign(root, partition, records=None):
     problems = Problems()
     records = [record(file) for file in FILES] if records is None else records
     assigned = assign_splits(Empty(), records, root, partition, problems)
-    return {each.file: each.split for each in assigned}, problems
+    return {each.file: each.split for each in assigned}, problems.findings
 
 
 def test_a_list_may_hold_ids_names_or_paths(tmp_path):
@@ -45,6 +46,14 @@ def test_a_list_may_hold_ids_names_or_paths(tmp_path):
     splits, problems = assign(tmp_path, "lists")
     assert splits == {"a/1.jpg": "train", "a/2.jpg": "train", "b/3.png": "val", "b/4.png": "test"}
     assert problems == []
+
+
+def test_lists_match_backslashes_compositions_and_byte_order_marks(tmp_path):
+    records = [record("a/cafe\u0301.jpg"), record("b/2.jpg"), record("c/3.jpg")]
+    write_lists(tmp_path, train=["caf\u00e9.jpg"], val=["b\\2.jpg"], test=["3"])
+    (tmp_path / "train.txt").write_text("caf\u00e9.jpg\r\n", encoding="utf-8-sig")
+    splits, _ = assign(tmp_path, "lists", records)
+    assert list(splits.values()) == ["train", "val", "test"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,11 @@ def test_a_name_of_two_images_is_an_error(tmp_path):
         assign(tmp_path, "lists", records)
 
 
-@given(st.dictionaries(st.from_regex(r"[^\s\ufeff]([^\r\n]*\S)?", fullmatch=True), st.sampled_from(["train", "test"])))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[^\s\ufeff\0]([^\r\n\0]*[^\s\0])?", fullmatch=True), st.sampled_from(["train", "test"])
+    )
+)
 def test_lists_read_back(tmp_path_factory, split_of):
     folder = tmp_path_factory.mktemp("lists")
     write_lists(folder, **{s: [name for name in split_of if split_of[name] == s] for s in ("train", "test")})
@@ -111,6 +124,9 @@ def test_a_draw_keeps_the_published_test_images_and_the_unlabeled_ones(tmp_path)
     splits, _ = assign(tmp_path, "random:2:0:0", records)
     assert Counter(splits.values()) == {"train": 3, "val": 2, "test": 1, "unlabeled": 1}
     assert (splits["t.jpg"], splits["u.jpg"]) == ("test", "unlabeled")
+    splits, _ = assign(tmp_path, "random:0:2:0", [*records, record("v.jpg", "val")])
+    assert Counter(splits.values()) == {"train": 4, "val": 1, "test": 2, "unlabeled": 1}
+    assert splits["v.jpg"] == "val"
     splits, _ = assign(tmp_path, "random:1:2:0", records)
     assert Counter(splits.values()) == {"train": 3, "val": 1, "test": 2, "unlabeled": 1}
 

@@ -1,16 +1,27 @@
-"""A corpus looked over: everything that is wrong is named, and what is well is described."""
+"""Validation: everything that is wrong is named, what the pipeline limits is announced, the rest is described."""
 
+import shlex
 import shutil
 
 import pytest
 
 from pipelines.data.datasets import find_dataset
 from pipelines.data.datasets.shapes import Shapes
-from pipelines.data.validate_dataset import validate
+from pipelines.data.validate_dataset import Demands, validate
+
+SMALL = Demands(neighbors=5, similarities=10, batch_size=8)
 
 
-def look(root, partition="", max_images=0):
-    return validate(find_dataset("custom"), root, partition, "tf-mrnn", max_images, lambda fraction, message: None)
+def look(root, partition="", max_images=0, demands=SMALL):
+    return validate(
+        "custom",
+        find_dataset("custom"),
+        root,
+        lambda fraction, message: None,
+        partition=partition,
+        max_images=max_images,
+        demands=demands,
+    )
 
 
 @pytest.fixture
@@ -24,27 +35,80 @@ def add_line(root, line):
         stream.write(line + "\n")
 
 
-def test_what_is_well_has_no_errors_and_is_described(root):
-    found = look(root)
-    assert found.errors == found.remarks == []
-    assert found.partition == "published"
-    assert "train: 18 images, 90 captions" in found.facts
-    assert "captions an image: 5 to 5, mean 5.0, median 5" in found.facts
-    assert "width: 96 to 96, mean 96.0, median 96 pixels; height: 96 to 96, mean 96.0, median 96 pixels" in found.facts
+def test_a_clean_dataset_has_no_findings_and_is_described(root):
+    report = look(root)
+    assert report.findings == report.limits == []
+    assert report.partition == "published"
+    assert "train: 18 images, 90 captions" in report.facts
+    assert "captions per image: 5 to 5, mean 5.0, median 5" in report.facts
+    assert "width: 96 to 96, mean 96.0, median 96 pixels; height: 96 to 96, mean 96.0, median 96 pixels" in report.facts
 
 
-def test_every_error_is_named_not_only_the_first(root):
+def test_every_finding_is_named_not_only_the_first(root):
     add_line(root, '{"image": "gone.png", "caption": "x", "split": "train"}')
     add_line(root, '{"image": "images/shapes_00000.png"')
     (root / "images" / "shapes_00005.png").write_bytes(b"no picture")
     (root / "images" / "shapes_00006.png").write_bytes(b"")
-    errors = look(root).errors
-    assert [error.split("/")[-1].split(":")[0] for error in errors[:1]] == ["captions.jsonl, line 25"]
-    assert "captions.jsonl, line 26, is not JSON" in errors[1]
-    assert sorted(error.partition(": ")[2] for error in errors[2:]) == [
+    report = look(root)
+    by_kind = {group.kind: group.messages for group in report.groups()}
+    assert "captions.jsonl, line 25: there is no image gone.png" in by_kind["captions of missing images"][0]
+    assert "captions.jsonl, line 26, is not JSON" in by_kind["lines that are no JSON"][0]
+    assert sorted(message.partition(": ")[2] for message in by_kind["unreadable images"]) == [
         "the file is empty; replace the file or remove its captions.",
         "the file is not an image in a known format; replace the file or remove its captions.",
     ]
+    assert "2 of 122 captions are invalid, more than max_invalid_fraction = 0.01" in report.errors[0]
+    assert "2 of 24 images cannot be read, more than max_reject_fraction = 0.01" in report.errors[1]
+    assert len(report.errors) == 2
+
+
+def test_a_few_invalid_captions_and_images_are_no_error(root):
+    split = next(record.split for record in find_dataset("shapes").records(root, []))
+    add_line(root, f'{{"image": "images/shapes_00000.png", "caption": ".", "split": "{split}"}}')
+    (root / "images" / "shapes_00005.png").write_bytes(b"no picture")
+    report = look(root, demands=Demands(5, 10, 8, max_invalid_fraction=0.1, max_reject_fraction=0.1))
+    assert report.errors == []
+    assert any("the caption '.'" in remark for remark in report.remarks)
+
+
+def test_the_report_counts_findings_by_kind_with_three_examples(root):
+    for number in range(5):
+        add_line(root, f'{{"image": "gone{number}.png", "caption": "x", "split": "train"}}')
+    report = look(root)
+    lines = list(report.lines())
+    first = lines.index("left out: captions of missing images: 5")
+    assert [line.partition("image ")[2].split(";")[0] for line in lines[first + 1 : first + 4]] == [
+        "gone0.png",
+        "gone1.png",
+        "gone2.png",
+    ]
+    assert lines[first + 4] == "  ... and 2 more"
+    assert sum("there is no image gone" in line for line in report.lines(examples=None)) == 6  # five and the error
+
+
+def test_small_data_are_told_what_the_pipeline_limits(root):
+    report = look(root, demands=Demands())
+    assert report.errors == []
+    assert report.limits == [
+        "Reranking uses the captions of all 18 training images instead of the k = 60 nearest.",
+        "Reranking sums at most 90 similarities instead of m = 125: the nearest images have no more captions.",
+    ]
+    assert all(f"limit: {sentence}" in report.lines() for sentence in report.limits)
+    assert (
+        "A training batch has 90 captions instead of batch_size = 100."
+        in look(root, demands=Demands(batch_size=100)).limits
+    )
+    assert any("min_count = 1000" in sentence for sentence in look(root, demands=Demands(min_count=1000)).limits)
+
+
+def test_the_next_command_is_quoted_for_the_shell(root):
+    (root / "it's mine").mkdir()
+    for name in ("images", "captions.jsonl"):
+        (root / name).rename(root / "it's mine" / name)
+    words = shlex.split(look(root / "it's mine").next_command())
+    assert words[:2] == ["mrnn", "run"]
+    assert f"DownloadDataset.source={root / chr(39).join(['it', 's mine'])}" in words
+    assert "PrepareAnnotations.partition=published" in words
 
 
 def test_a_copy_in_another_split_is_remarked(root):
@@ -52,44 +116,53 @@ def test_a_copy_in_another_split_is_remarked(root):
     shutil.copy(root / "images" / "shapes_00000.png", root / "images" / "copy.png")
     other = "val" if split != "val" else "test"
     add_line(root, f'{{"image": "images/copy.png", "caption": "a thing", "split": "{other}"}}')
-    found = look(root)
-    assert found.errors == []
-    (remark,) = found.remarks
+    report = look(root)
+    assert report.errors == []
+    (remark,) = report.remarks
     assert f"images/copy.png ({other})" in remark
     assert f"images/shapes_00000.png ({split})" in remark
     assert "look alike: 0 of 64 bits" in remark
 
 
 def test_repeated_captions_and_images_without_are_remarked(root):
-    add_line(root, '{"image": "images/shapes_00001.png", "captions": ["so", "so"], "split": "train"}')
+    split = [record.split for record in find_dataset("shapes").records(root, [])][1]
+    add_line(root, f'{{"image": "images/shapes_00001.png", "captions": ["so", "so"], "split": "{split}"}}')
     shutil.copy(root / "images" / "shapes_00000.png", root / "images" / "extra.png")
     remarks = "\n".join(look(root).remarks)
     assert "has the caption 'so' more than once" in remarks
     assert "1 of 25 images have no caption, such as images/extra.png." in remarks
 
 
-def test_without_splits_a_tenth_each_is_drawn(tmp_path, root):
+def test_without_splits_a_tenth_each_is_drawn(root):
     lines = (root / "captions.jsonl").read_text().replace('"split"', '"was"')
     (root / "captions.jsonl").write_text(lines)
-    found = look(root)
-    assert found.errors == []
-    assert found.partition == "random:2:2:0"
-    assert "val: 2 images, 10 captions" in found.facts
+    report = look(root)
+    assert report.errors == []
+    assert report.partition == "random:2:2:0"
+    assert "val: 2 images, 10 captions" in report.facts
+
+
+@pytest.mark.parametrize(("missing", "partition"), [("test", "random:0:2:0"), ("val", "random:2:0:0")])
+def test_a_missing_split_is_drawn_from_training(root, missing, partition):
+    lines = (root / "captions.jsonl").read_text().replace(f'"split":"{missing}"', '"split":"train"')
+    (root / "captions.jsonl").write_text(lines)
+    report = look(root)
+    assert (report.errors, report.partition) == ([], partition)
+    assert look(root, "published").errors == [
+        f"The dataset has no image in the split {missing!r}; check its files, or set `partition` of PrepareAnnotations."
+    ]
 
 
 def test_the_work_on_images_is_bounded_and_small_splits_come_first(root):
     validated = next(each.file for each in find_dataset("shapes").records(root, []) if each.split == "val")
     (root / validated).write_bytes(b"x")
-    found = look(root, max_images=6)
-    assert len(found.errors) == 1
-    assert "6 of 24 images were opened; --max-images 0 opens all" in found.facts
+    report = look(root, max_images=6)
+    assert "1 of 6 images cannot be read" in report.errors[0]
+    assert "6 of 24 images were opened; --max-images 0 opens all" in report.facts
 
 
-def test_a_partition_without_test_images_is_an_error(root):
+def test_a_draw_that_leaves_nothing_is_an_error(root):
     assert "leaves none for training" in look(root, "random:20:20:0").errors[0]
-    lines = (root / "captions.jsonl").read_text().replace('"split":"test"', '"split":"train"')
-    (root / "captions.jsonl").write_text(lines)
-    assert look(root, "published").errors == ["There is no image in the split 'test'; choose another `partition`."]
 
 
 def test_a_folder_without_captions_is_one_error(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from pipelines.features.import_features import import_features
 from schemas.errors import InputError
 from schemas.features import FeatureFile
-from schemas.interop.features import write_dictionary, write_hdf5_by_id, write_npy
+from schemas.interop.features import write_dictionary, write_npy
 from schemas.io import files as source_digest
 from schemas.io.files import digest_file, digest_source
 
@@ -59,7 +59,32 @@ def test_missing_images_are_rejects_if_allowed(source):
 
 def test_ids_that_do_not_match_at_all_are_an_error_even_then(source):
     with pytest.raises(InputError, match="check strip_suffix"):
-        run(source, ["a"], strip_suffix="", allow_missing=True)
+        run(source, ["x"], strip_suffix="", allow_missing=True)
+
+
+@pytest.mark.parametrize("name", ["/data/Images/p000.jpg", "Images\\p000.jpg", "p000.JPG", "./val/p000.jpg", "p000"])
+def test_ids_match_paths_without_folder_and_ending(tmp_path, name):
+    source = tmp_path / "f.npz"
+    np.savez(source, ids=np.array([name, "/data/Images/p001.jpg"]), F=ROWS[:2])
+    path, rejects = run(source, ["p001", "p000"], strip_suffix="")
+    assert rejects == []
+    with FeatureFile(path) as features:
+        np.testing.assert_array_equal(features.read(["p000", "p001"]), ROWS[:2])
+
+
+def test_folders_decide_between_ids_of_one_name(tmp_path):
+    source = tmp_path / "f.npz"
+    np.savez(source, ids=np.array(["/x/train/0.jpg", "/x/test/0.jpg"]), F=ROWS[:2])
+    path, _ = run(source, ["test/0", "train/0"], strip_suffix="")
+    with FeatureFile(path) as features:
+        np.testing.assert_array_equal(features.read(["train/0", "test/0"]), ROWS[:2])
+    with pytest.raises(InputError, match=r"'/x/test/0\.jpg' and '/x/train/0\.jpg', which both may be image 0"):
+        run(source, ["0"], strip_suffix="")
+    with pytest.raises(InputError, match="has no features of 1 of 1 images, such as val/0"):
+        run(source, ["val/0"], strip_suffix="")
+    np.savez(source, ids=np.array(["0.jpg"]), F=ROWS[:1])
+    with pytest.raises(InputError, match=r"has '0\.jpg', which may be image train/0 or test/0"):
+        run(source, ["train/0", "test/0"], strip_suffix="")
 
 
 def test_numbers_too_large_for_float16_are_an_error(tmp_path):
@@ -108,7 +133,9 @@ def hdf5(folder, ids, rows):
 
 
 def hdf5_by_id(folder, ids, rows):
-    write_hdf5_by_id(folder / "f.hdf5", ids, [rows])
+    with h5py.File(folder / "f.hdf5", "w") as file:
+        for image_id, row in zip(ids, rows, strict=True):
+            file[image_id] = row
     return folder / "f.hdf5"
 
 

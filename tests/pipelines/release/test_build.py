@@ -23,7 +23,7 @@ from schemas.interop.features import read_feature_file
 from schemas.io.files import read_json_lines, write_json_lines
 from tests.support.toy_release import WITH_FEATURES, Toy
 
-ALL_FORMATS = ["mrnn", "hdf5-by-id", "npy", "coco", "karpathy", "neuraltalk2"]
+ALL_FORMATS = ["mrnn", "npy", "coco", "karpathy"]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -106,9 +106,7 @@ def test_captions_are_in_the_formats_that_were_asked_for_and_nowhere_else(toy: T
     assert karpathy[0].captions[:2] == ("A dog runs", "Café dog")
 
 
-@pytest.mark.parametrize(
-    "name", ["mrnn/feat_refined_dct_test.npy", "hdf5-by-id/refined_test.h5", "npy/refined_test.npy"]
-)
+@pytest.mark.parametrize("name", ["mrnn/feat_refined_dct_test.npy", "npy/refined_test.npy"])
 def test_features_in_other_formats(toy: Toy, name: str) -> None:
     ids, blocks = read_feature_file(toy.release(formats=ALL_FORMATS) / "formats" / name)
     assert ids == ["5", "6"]
@@ -127,13 +125,11 @@ def test_test_captions_that_are_not_public_are_in_no_file(toy: Toy) -> None:
     assert [image.captions for image in read_coco_captions(formats / "coco" / "captions_test.json")] == [(), (), ()]
     by_id = {image.image_id: image for image in read_karpathy(formats / "karpathy" / "dataset_toys.json")}
     assert by_id["5"].captions == () and len(by_id["4"].captions) == 3
-    labels = json.loads((formats / "neuraltalk2" / "toys_label.json").read_text())
-    assert [image["id"] for image in labels["images"]] == [1, 2, 3, 4]
     assert "not public" in (release / "README.md").read_text(encoding="utf-8")
 
 
 def test_unknown_formats_are_named(toy: Toy) -> None:
-    with pytest.raises(ConfigurationError, match="no format 'matlab'; set formats to some of mrnn, hdf5-by-id"):
+    with pytest.raises(ConfigurationError, match="no format 'matlab'; set formats to some of mrnn, npy"):
         toy.release(formats=["npy", "matlab"])
 
 

@@ -15,7 +15,7 @@ from tests.support.toy_release import Toy, sum_again
 Change = Callable[[Path], None]
 
 
-@pytest.mark.parametrize("formats", [[], ["mrnn", "npy", "coco", "karpathy", "neuraltalk2", "hdf5-by-id"]])
+@pytest.mark.parametrize("formats", [[], ["mrnn", "npy", "coco", "karpathy"]])
 def test_a_sound_release_has_no_problems(toy: Toy, formats: list[str]) -> None:
     release = toy.release(formats=formats)
     assert verify_release(release) == []

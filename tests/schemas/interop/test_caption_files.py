@@ -58,8 +58,8 @@ def test_our_hypotheses(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", "{", "cannot be read as JSON"),
-        ("a.json", "[" * 100_000, "cannot be read as JSON"),
+        ("a.json", "{", "is not valid JSON"),
+        ("a.json", "[" * 100_000, "is not valid JSON"),
         ("a.json", "[]", "holds no captions"),
         ("a.json", "[7]", "record 0, is no record"),
         ("a.json", [{"caption": "a"}], "record 0.*image id is None"),
@@ -68,7 +68,7 @@ def test_our_hypotheses(tmp_path):
         ("a.json", {"images": []}, "holds no images"),
         ("a.jsonl", '{"image_id": 1, "caption": "a"}\n{', "line 2, is not JSON"),
         ("a.jsonl", "\n[]\n", "line 1, is no record"),
-        ("absent.jsonl", None, "cannot be read as UTF-8"),
+        ("absent.jsonl", None, "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, name, content, message):

@@ -4,22 +4,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.annotations import Record
 from schemas.errors import InputError
 from schemas.interop.captions import (
-    CaptionedImage,
     read_anno_list,
     read_coco_captions,
     read_karpathy,
     write_anno_list,
     write_coco_captions,
     write_karpathy,
-    write_neuraltalk2,
 )
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=8)
@@ -27,8 +25,8 @@ CAPTIONS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
 FOLDERS = st.sampled_from(["", "val2014/", "a/b/"])
 IMAGES = st.lists(
     st.builds(
-        lambda folder, image_id, captions, size, extras, split: CaptionedImage(
-            image_id, f"{folder}{image_id}.jpg", *size, tuple(captions), extras, split
+        lambda folder, image_id, captions, size, extras, split: Record(
+            image_id, f"{folder}{image_id}.jpg", split, tuple(captions), extras, *size
         ),
         FOLDERS,
         st.integers(0, 10**6).map(str) | st.from_regex(r"[a-z]{1,8}_[0-9a-f]{1,8}", fullmatch=True),
@@ -42,21 +40,27 @@ IMAGES = st.lists(
     unique_by=lambda image: image.image_id,
 )
 TWO = [
-    CaptionedImage("42", "val2014/COCO_val2014_000000000042.jpg", 640, 480, ("A dog.", "Two  dogs"), {}, "val"),
-    CaptionedImage("a_1", "a_1.jpg", 0, 0, ("One cat",), {}, "test"),
+    Record("42", "val2014/COCO_val2014_000000000042.jpg", "val", ("A dog.", "Two  dogs"), {}, 640, 480),
+    Record("a_1", "a_1.jpg", "test", ("One cat",)),
 ]
 
 
 @given(IMAGES)
 @settings(max_examples=50, deadline=None)
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, images: list[CaptionedImage]) -> None:
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, images: list[Record]) -> None:
     folder = tmp_path_factory.mktemp("captions")
     write_anno_list(folder / "anno_list.npy", images)
     assert read_anno_list(folder / "anno_list.npy") == [replace(image, split="") for image in images]
     write_coco_captions(folder / "coco.json", images)
-    assert read_coco_captions(folder / "coco.json") == [replace(image, split="") for image in images]
+    assert without_places(read_coco_captions(folder / "coco.json")) == [replace(image, split="") for image in images]
     write_karpathy(folder / "karpathy.json", "toys", images)
-    assert read_karpathy(folder / "karpathy.json") == [replace(image, width=0, height=0) for image in images]
+    karpathy = without_places(read_karpathy(folder / "karpathy.json"))
+    assert karpathy == [replace(image, width=0, height=0) for image in images]
+
+
+def without_places(images: list[Record]) -> list[Record]:
+    assert all(len(image.places) == len(image.captions) for image in images)
+    return [replace(image, places=()) for image in images]
 
 
 def test_anno_list_is_opened_by_numpy(tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ def test_karpathy_has_words_beside_the_raw_text(tmp_path: Path) -> None:
     [
         ({"split": None}, r"images\[1\]: the split is None"),
         ({"sentences": None}, r"images\[1\], sentences: a list of dict"),
-        ({"sentences": [{"tokens": ["a"]}]}, r"images\[1\], sentences: a list of str"),
+        ({"sentences": [{"tokens": ["a"]}]}, r"images\[1\], sentences\[0\]: raw is None and no text"),
         ({"filename": None}, r"images\[1\]: the file name is None"),
         ({"filepath": "../.."}, "leads out of the folder"),
         ({"cocoid": 42}, "has image 42 twice"),
@@ -113,35 +117,3 @@ def test_malformed_karpathy_files(tmp_path: Path, change: dict[str, object], mes
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=message):
         read_karpathy(path)
-
-
-def decode_neuraltalk2(path: Path) -> dict[object, list[list[str]]]:
-    """As neuraltalk2's loader reads its labels: indices from 1, both ends inclusive."""
-    content = json.loads(path.with_suffix(".json").read_text())
-    with h5py.File(path) as file:
-        assert {dataset.dtype for dataset in file.values()} == {np.dtype(np.uint32)}
-        captions = {}
-        for index, image in enumerate(content["images"]):
-            first, last = int(file["label_start_ix"][index]), int(file["label_end_ix"][index])
-            captions[image["id"]] = [
-                [content["ix_to_word"][str(number)] for number in file["labels"][row][: file["label_length"][row]]]
-                for row in range(first - 1, last)
-            ]
-            for row in range(first - 1, last):
-                assert not file["labels"][row][file["label_length"][row] :].any()
-    return captions
-
-
-def test_neuraltalk2_labels(tmp_path: Path) -> None:
-    write_neuraltalk2(tmp_path / "talk.h5", TWO, ["A", "dogs", "One"], max_length=2)
-    assert decode_neuraltalk2(tmp_path / "talk.h5") == {42: [["A", "UNK"], ["UNK", "dogs"]], "a_1": [["One", "UNK"]]}
-    write_neuraltalk2(tmp_path / "talk.h5", TWO, ["A", "dogs", "One"], max_length=1)
-    assert decode_neuraltalk2(tmp_path / "talk.h5") == {42: [["A"], ["UNK"]], "a_1": [["One"]]}
-    assert json.loads((tmp_path / "talk.json").read_text())["images"][0]["split"] == "val"
-
-
-@pytest.mark.parametrize("captions", [(), (" ",)])
-def test_neuraltalk2_wants_captions(tmp_path: Path, captions: tuple[str, ...]) -> None:
-    with pytest.raises(InputError, match="image a_1 has no caption"):
-        write_neuraltalk2(tmp_path / "talk.h5", [TWO[0], replace(TWO[1], captions=captions)], ["A"], max_length=9)
-    assert list(tmp_path.iterdir()) == []

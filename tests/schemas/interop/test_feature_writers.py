@@ -3,7 +3,6 @@
 import pickletools
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -11,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from schemas.errors import InputError
-from schemas.interop.features import read_feature_file, write_dictionary, write_hdf5_by_id, write_npy
+from schemas.interop.features import read_feature_file, write_dictionary, write_npy
 
 IDS = ["42", "007", "café"]
 ROWS = np.array([[1.5, -2.0], [0.0, 3.0], [4.0, 5.0]], np.float16)
-WRITERS = {write_dictionary: "f.npy", write_hdf5_by_id: "f.h5", write_npy: "f.npy"}
+WRITERS = {write_dictionary: "f.npy", write_npy: "f.npy"}
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/", exclude_categories=("C", "Z")), min_size=1)
 
 
@@ -61,19 +59,6 @@ def test_the_dictionary_asks_for_nothing_that_old_numpy_and_python_2_lack(tmp_pa
     assert max(opcode.proto for opcode, _, _ in opcodes) <= 2
     names = {argument for opcode, argument, _ in opcodes if opcode.name == "GLOBAL"}
     assert names == {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype", "_codecs encode"}
-
-
-def test_a_dataset_an_image(tmp_path: Path) -> None:
-    write_hdf5_by_id(tmp_path / "f.h5", IDS, [ROWS])
-    with h5py.File(tmp_path / "f.h5") as file:
-        np.testing.assert_array_equal(file["café"], ROWS[2])
-
-
-@pytest.mark.parametrize("image_id", ["val/1", ".", ""])
-def test_ids_that_cannot_name_a_dataset(tmp_path: Path, image_id: str) -> None:
-    with pytest.raises(InputError, match=r"f\.h5: the image id .* cannot name"):
-        write_hdf5_by_id(tmp_path / "f.h5", ["a", image_id, "b"], [ROWS])
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_matrix_and_its_ids(tmp_path: Path) -> None:

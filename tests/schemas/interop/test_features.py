@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from schemas.annotations import Record
 from schemas.errors import InputError
 from schemas.interop import features as interop
-from schemas.interop.captions import CaptionedImage, read_anno_list, read_coco_captions
+from schemas.interop.captions import read_anno_list, read_coco_captions
 from schemas.interop.features import read_feature_file
 from schemas.interop.pickle import read_object_array
 
@@ -207,7 +208,7 @@ def test_files_without_features(write: Writer, tmp_path: Path) -> None:
 
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     (tmp_path / "f.mat").touch()
-    with pytest.raises(InputError, match=r"f\.mat is of a kind that is not read here; give \.npy"):
+    with pytest.raises(InputError, match=r"f\.mat is no supported feature file; give \.npy"):
         read(tmp_path / "f.mat")
     with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "g.npy")
@@ -219,10 +220,26 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no list of numbers"):
         (write_texts(tmp_path, IDS, ROWS) / "readme.txt").write_text("read me")
         read(tmp_path / "f")
+
+
+def test_hdf5_ids_with_slashes_are_datasets_in_groups(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "g.h5", "w") as file:
-        file["train/a"] = [1.0]
-    with pytest.raises(InputError, match="a group 'train'"):
-        read(tmp_path / "g.h5")
+        file["data/Images/p000.jpg"], file["data/Images/p001.jpg"], file["p002"] = ROWS
+    ids, rows = read(tmp_path / "g.h5")
+    assert ids == ["data/Images/p000.jpg", "data/Images/p001.jpg", "p002"]
+    np.testing.assert_array_equal(rows, ROWS)
+
+
+def test_hdf5_links_to_groups_and_files_are_refused(tmp_path: Path) -> None:
+    for link, message in (
+        (h5py.SoftLink("/"), "has 'endless', which is no dataset"),
+        (h5py.ExternalLink("other.h5", "/x"), "has 'endless' in another file"),
+    ):
+        with h5py.File(tmp_path / "g.h5", "w") as file:
+            file["train/a"] = ROWS[0]
+            file["train/endless"] = link
+        with pytest.raises(InputError, match=message):
+            read(tmp_path / "g.h5")
 
 
 def test_truncated_files(write: Writer, tmp_path: Path) -> None:
@@ -385,15 +402,16 @@ def anno_list(path: Path, *records: Any) -> Path:
 def test_anno_list(tmp_path: Path) -> None:
     test = {"id": 43, "file_name": "43.jpg", "file_path": "test2014"}
     first, second = read_anno_list(anno_list(tmp_path / "anno_list.npy", RECORD, test))
-    assert first == CaptionedImage(
+    assert first == Record(
         "42",
         "val2014/COCO_val2014_000000000042.jpg",
-        640,
-        480,
+        "",
         ("a dog .", "it's a close-up"),
         {"url": "http://example.org/42", "gen_beam_search_10": [["a", "cat"]]},
+        640,
+        480,
     )
-    assert second == CaptionedImage("43", "test2014/43.jpg", 0, 0, ())
+    assert second == Record("43", "test2014/43.jpg", "", ())
     json.dumps(first.extras)
 
 
@@ -449,9 +467,10 @@ def coco(folder: Path, **changes: Any) -> Path:
 
 
 def test_coco_captions(tmp_path: Path) -> None:
+    places = [f"{tmp_path / 'captions.json'}, annotations[{row}]" for row in range(3)]
     assert read_coco_captions(coco(tmp_path)) == [
-        CaptionedImage("9", "9.jpg", 4, 3, ("Nine\nlines",), {"license": 1}),
-        CaptionedImage("7", "7.jpg", 1, 2, ("Seven.", "Sept, caf\u00e9")),
+        Record("9", "9.jpg", "", ("Nine\nlines",), {"license": 1}, 4, 3, (places[1],)),
+        Record("7", "7.jpg", "", ("Seven.", "Sept, caf\u00e9"), {}, 1, 2, (places[0], places[2])),
     ]
     (tmp_path / "captions.json").write_text(json.dumps({"images": COCO["images"]}))
     assert [image.captions for image in read_coco_captions(tmp_path / "captions.json")] == [(), ()]
@@ -460,13 +479,13 @@ def test_coco_captions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": []}, "annotations.0. is of image 7, which is not among"),
+        ({"images": []}, "annotations.0.: image 7 is not among"),
         ({"images": [], "annotations": []}, "holds no images"),
         ({"images": {}}, "images: a list of dict"),
         ({"images": [{"file_name": "a.jpg"}]}, "images.0.: the image id is None"),
         ({"images": [{"id": 7}, {"id": 9, "file_name": "a.jpg"}]}, "images.0.: the file name is None"),
         ({"images": [*COCO["images"], COCO["images"][0]]}, "has image 9 twice"),
-        ({"annotations": [{"image_id": 7}]}, "annotations.0. has no text as caption"),
+        ({"annotations": [{"image_id": 7}]}, "annotations.0.: the caption is None and no text"),
         ({"annotations": [{"caption": "x"}]}, "annotations.0.: the image id is None"),
     ],
 )
@@ -480,5 +499,5 @@ def test_what_is_no_coco_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "captions.json").write_text(text, encoding="latin1")
     with pytest.raises(InputError, match=r"captions\.json"):
         read_coco_captions(tmp_path / "captions.json")
-    with pytest.raises(InputError, match="cannot be read as JSON"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_coco_captions(tmp_path / "nowhere.json")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
+import h5py
 import numpy as np
 from luigi.configuration import LuigiConfigParser
 from luigi.task_register import Register
@@ -23,7 +24,7 @@ from pipelines.data.download.fetch import read_checksums
 from pipelines.data.download.unpack import unpack
 from pipelines.data.files import read_token_file
 from pipelines.data.splits import read_name_lists
-from schemas.annotations import AnnotatedImage, read_annotations, write_annotations
+from schemas.annotations import AnnotatedImage, Record, read_annotations, write_annotations
 from schemas.captions import read_captions, write_captions
 from schemas.checkpoint import read_checkpoint, read_curve
 from schemas.errors import ConfigurationError, MRNNError
@@ -31,7 +32,6 @@ from schemas.features import FeatureDescription, FeatureFile, read_rejects, writ
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses, to_record
 from schemas.interop.caption_files import read_generated, read_references
 from schemas.interop.captions import (
-    CaptionedImage,
     read_anno_list,
     read_coco_captions,
     read_karpathy,
@@ -39,7 +39,7 @@ from schemas.interop.captions import (
     write_coco_captions,
     write_karpathy,
 )
-from schemas.interop.features import read_feature_file, write_dictionary, write_hdf5_by_id
+from schemas.interop.features import read_feature_file, write_dictionary
 from schemas.io.files import canonical_json, write_json, write_json_lines
 from schemas.neighbors import Neighbors, read_neighbors, write_neighbors
 from schemas.provenance import read_provenance
@@ -52,8 +52,8 @@ from tasks.cli.graph import walk
 from tasks.runtime.errors import describe_configuration_error
 
 IMAGES = [
-    CaptionedImage("9", "val/9.jpg", 4, 3, ("a dog .", "caf\u00e9 \u2028 noir"), {"license": 1}, "train"),
-    CaptionedImage("seven", "7.jpg", 1, 2, ("a black cat",), {}, "val"),
+    Record("9", "val/9.jpg", "train", ("a dog .", "caf\u00e9 \u2028 noir"), {"license": 1}, 4, 3),
+    Record("seven", "7.jpg", "val", ("a black cat",), {}, 1, 2),
 ]
 WORDS = Vocabulary([*SPECIAL_WORDS, "a", "dog", "caf\u00e9"])
 ROWS = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -103,7 +103,7 @@ def _write_images(path: Path) -> None:
     picture.quantize(4).save(path.with_suffix(".4.png"), "PNG", transparency=0)
 
 
-def _annotated(images: Iterable[CaptionedImage], directory: Path) -> None:
+def _annotated(images: Iterable[Record], directory: Path) -> None:
     """What was read becomes the artifact, by which texts are found that cannot be stored."""
     write_annotations(
         directory,
@@ -113,13 +113,12 @@ def _annotated(images: Iterable[CaptionedImage], directory: Path) -> None:
 
 def _read_folder(path: Path, directory: Path) -> None:
     files = find_caption_files(path.parent, [PurePosixPath(path.name)])
-    rows = read_any_captions(path.parent, files, Problems())
-    _annotated([CaptionedImage(each.image_id, each.file, 0, 0, each.captions, each.extras) for each in rows], directory)
+    _annotated([record for _, record in read_any_captions(files, Problems())], directory)
 
 
 def _read_tokens(path: Path, directory: Path) -> None:
     _annotated(
-        [CaptionedImage(name, name, 0, 0, texts) for name, texts in read_token_file(path, Problems()).items()],
+        [Record(name, name, "", tuple(texts.values())) for name, texts in read_token_file(path, Problems()).items()],
         directory,
     )
 
@@ -132,6 +131,11 @@ def _read_any_file(path: Path, directory: Path) -> None:
 def _read_blocks(path: Path, directory: Path) -> None:
     ids, blocks = read_feature_file(path)
     write_features(directory / "features.h5", ids, np.concatenate(list(blocks)), DESCRIPTION)
+
+
+def _write_hdf5_by_id(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["9"], file["val/b"] = ROWS
 
 
 def _read_features(path: Path, directory: Path) -> None:
@@ -152,7 +156,7 @@ def _write_iapr(path: Path) -> None:
 
 def _read_iapr(path: Path, directory: Path) -> None:
     records = IaprTc12().records(path.parents[2], Problems())
-    _annotated([CaptionedImage(each.image_id, each.file, 0, 0, each.captions) for each in records], directory)
+    _annotated(records, directory)
 
 
 def _write_zip(path: Path) -> None:
@@ -305,9 +309,7 @@ FORMATS = {
     ),
     "generated-npy": Format(
         "a.npy",
-        lambda p: write_anno_list(
-            p, [CaptionedImage("1", "1.jpg", 0, 0, ("a",), {"gen_beam_search_10": [["a", "b"]]})]
-        ),
+        lambda p: write_anno_list(p, [Record("1", "1.jpg", "", ("a",), {"gen_beam_search_10": [["a", "b"]]})]),
         _read_any_file,
     ),
     "iapr": Format("root/annotations_complete_eng/00/1.eng", _write_iapr, _read_iapr),
@@ -324,7 +326,7 @@ FORMATS = {
     "checksums": Format("SHA256SUMS", _text(f"{'0' * 64}  a.zip\n"), lambda p, _: read_checksums(p.parent)),
     "npy-dictionary": Format("a.npy", lambda path: write_dictionary(path, ["9", "b"], [ROWS]), _read_blocks),
     "npz": Format("a.npz", lambda path: np.savez(path, ids=["9", "b"], F=ROWS), _read_blocks),
-    "hdf5-by-id": Format("a.h5", lambda path: write_hdf5_by_id(path, ["9", "b"], [ROWS]), _read_blocks),
+    "hdf5-by-id": Format("a.h5", _write_hdf5_by_id, _read_blocks),
     "features": Format("f.h5", lambda path: write_features(path, ["9", "b"], ROWS, DESCRIPTION), _read_features),
     "features-imported": Format("f.h5", lambda path: write_features(path, ["9", "b"], ROWS, DESCRIPTION), _read_blocks),
     "text-vector": Format(

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from schemas.annotations import read_annotations
-from schemas.io.files import read_json
+from schemas.io.files import read_json, read_json_lines
+from schemas.provenance import read_provenance
 from tasks.data.download_dataset import DownloadDataset, dataset_root
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
@@ -32,10 +33,6 @@ def stage(data_dir, source):
     configuration.remove_section("DownloadDataset")
 
 
-def key(source, data_dir):
-    return DownloadDataset(dataset="custom", data_dir=str(data_dir), source=str(source)).key
-
-
 def test_nothing_is_copied(stage, source, run, data_dir):
     download = stage(DownloadDataset)
     assert run(download)
@@ -55,22 +52,56 @@ def test_annotations_come_from_there(stage, run):
     ]
 
 
-def test_the_key_depends_on_what_lies_there(source, data_dir, tmp_path):
-    def fresh_key():
-        DownloadDataset.clear_instance_cache()
-        return key(source, data_dir)
+def fresh_keys(stage):
+    DownloadDataset.clear_instance_cache()
+    return stage(DownloadDataset).key, stage(PrepareAnnotations).key
 
-    first = fresh_key()
-    assert fresh_key() == first
+
+def test_keys_follow_the_content_that_matters(stage, source, monkeypatch):
+    first = fresh_keys(stage)
+    (source / "README.txt").write_text("Read me")
+    Image.new("L", (300, 200)).save(source / "3.png")  # without captions
+    assert fresh_keys(stage) == first
     captions = source / "captions.csv"
     captions.write_text(captions.read_text().replace("cat", "dog"))  # as long as before
-    corrected = fresh_key()
-    Image.new("L", (300, 200)).save(source / "3.png")
-    added = fresh_key()
-    source.rename(tmp_path / "elsewhere")
+    corrected = fresh_keys(stage)
+    assert corrected[0] == first[0]
+    assert corrected[1] != first[1]
+    data = (source / "0.png").read_bytes()
+    (source / "0.png").write_bytes(data[:-1] + b"\0")
+    assert fresh_keys(stage)[1] not in (first[1], corrected[1])
+
+
+def test_the_key_of_the_download_needs_no_look_at_the_files(stage, monkeypatch):
+    monkeypatch.setattr("os.walk", None)
+    monkeypatch.setattr("pathlib.Path.stat", None)
+    assert stage(DownloadDataset).key
+
+
+def test_a_dataset_that_moved_has_other_keys(source, data_dir, tmp_path):
+    def key(folder):
+        return DownloadDataset(dataset="custom", data_dir=str(data_dir), source=str(folder)).key
+
+    assert key(source) != key(tmp_path / "elsewhere")
+
+
+def test_invalid_captions_are_listed_and_counted(stage, source, run):
+    lines = [f"0.png,a cat number {number},train" for number in range(200)]
+    (source / "captions.csv").write_text(
+        (source / "captions.csv").read_text() + "\n" + "\n".join([*lines, "0.png,.,train"])
+    )
+    annotations = stage(PrepareAnnotations)
+    assert run(annotations)
+    (reject,) = read_json_lines(annotations.directory / "rejects.jsonl")
+    assert reject["kind"] == "captions without a word"
+    assert "captions.csv, line 205: the caption '.' of 0.png has no word" in reject["message"]
+    assert reject["message"] + "\n" == (annotations.directory / "problems.txt").read_text()
+    assert read_provenance(annotations.directory).counts["invalid_captions"] == 1
+    with open(source / "captions.csv", "a") as stream:
+        stream.write("\n0.png,.,train\n0.png,?,train")
     DownloadDataset.clear_instance_cache()
-    moved = key(tmp_path / "elsewhere", data_dir)
-    assert len({first, corrected, added, moved}) == 4
+    assert not run(stage(PrepareAnnotations))
+    assert run(stage(PrepareAnnotations, max_invalid_fraction=0.02))
 
 
 def test_a_folder_that_is_not_there_fails_with_one_sentence(run, data_dir, tmp_path):

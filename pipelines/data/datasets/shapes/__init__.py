@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.data.dataset import GeneratedCorpus, Problems, Progress, Record
+from pipelines.data.dataset import GeneratedDataset, Problems, Progress
 from pipelines.data.datasets.shapes.captions import write_captions
 from pipelines.data.datasets.shapes.drawing import draw_scene
 from pipelines.data.datasets.shapes.scene import sample_scene
-from schemas.annotations import SPLITS
+from schemas.annotations import SPLITS, Record
 from schemas.errors import InputError
-from schemas.io.files import parse_json, write_json_lines
+from schemas.io.files import parse_json, read_text, write_json_lines
 
 _BLOCK = ("train",) * 9 + ("val",) + ("test",) * 2  # the splits of each twelve successive images, in some order
 
 
-class Shapes(GeneratedCorpus):
-    """The generated corpus. Image `i` depends on the seed and on `i` alone: a larger set begins with the smaller."""
+class Shapes(GeneratedDataset):
+    """The generated dataset. Image `i` depends on the seed and on `i` alone: a larger set begins with the smaller."""
 
     title = "Shapes (generated)"
     homepage = ""
@@ -50,15 +50,14 @@ class Shapes(GeneratedCorpus):
             InputError: `captions.jsonl` is missing, or one of its lines (named) is not as `generate` writes it.
         """
         path = root / "captions.jsonl"
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeError) as error:
-            raise InputError(f"{path} cannot be read ({error}); generate the data set again.") from error
+        lines = read_text(path).split("\n")
         for number, line in enumerate(lines, start=1):
+            if not line:
+                continue
             try:
                 yield _parse(line)
             except ValueError as error:
-                raise InputError(f"{path}, line {number}: {error}; generate the data set again.") from error
+                raise InputError(f"{path}, line {number}: {error}; generate the dataset again.") from error
 
 
 def _generate_image(root: Path, seed: int, index: int) -> dict[str, Any]:

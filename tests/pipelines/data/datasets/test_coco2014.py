@@ -6,10 +6,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from pipelines.data.dataset import Problems, Record
+from pipelines.data.dataset import Problems
 from pipelines.data.datasets import find_dataset
 from pipelines.data.download.unpack import unpack
 from pipelines.data.prepare_annotations import annotate
+from schemas.annotations import Record
 from schemas.errors import InputError
 
 IDS = {"train2014": [9, 25, 167126], "val2014": [42, 73, 74], "test2014": [1, 14]}
@@ -80,7 +81,7 @@ def root(tmp_path):
 
 def splits_by(root, partition):
     images, problems = annotate(find_dataset("coco2014"), root, lambda fraction, message: None, partition)
-    return {int(image.image_id): image.split for image in images}, problems
+    return {int(image.image_id): image.split for image in images}, [problem.message for problem in problems]
 
 
 def test_records_of_the_three_sets(root):
@@ -146,7 +147,9 @@ def test_test_images_may_be_absent(root):
         image.unlink()
     problems = Problems()
     assert len(list(find_dataset("coco2014").records(root, problems))) == 6
-    assert problems == ["image_info_test2014.json lists 2 images, but there is none of them."]
+    assert [finding.message for finding in problems.findings] == [
+        "image_info_test2014.json lists 2 images, but there is none of them."
+    ]
     (root / "annotations" / "image_info_test2014.json").unlink()
     assert len(list(find_dataset("coco2014").records(root, problems))) == 6
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.dataset import Dataset, Problems, Record
+from pipelines.data.dataset import Dataset, Problems
 from pipelines.data.datasets import DATASETS, find_dataset
 from pipelines.data.prepare_annotations import annotate
+from schemas.annotations import Record
 from schemas.errors import ConfigurationError
 
 

@@ -7,10 +7,11 @@ import zipfile
 
 import pytest
 
-from pipelines.data.dataset import Problems, Record
+from pipelines.data.dataset import Problems
 from pipelines.data.datasets import find_dataset
 from pipelines.data.download.unpack import unpack
 from pipelines.data.prepare_annotations import annotate
+from schemas.annotations import Record
 from schemas.errors import InputError
 
 NAMES = ["1000092795.jpg", "10002456.jpg", "1000268201.jpg", "1000344755.jpg"]
@@ -61,7 +62,7 @@ def test_records_and_dirt(root):
         "",
         tuple(f"Two young guys , number {k} , in 10002456.jpg ." for k in range(5)),
     )
-    assert problems == [
+    assert [finding.message for finding in problems.findings] == [
         "results_20130124.token has 1 captions of 404.jpg, but there is no such image.",
         "results_20130124.token has no caption of 5.jpg.",
     ]

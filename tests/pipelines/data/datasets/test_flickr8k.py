@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.dataset import Problems, Record
+from pipelines.data.dataset import Problems
 from pipelines.data.datasets import find_dataset
 from pipelines.data.download.unpack import unpack
+from schemas.annotations import Record
 from schemas.errors import InputError
 
 SPLITS = {"trainImages": ["30_cc", "10_aa", "20_bb"], "devImages": ["50_ee"], "testImages": ["40_dd"]}
@@ -51,7 +52,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[list[Record], list[str]]]:
 
 def read_records(root: Path) -> tuple[list[Record], list[str]]:
     problems = Problems()
-    return list(find_dataset("flickr8k").records(root, problems)), problems
+    return list(find_dataset("flickr8k").records(root, problems)), [finding.message for finding in problems.findings]
 
 
 @pytest.mark.parametrize("prefix", ["", "Flickr8k_text/"])
@@ -95,22 +96,29 @@ def test_listed_image_without_captions(read: Callable[..., tuple[list[Record], l
 
 @pytest.mark.parametrize(
     "line",
-    ["10_aa.jpg#7 no tab", "10_aa.jpg\tno number", "10_aa.jpg#x\tno number", "10_aa.jpg#7\t ", "#7\tno name", "#\t"],
+    ["10_aa.jpg#7 no tab", "10_aa.jpg\tno number", "10_aa.jpg#x\tno number", "#7\tno name", "#\t"],
 )
 def test_malformed_caption_line(read: Callable[..., object], line: str) -> None:
-    with pytest.raises(InputError, match=r"Flickr8k\.token\.txt, line 2, is not"):
-        read(lines=["10_aa.jpg#0\tfine", line])
+    _, problems = read(lines=["10_aa.jpg#0\tfine", line])
+    assert "Flickr8k.token.txt, line 2, lacks " in problems[0]
 
 
 def test_caption_number_twice(read: Callable[..., object]) -> None:
-    with pytest.raises(InputError, match=r"line 3, gives caption 10_aa\.jpg#0 for the second time"):
-        read(lines=["10_aa.jpg#0\tfine", "", "10_aa.jpg#0\tagain"])
+    _, problems = read(lines=["10_aa.jpg#0\tfine", "", "10_aa.jpg#0\tagain"])
+    assert "line 3, has caption 10_aa.jpg#0 for the second time" in problems[0]
+
+
+def test_empty_caption_keeps_its_place(read: Callable[..., object]) -> None:
+    records, _ = read(lines=["10_aa.jpg#0\tfine", "10_aa.jpg#1\t "])
+    (record,) = [record for record in records if record.image_id == "10_aa"]
+    assert record.captions == ("fine", "")
+    assert record.place(1).endswith("Flickr8k.token.txt, line 2")
 
 
 def test_captions_that_are_not_utf8(read: Callable[..., object], tmp_path: Path) -> None:
     read()
     (tmp_path / "root" / "Flickr8k.token.txt").write_bytes(b"10_aa.jpg#0\tcaf\xe9\n")
-    with pytest.raises(InputError, match="cannot be read as UTF-8"):
+    with pytest.raises(InputError, match=r"Flickr8k\.token\.txt, line 1, is not UTF-8"):
         read_records(tmp_path / "root")
 
 

@@ -330,7 +330,7 @@ def test_a_malformed_line_is_named(line: str, problem: str, tmp_path: Path) -> N
     (tmp_path / "captions.jsonl").write_text(json.dumps(GOOD_LINE) + "\n" + line + "\n")
     rows = Shapes().records(tmp_path, [])
     assert next(rows) == Record("a", "images/a.png", "train", ("a red star",), {"scene": {}})
-    with pytest.raises(InputError, match=rf"captions\.jsonl, line 2: .*{problem}.*; generate the data set again\."):
+    with pytest.raises(InputError, match=rf"captions\.jsonl, line 2: .*{problem}.*; generate the dataset again\."):
         next(rows)
 
 
