@@ -152,7 +152,7 @@ class ValidationReport:
     def next_command(self) -> str:
         """Return the shell command that runs the pipeline on the dataset."""
         settings = [f"DownloadDataset.source={self.root}", f"PrepareAnnotations.partition={self.partition}"]
-        words = ["mrnn", "run", f"configs/{self.dataset}.cfg"]
+        words = ["mrnn", "run", self.dataset]
         return shlex.join([*words, *(word for setting in settings for word in ("--set", setting))])
 
 

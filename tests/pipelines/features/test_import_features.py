@@ -68,16 +68,16 @@ def test_ids_match_paths_without_folder_and_ending(tmp_path, name):
     np.savez(source, ids=np.array([name, "/data/Images/p001.jpg"]), F=ROWS[:2])
     path, rejects = run(source, ["p001", "p000"], strip_suffix="")
     assert rejects == []
-    with FeatureFile(path) as features:
-        np.testing.assert_array_equal(features.read(["p000", "p001"]), ROWS[:2])
+    features = FeatureFile(path)
+    np.testing.assert_array_equal(features.read(["p000", "p001"]), ROWS[:2])
 
 
 def test_folders_decide_between_ids_of_one_name(tmp_path):
     source = tmp_path / "f.npz"
     np.savez(source, ids=np.array(["/x/train/0.jpg", "/x/test/0.jpg"]), F=ROWS[:2])
     path, _ = run(source, ["test/0", "train/0"], strip_suffix="")
-    with FeatureFile(path) as features:
-        np.testing.assert_array_equal(features.read(["train/0", "test/0"]), ROWS[:2])
+    features = FeatureFile(path)
+    np.testing.assert_array_equal(features.read(["train/0", "test/0"]), ROWS[:2])
     with pytest.raises(InputError, match=r"'/x/test/0\.jpg' and '/x/train/0\.jpg', which both may be image 0"):
         run(source, ["0"], strip_suffix="")
     with pytest.raises(InputError, match="has no features of 1 of 1 images, such as val/0"):
