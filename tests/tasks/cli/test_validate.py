@@ -33,7 +33,9 @@ def test_all_well_is_exit_status_0_and_says_how_to_go_on(source):
     run = luigi("--source", str(source))
     assert run.returncode == 0, run.stdout
     assert "0 errors, 0 remarks" in run.stdout
-    assert f"--DownloadDataset-source {source} --PrepareAnnotations-partition published" in run.stdout
+    assert f"mrnn run custom --set DownloadDataset.source={source} --set PrepareAnnotations.partition=published" in (
+        run.stdout
+    )
 
 
 def test_an_error_is_named_and_makes_the_exit_status(source):
@@ -41,7 +43,8 @@ def test_an_error_is_named_and_makes_the_exit_status(source):
         stream.write('{"image": "gone.png", "caption": "x"}\n')
     run = luigi("--source", str(source))
     assert run.returncode == 30  # task_failed of luigi.cfg
-    assert f"error: {source}/captions.jsonl, line 13: there is no image gone.png" in run.stdout
+    assert "error: too many invalid captions: 1" in run.stdout
+    assert f"  {source}/captions.jsonl, line 13: there is no image gone.png" in run.stdout
     assert "Traceback" not in run.stdout
 
 
