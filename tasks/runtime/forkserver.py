@@ -28,6 +28,7 @@ from typing import Any
 from tasks.runtime.job import Job
 from tasks.runtime.worker import work
 
+DEVICES = Path("/dev")
 MAX_DESCRIPTORS = 4  # of a request: control, reports, output and, if there is one, the lock
 
 
@@ -190,7 +191,7 @@ def can_preload() -> bool:
     there is a GPU, so that no state of its driver is ever inherited.
     """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return sys.platform == "linux" and (hidden or not any(Path("/dev").glob("nvidia[0-9]*")))
+    return sys.platform == "linux" and (hidden or not any(DEVICES.glob("nvidia[0-9]*")))
 
 
 def stage_environment(verbose: bool) -> dict[str, str]:

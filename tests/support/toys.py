@@ -2,12 +2,14 @@
 
 import logging
 import os
+import sys
 import time
+from pathlib import Path
 
 import luigi
 
 from schemas.errors import InputError
-from schemas.io.files import write_text
+from schemas.io.files import write_json, write_text
 from tasks.base.stage import Stage
 from tasks.runtime.workspace import Workspace
 
@@ -71,3 +73,33 @@ class Talkative(Stage):
     def work(self, workspace: Workspace) -> None:
         logging.getLogger("somebody").info("said by somebody")
         write_text(workspace.directory / "text.txt", self.text)
+
+
+class Surroundings(Stage):
+    """Writes what its process inherited, and the text that the command line gives `Source`."""
+
+    def work(self, workspace: Workspace) -> None:
+        found = {
+            "process": os.getpid(),
+            "server": os.getppid(),
+            "directory": str(Path.cwd()),
+            "variable": os.environ.get("TOY_VARIABLE"),
+            "modules": [name for name in ("wave", "numpy") if name in sys.modules],
+            "random": sys.modules["numpy"].random.random() if "numpy" in sys.modules else None,
+            "text": self.upstream(Source).text,
+        }
+        write_json(workspace.directory / "found.json", found)
+
+
+class Preloaded(Surroundings):
+    """The same with modules that its process has imported before; one of them does not exist."""
+
+    preload = ("wave", "numpy", "no_such_module")
+
+
+class Waiting(Preloaded):
+    """Waits to be killed after it has written where it runs."""
+
+    def work(self, workspace: Workspace) -> None:
+        super().work(workspace)
+        time.sleep(600)

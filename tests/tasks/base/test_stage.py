@@ -1,7 +1,12 @@
 """Keys name artifacts by all that determines their content."""
 
+from luigi.cmdline_parser import CmdlineParser
+
+from tasks.base.stage import command_line
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.captions.rerank_captions import RerankCaptions
+from tasks.runtime.console import LoggingConfig
+from tasks.training.train_model import TrainModel
 from tests.support.toys import Double, Source
 
 
@@ -49,3 +54,16 @@ def test_where_a_stage_s_shards_run_is_its_own_affair(data_dir):
 def test_the_artifact_lies_below_dataset_stage_and_key(data_dir):
     source = of(Source, data_dir)
     assert source.directory == data_dir / "toys" / "Source" / source.key
+
+
+def test_command_line_gives_the_same_parameters_again(data_dir):
+    arguments = ["--module", "tests.support.toys", "Double", "--data-dir", str(data_dir), "--local-scheduler"]
+    arguments += ["--Source-text=-b c", "--dataset", "toys", "--TrainModel-xla", "--verbose"]
+    assert command_line() is None
+    with CmdlineParser.global_instance(arguments):
+        restored = command_line()
+        with CmdlineParser.global_instance(list(restored), allow_override=True):
+            assert Source(dataset="toys").text == "-b c"
+            assert TrainModel(dataset="toys").xla is True
+            assert LoggingConfig().verbose is True
+            assert command_line() == restored
