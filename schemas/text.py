@@ -14,3 +14,8 @@ def printable(text: str) -> str:
 def reason(error: BaseException, longest: int | None = None) -> str:
     """What a library says of an error, on one line and of so many characters at most."""
     return " ".join(str(error).split())[:longest]
+
+
+def quantity(count: int, noun: str) -> str:
+    """Format a count with its noun in the right number: `1 image`, `2,000 images`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,1 +1,1 @@
-"""A release: a folder that others can use without this project, and what is done with it."""
+"""Releases: directories with features, model and captions that others can use without this project."""

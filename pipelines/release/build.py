@@ -1,4 +1,4 @@
-"""What a release holds, and the order in which it is written: checksums last."""
+"""Writer of releases; checksums are written last."""
 
 import shlex
 import shutil
@@ -22,14 +22,19 @@ from schemas.provenance import read_provenance
 from schemas.results import write_results
 
 SCRIPT = "download.sh"
-# Of a provenance, what a second run of the same would say otherwise; counts have times among them.
+# Fields of a provenance that differ between two runs of the same stage; counts contain times.
 _OF_ONE_RUN = ("started", "seconds", "peak_memory_bytes", "host", "operational", "counts", "beside")
 
 
 @dataclass(frozen=True)
 class ReleaseOptions:
-    """dtype: of the features, `float16` or `float32`; formats: names of `pipelines.release.formats`, beside HDF5;
-    base_url: address that the release will be fetched from; date: of publication, ISO 8601; both may be empty.
+    """Options of a release.
+
+    Attributes:
+        dtype: Type of the features, `float16` or `float32`.
+        formats: Names of `pipelines.release.formats` to write in addition to HDF5.
+        base_url: URL that the release will be downloaded from; may be empty.
+        date: Date of publication, ISO 8601; may be empty.
     """
 
     dtype: str
@@ -45,14 +50,23 @@ def write_release(
     options: ReleaseOptions,
     progress: Callable[[float, str], None],
 ) -> dict[str, int]:
-    """Writes the release into `directory`; the same artifacts give the same bytes. Returns counts.
+    """Write a release; the same artifacts give the same bytes.
 
-    sources: the artifacts `annotations`, `captions`, `original`, `refined`, `model`, `hypotheses`, `reranked`,
-    `neighbors_original` and `neighbors_refined`; the last four are of the test split. `image_network` too, if it was
-    trained with the model.
+    Args:
+        directory: Directory of the release.
+        corpus: The dataset.
+        sources: The artifacts `annotations`, `captions`, `original`, `refined`, `model`, and, of the test split,
+            `hypotheses`, `reranked`, `neighbors_original` and `neighbors_refined`; also `image_network` if the backbone
+            was fine-tuned with the model.
+        options: Options of the release.
+        progress: Called with the completed fraction and the name of the current file.
+
+    Returns:
+        Counts for the provenance.
 
     Raises:
-        InputError: a feature does not fit the dtype; ConfigurationError: there is no such format.
+        InputError: A feature overflows the dtype.
+        ConfigurationError: A format is unknown.
     """
     images = list(read_annotations(sources["annotations"]))
     write_formats(directory / "formats", options.formats, corpus, sources, images, options.dtype)
@@ -113,7 +127,7 @@ def _write_features(
     dtype: str,
     progress: Callable[[float, str], None],
 ) -> dict[str, Any]:
-    """Writes a file a kind and split; returns where their numbers lie, by the file's name."""
+    """Write one file per kind and split; return the layout of its arrays by file name."""
     layouts = {}
     splits = splits_of(image.split for image in images)
     for number, (kind, split) in enumerate((kind, split) for kind in KINDS for split in splits):
@@ -126,7 +140,7 @@ def _write_features(
 
 
 def _digests(directory: Path) -> dict[str, dict[str, Any]]:
-    """Digest and size by name of all that was written but the metadata, which has these digests in it."""
+    """Return digest and size of each file except the metadata, which contains these digests."""
     return {
         name: {"sha256": digest_file(path), "size": path.stat().st_size}
         for name, path in released_files(directory)

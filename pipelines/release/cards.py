@@ -1,4 +1,4 @@
-"""The cards of a release: what it is, in Markdown with YAML front matter, as model hubs read it."""
+"""Cards of a release: Markdown with the YAML front matter that model hubs read."""
 
 from functools import cache
 from pathlib import Path
@@ -8,61 +8,88 @@ import jinja2
 import yaml
 
 from pipelines.data.dataset import Dataset
+from pipelines.release.layout import KINDS
 from schemas.features import FeatureFile
 from schemas.io.files import read_json
 from schemas.provenance import read_provenance
 
 _SIZES = {"n<1K": 1000, "1K<n<10K": 10_000, "10K<n<100K": 100_000, "100K<n<1M": 1_000_000}
-# Each corpus has a license of its own, in words; the hubs know a few names only, and `other`.
-_LICENSE = {"license": "other", "license_name": "that-of-the-corpus"}
+# The terms of a dataset are prose; hubs only accept a list of license names and `other`.
+LICENSE = {"license": "other", "license_name": "dataset-terms"}
 
 
 def dataset_card(corpus: Dataset, index: dict[str, Any], sources: dict[str, Path]) -> str:
-    """README.md of the release."""
+    """Render README.md of the release, whose front matter makes the directory a Hugging Face repository.
+
+    `datasets.load_dataset` reads the features of either kind by the entries of `configs`.
+
+    Args:
+        corpus: The dataset.
+        index: Content of `release.json`.
+        sources: Artifacts by name, as `write_release` takes them.
+    """
     total = sum(index["images"].values())
     front = {
-        **_LICENSE,
+        **LICENSE,
         "pretty_name": f"m-RNN features of {corpus.title}",
+        "language": ["en"],
         "task_categories": ["image-to-text", "image-feature-extraction"],
-        "tags": ["image-captioning", "image-features", "m-rnn"],
+        **_model_metadata(corpus, sources["model"]),
         "size_categories": [next((name for name, limit in _SIZES.items() if total < limit), "n>1M")],
+        "configs": [_feature_config(kind, list(index["images"])) for kind in reversed(KINDS)],
     }
     kinds = {}
-    for kind in ("original", "refined"):
+    for kind in KINDS:
         kinds[kind] = FeatureFile(sources[kind] / "features.h5").description
-    return _card("dataset_card.md", front, corpus=corpus, index=index, total=total, kinds=kinds)
+    return render_card("dataset_card.md", front, corpus=corpus, index=index, total=total, kinds=kinds)
 
 
 def model_card(corpus: Dataset, sources: dict[str, Path]) -> str:
-    """README.md of the model's folder."""
+    """Render README.md of the model's directory.
+
+    Args:
+        corpus: The dataset.
+        sources: Artifacts by name, as `write_release` takes them.
+    """
     model = sources["model"]
     made = read_provenance(model)
-    front = {
-        **_LICENSE,
-        "library_name": "keras",
-        "pipeline_tag": "image-to-text",
-        "tags": ["image-captioning", "m-rnn"],
-        "model-index": [
-            {
-                "name": "m-RNN",
-                "results": [
-                    {
-                        "task": {"type": "image-to-text"},
-                        "dataset": {"name": corpus.title, "type": made.dataset, "split": "validation"},
-                        "metrics": [
-                            {"type": "cider", "value": made.counts.get("val_cider")},
-                            {"type": "perplexity", "value": made.counts.get("val_perplexity")},
-                        ],
-                    }
-                ],
-            }
-        ],
-    }
+    front = {**LICENSE, "language": ["en"], **_model_metadata(corpus, model)}
     config = {name: value for name, value in read_json(model / "config.json").items() if isinstance(value, int | float)}
-    return _card("model_card.md", front, corpus=corpus, made=made, config=config, tuned="image_network" in sources)
+    return render_card(
+        "model_card.md", front, corpus=corpus, made=made, config=config, tuned="image_network" in sources
+    )
 
 
-def _card(template: str, front: dict[str, Any], **values: Any) -> str:
+def _model_metadata(corpus: Dataset, model: Path) -> dict[str, Any]:
+    """Front matter of the trained model, with its validation scores."""
+    made = read_provenance(model)
+    counts = {"cider": "val_cider", "perplexity": "val_perplexity"}
+    metrics = [{"type": name, "value": made.counts[count]} for name, count in counts.items() if count in made.counts]
+    results = {
+        "task": {"type": "image-to-text"},
+        "dataset": {"name": corpus.title, "type": made.dataset, "split": "validation"},
+        "metrics": metrics,
+    }
+    return {
+        "pipeline_tag": "image-to-text",
+        "library_name": "keras",
+        "tags": ["image-captioning", "image-features", "m-rnn"],
+        "datasets": [made.dataset],
+        "metrics": list(counts),
+        "model-index": [{"name": f"m-RNN on {corpus.title}", "results": [results]}],
+    }
+
+
+def _feature_config(kind: str, splits: list[str]) -> dict[str, Any]:
+    """The entry of `configs` for one kind of features; the hub's name of the split `val` is `validation`."""
+    files = [
+        {"split": "validation" if split == "val" else split, "path": f"features/{kind}_{split}.h5"} for split in splits
+    ]
+    return {"config_name": kind, **({"default": True} if kind == "refined" else {}), "data_files": files}
+
+
+def render_card(template: str, front: dict[str, Any], **values: Any) -> str:
+    """Renders a template of this directory below its YAML front matter."""
     header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
     return f"---\n{header}---\n\n{_environment().get_template(template).render(values)}"
 

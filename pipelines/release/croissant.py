@@ -1,4 +1,4 @@
-"""A release described for machines: Croissant 1.0 (https://docs.mlcommons.org/croissant/docs/croissant-spec.html)."""
+"""Machine-readable metadata: Croissant 1.0 (https://docs.mlcommons.org/croissant/docs/croissant-spec.html)."""
 
 import mimetypes
 from typing import Any
@@ -30,9 +30,16 @@ _MEDIA_TYPES = {".h5": "application/x-hdf5", ".jsonl": "application/jsonl", ".md
 def croissant(
     corpus: Dataset, index: dict[str, Any], files: dict[str, dict[str, Any]], base_url: str, date: str
 ) -> dict[str, Any]:
-    """The JSON-LD of a release with these files, name -> {"sha256", "size"}.
+    """Build the JSON-LD description of a release.
 
-    The specification wants an address and a date of publication too; they are left out while they are not known.
+    The specification also requires a URL and a date of publication; both are left out while they are unknown.
+
+    Args:
+        corpus: The dataset.
+        index: Content of `release.json`.
+        files: `sha256` and `size` of each file by name.
+        base_url: URL of the release; may be empty.
+        date: Date of publication, ISO 8601; may be empty.
     """
     total = sum(index["images"].values())
     address = base_url or corpus.homepage
@@ -41,7 +48,7 @@ def croissant(
         "@type": "sc:Dataset",
         "conformsTo": f"{_CROISSANT}1.0",
         "name": f"m-rnn-features-{index['dataset']}",
-        "description": f"Original and refined image features of the {total} images of {corpus.title}, by split, with "
+        "description": f"Original and refined image features of {total} images of {corpus.title}, by split, with "
         "the m-RNN captioner that refined them, its vocabulary and its captions of the test images.",
         "license": corpus.license,
         "citeAs": corpus.citation,

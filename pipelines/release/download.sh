@@ -1,15 +1,15 @@
 #!/bin/sh
-# Fetches this release and verifies it; started again, it goes on where it was stopped.
+# Downloads this release and verifies it. Run it again to resume an interrupted download.
 #
-#   sh download.sh [BASE_URL [FOLDER]]
+#   sh download.sh [BASE_URL [DIRECTORY]]
 #
-# Needs curl or wget, and sha256sum or shasum.
+# Requires curl or wget, and sha256sum or shasum.
 set -eu
 
 default_url=@BASE_URL@
 url=${1:-$default_url}
 url=${url%/}
-folder=${2:-.}
+directory=${2:-.}
 
 fail() {
     echo "download.sh: $*" >&2
@@ -24,7 +24,7 @@ digest() {
     fi | cut -d ' ' -f 1
 }
 
-# fetch NAME FILE: adds to FILE what it lacks of NAME. Status 8: the server would not.
+# fetch NAME FILE: appends the missing rest of NAME to FILE. Status 8: refused by the server.
 fetch() {
     status=0
     if command -v curl >/dev/null; then
@@ -36,44 +36,44 @@ fetch() {
     return "$status"
 }
 
-# obtain NAME DIGEST
-obtain() {
+# download NAME DIGEST
+download() {
     if [ -f "$1" ] && [ "$(digest "$1")" = "$2" ]; then
         return
     fi
     echo "$1"
     case $1 in */*) mkdir -p "${1%/*}" ;; esac
     part=$1.part
-    begun=no
-    if [ -s "$part" ]; then begun=yes; fi
+    partial=no
+    if [ -s "$part" ]; then partial=yes; fi
     status=0
     fetch "$1" "$part" || status=$?
-    # What was begun may be of another release, or the server may know no ranges.
-    if [ $begun = yes ] && { [ $status = 8 ] || { [ $status = 0 ] && [ "$(digest "$part")" != "$2" ]; }; }; then
+    # The partial file may belong to another release, or the server may not support ranges.
+    if [ $partial = yes ] && { [ $status = 8 ] || { [ $status = 0 ] && [ "$(digest "$part")" != "$2" ]; }; }; then
         rm -f "$part"
         status=0
         fetch "$1" "$part" || status=$?
     fi
-    [ $status = 0 ] || fail "$url/$1 could not be fetched in full; start again to go on."
+    [ $status = 0 ] || fail "$url/$1 could not be downloaded completely; run the same command again to resume."
     if [ "$(digest "$part")" != "$2" ]; then
         rm -f "$part"
-        fail "$url/$1 is not the file that SHA256SUMS tells of; ask who published it."
+        fail "$url/$1 does not match SHA256SUMS; contact the publisher."
     fi
     mv "$part" "$1"
 }
 
-[ -n "$url" ] || fail "say where the release is: sh download.sh BASE_URL [FOLDER]"
-mkdir -p "$folder"
-cd "$folder"
+[ -n "$url" ] || fail "the URL of the release is missing; run: sh download.sh BASE_URL [DIRECTORY]"
+mkdir -p "$directory"
+cd "$directory"
 
 sums=SHA256SUMS.part
 rm -f $sums
-fetch SHA256SUMS $sums || fail "there is no release at $url: it has no SHA256SUMS."
+fetch SHA256SUMS $sums || fail "$url is not a release: SHA256SUMS cannot be downloaded."
 while read -r digest name; do
     case $name in
-        "" | /* | ../* | */../* | */..) fail "SHA256SUMS has the file name '$name', which is not allowed." ;;
+        "" | /* | ../* | */../* | */..) fail "SHA256SUMS contains the invalid file name '$name'." ;;
     esac
-    obtain "$name" "$digest"
+    download "$name" "$digest"
 done <$sums
 mv $sums SHA256SUMS
-echo "The release is complete, and all files are as SHA256SUMS says."
+echo "The release is complete, and all checksums match."

@@ -1,4 +1,4 @@
-"""The feature files of a release: one an image set, laid out so that NumPy alone can map them."""
+"""Feature files of a release, one per split, with a layout that NumPy alone can map."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,17 +14,32 @@ BLOCK_ROWS = 4096
 
 
 def split_blocks(source: FeatureFile, image_ids: Sequence[str], dtype: str) -> Iterator[np.ndarray]:
-    """Rows of the images in their order, (n, D) with n <= `BLOCK_ROWS`.
+    """Read the features of images in blocks.
+
+    Args:
+        source: The feature artifact.
+        image_ids: Images in the order of their rows.
+        dtype: `float16` or `float32`.
+
+    Yields:
+        Rows of shape (n, D) with n <= `BLOCK_ROWS`.
 
     Raises:
-        InputError: a number is too large for `dtype`.
+        InputError: A feature overflows `dtype`.
     """
     for start in range(0, len(image_ids), BLOCK_ROWS):
         yield fit_dtype(source.read(image_ids[start : start + BLOCK_ROWS]), dtype, str(source.path))
 
 
 def write_split(path: Path, source: FeatureFile, image_ids: Sequence[str], dtype: str) -> None:
-    """Writes the rows of those images that have features, in the format of the artifact."""
+    """Write the rows of those images that have features, in the format of the feature artifact.
+
+    Args:
+        path: The HDF5 file.
+        source: The feature artifact.
+        image_ids: Images of the split, in the order of their rows.
+        dtype: `float16` or `float32`.
+    """
     kept = [image_id for image_id in image_ids if image_id in source]
     with create_features(path, kept, source.dimension, dtype, source.description) as dataset:
         start = 0
@@ -34,12 +49,12 @@ def write_split(path: Path, source: FeatureFile, image_ids: Sequence[str], dtype
 
 
 def describe_layout(path: Path) -> dict[str, dict[str, Any]]:
-    """dtype, shape and offset in bytes of both arrays, as `numpy.memmap` takes them."""
+    """Return dtype, shape and offset in bytes of both arrays, for `numpy.memmap`."""
     with h5py.File(path) as file:
         return {name: _layout(file[name]) for name in ("features", "image_ids")}
 
 
 def _layout(dataset: h5py.Dataset) -> dict[str, Any]:
     dtype = f"S{dataset.dtype.itemsize}" if dataset.dtype.kind == "S" else dataset.dtype.str
-    # An array without rows lies nowhere.
+    # HDF5 allocates no space for an array without rows.
     return {"dtype": dtype, "shape": list(dataset.shape), "offset": dataset.id.get_offset() or 0}

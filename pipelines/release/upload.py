@@ -1,4 +1,4 @@
-"""Uploads a release to any place that Beam's file systems reach: this disk, gs, s3, hdfs."""
+"""Upload of a release to any of Beam's file systems: local, gs, s3, hdfs."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,40 +12,51 @@ from pipelines.release.layout import SUMS, read_sums
 from schemas.errors import ConfigurationError, UploadError
 from schemas.io.files import digest_stream
 
-_AS_IT_IS = CompressionTypes.UNCOMPRESSED
+_UNCOMPRESSED = CompressionTypes.UNCOMPRESSED
 
 
 def is_published(directory: Path, url: str) -> bool:
-    """Whether the release in `directory` is at `url` as a whole.
+    """Return whether the release has been uploaded completely.
+
+    Args:
+        directory: The release.
+        url: Directory or URL that it is published to.
 
     Raises:
-        ConfigurationError: another release is there, or no file system knows such addresses.
-        UploadError: the place cannot be reached.
+        ConfigurationError: `url` contains another release, or no file system supports it.
+        UploadError: `url` cannot be reached.
     """
-    with _reaching(url):
+    with _translate_errors(url):
         index = _join(url, SUMS)
         if not FileSystems.exists(index):
             return False
-        with FileSystems.open(index, compression_type=_AS_IT_IS) as stream:
+        with FileSystems.open(index, compression_type=_UNCOMPRESSED) as stream:
             same = stream.read() == (directory / SUMS).read_bytes()
     if not same:
-        raise ConfigurationError(f"{url} holds another release; give an empty folder, or remove that one first.")
+        raise ConfigurationError(f"{url} contains another release; choose an empty directory, or delete that release.")
     return True
 
 
 def publish(directory: Path, url: str, progress: Callable[[float, str], None]) -> int:
-    """Uploads the release in `directory`; its index, `SHA256SUMS`, appears last. Returns how many files were sent.
+    """Upload a release; `SHA256SUMS` is uploaded last. Files of an interrupted upload with the right digest are kept.
 
-    What an interrupted upload left is kept if its digest is right.
+    Args:
+        directory: The release.
+        url: Directory or URL to publish to.
+        progress: Called with the completed fraction and the name of the current file.
+
+    Returns:
+        The number of files that were uploaded.
 
     Raises:
-        ConfigurationError, UploadError: as of `is_published`.
+        ConfigurationError: `url` contains another release, or no file system supports it.
+        UploadError: `url` cannot be reached or written.
     """
     if is_published(directory, url):
         return 0
     sums = read_sums(directory)
     sent = 0
-    with _reaching(url):
+    with _translate_errors(url):
         for number, (name, digest) in enumerate(sums.items()):
             progress(number / len(sums), name)
             if not _keep(_join(url, name), digest):
@@ -56,15 +67,15 @@ def publish(directory: Path, url: str, progress: Callable[[float, str], None]) -
 
 
 @contextmanager
-def _reaching(url: str) -> Iterator[None]:
+def _translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:  # no file system for the scheme
         raise ConfigurationError(
-            f"{url} cannot be published to ({error}); install the extra `gcp` or `aws`, or give a folder."
+            f"No file system supports {url} ({error}); install the extra `gcp` or `aws`, or choose a directory."
         ) from error
     except (BeamIOError, OSError) as error:
-        raise UploadError(f"{url} cannot be reached or written ({error}); start again to go on.") from error
+        raise UploadError(f"{url} cannot be reached or written ({error}); run the command again to resume.") from error
 
 
 def _join(url: str, name: str) -> str:
@@ -72,10 +83,10 @@ def _join(url: str, name: str) -> str:
 
 
 def _keep(path: str, digest: str) -> bool:
-    """Whether the file is there as it should be; another one in its place is removed."""
+    """Return whether the file exists with this digest; a different file in its place is deleted."""
     if not FileSystems.exists(path):
         return False
-    with FileSystems.open(path, compression_type=_AS_IT_IS) as stream:
+    with FileSystems.open(path, compression_type=_UNCOMPRESSED) as stream:
         same = digest_stream(stream) == digest
     if not same:
         FileSystems.delete([path])
@@ -84,6 +95,6 @@ def _keep(path: str, digest: str) -> bool:
 
 def _send(source: Path, target: str) -> None:
     temporary = f"{target}.part"
-    with open(source, "rb") as content, FileSystems.create(temporary, compression_type=_AS_IT_IS) as stream:
+    with open(source, "rb") as content, FileSystems.create(temporary, compression_type=_UNCOMPRESSED) as stream:
         shutil.copyfileobj(content, stream, 1 << 20)
     FileSystems.rename([temporary], [target])

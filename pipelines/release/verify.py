@@ -1,7 +1,7 @@
-"""Checks of a release that need nothing but the release itself."""
+"""Verification of a release; it needs nothing but the release itself."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from schemas.hypotheses import read_hypotheses
 from schemas.io.files import digest_file, read_json, read_json_lines
 from schemas.neighbors import read_neighbors
 from schemas.results import read_results
+from schemas.text import quantity
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,13 @@ class _Release:
 
 
 def verify_release(directory: Path) -> list[str]:
-    """One sentence for each problem with digests, shapes, ids and counts; none if all is well.
+    """Verify digests, shapes, ids and counts. The contents are only checked if all digests match.
 
-    What the files say is looked at only if they are the files that were published.
+    Args:
+        directory: The release.
+
+    Returns:
+        One sentence per problem; empty if the release is intact.
     """
     problems: list[str] = []
     try:
@@ -42,8 +47,8 @@ def verify_release(directory: Path) -> list[str]:
             problems.extend(check(release))
     except MRNNError as error:
         problems.append(str(error))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # of JSON in another form
-        problems.append(f"{directory} is not a release of the form that is known here ({error!r}); ask who made it.")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # JSON of another structure
+        problems.append(f"{directory} has an unknown structure ({error!r}); contact its publisher.")
     return problems
 
 
@@ -52,7 +57,7 @@ def _open(directory: Path) -> _Release:
     index = read_json(directory / INDEX)
     splits = [split for split in EVERY_SPLIT if split in index["images"]]
     if len(splits) < len(index["images"]) or not {*SPLITS} <= {*splits}:
-        raise ArtifactError(f"{directory / INDEX} counts images of the splits {', '.join(index['images'])}; {AGAIN}.")
+        raise ArtifactError(f"{directory / INDEX} has unexpected splits: {', '.join(index['images'])}; {AGAIN}.")
     ids = {split: [record["image_id"] for record in records if record["split"] == split] for split in splits}
     return _Release(directory, index, ids)
 
@@ -64,17 +69,17 @@ def _check_digests(directory: Path) -> Iterator[str]:
         if not path.is_file():
             yield f"{path} is missing; {AGAIN}."
         elif digest_file(path) != digest:
-            yield f"{path} is damaged, its digest is not that of {SUMS}; {AGAIN}."
+            yield f"{path} is corrupted: its digest differs from {SUMS}; {AGAIN}."
     for name, path in released_files(directory):
         if name not in sums:
-            yield f"{path} is no part of the release, {SUMS} does not name it; remove it."
+            yield f"{path} is not part of the release: {SUMS} does not list it; delete it."
 
 
 def _check_images(release: _Release) -> Iterator[str]:
     path = release.directory / IMAGES
     every = [image_id for ids in release.ids.values() for image_id in ids]
     if len(set(every)) < len(every):
-        yield f"{path} has an image twice; ask who made the release."
+        yield f"{path} lists an image twice; contact the publisher."
     names: dict[str, list[str]] = {split: [] for split in release.ids}
     for record in read_json_lines(path):
         names[record["split"]].append(record["file"].rsplit("/", 1)[-1])
@@ -90,7 +95,7 @@ def _check_images(release: _Release) -> Iterator[str]:
 def _check_features(release: _Release) -> Iterator[str]:
     wanted = {f"features/{kind}_{split}.h5" for kind in KINDS for split in release.ids}
     if set(release.index["features"]) != wanted:
-        yield f"{release.directory / INDEX} does not describe the features {', '.join(sorted(wanted))} and no others."
+        yield f"{release.directory / INDEX} must describe exactly the features {', '.join(sorted(wanted))}."
         return
     for split in release.ids:
         ids = {}
@@ -101,14 +106,14 @@ def _check_features(release: _Release) -> Iterator[str]:
             ids[kind] = features.image_ids
             broken = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in features.blocks())
             if describe_layout(path) != release.index["features"][name]:
-                yield f"{path} has another shape, type or place of its numbers than {INDEX} says."
+                yield f"{path} differs in shape, type or offset of an array from {INDEX}."
             if broken:
-                yield f"{path} has NaN or infinity in the features of {broken} images."
+                yield f"{path} has NaN or infinity in the features of {quantity(broken, 'image')}."
             strangers = sorted(set(ids[kind]) - set(release.ids[split]))
             if strangers:
-                yield f"{path} has {len(strangers)} images that are no {split} images, such as {strangers[0]}."
+                yield _unexpected(path, strangers, split)
         if ids["original"] != ids["refined"]:
-            yield f"{path} has other images than features/original_{split}.h5."
+            yield f"{path} and features/original_{split}.h5 contain different images."
 
 
 def _check_neighbors(release: _Release) -> Iterator[str]:
@@ -117,16 +122,16 @@ def _check_neighbors(release: _Release) -> Iterator[str]:
         found = read_neighbors(path)
         count = found.indices.shape[-1]
         if not found.indices.shape == found.distances.shape == (len(found.target_ids), count):
-            yield f"{path} has neighbors of the shape {found.indices.shape} for {len(found.target_ids)} images."
+            yield f"{path} has neighbors of shape {found.indices.shape} for {quantity(len(found.target_ids), 'image')}."
             continue
         for ids, split in ((found.target_ids, "test"), (found.reference_ids, "train")):
             strangers = sorted(set(ids) - set(release.ids[split]))
             if strangers:
-                yield f"{path} has {len(strangers)} images that are no {split} images, such as {strangers[0]}."
+                yield _unexpected(path, strangers, split)
         if ((found.indices < 0) | (found.indices >= len(found.reference_ids))).any():
-            yield f"{path} has neighbors beyond its {len(found.reference_ids)} reference images."
+            yield f"{path} has neighbors beyond its {quantity(len(found.reference_ids), 'reference image')}."
         if not (np.diff(found.distances, axis=1) >= 0).all():
-            yield f"{path} has distances that do not rise."
+            yield f"{path} has distances that are not in ascending order."
 
 
 def _check_captions(release: _Release) -> Iterator[str]:
@@ -137,29 +142,33 @@ def _check_captions(release: _Release) -> Iterator[str]:
         path = folder / "hypotheses.jsonl"
         found = {image.image_id: [each.tokens for each in image.captions] for image in read_hypotheses(folder)}
         if len(found) != release.index["captioned"]:
-            yield f"{path} has captions of {len(found)} images, {INDEX} counts {release.index['captioned']}."
+            yield f"{path} captions {quantity(len(found), 'image')}, {INDEX} counts {release.index['captioned']}."
         strangers = sorted(set(found) - set(release.ids["test"]))
         if strangers:
-            yield f"{path} has {len(strangers)} images that are no test images, such as {strangers[0]}."
+            yield _unexpected(path, strangers, "test")
         words = {word for of_image in found.values() for tokens in of_image for word in tokens}
         unknown = sorted(word for word in words if word not in vocabulary)
         if unknown:
-            yield f"{path} has {len(unknown)} words that the vocabulary lacks, such as {unknown[0]!r}."
+            yield f"{path} has {quantity(len(unknown), 'token')} outside the vocabulary, such as {unknown[0]!r}."
         captions[name] = found
     if _in_any_order(captions["generated"]) != _in_any_order(captions["reranked"]):
-        yield f"{path} has other captions than those that were generated."
+        yield f"{path} differs from the generated captions."
     if read_results(folder / "results.json") != {image: " ".join(each[0]) for image, each in found.items()}:
-        yield f"{folder / 'results.json'} is not the first caption of each image in {path}."
+        yield f"{folder / 'results.json'} does not contain the first caption of each image in {path}."
 
 
 def _in_any_order(captions: dict[str, list[tuple[str, ...]]]) -> dict[str, list[tuple[str, ...]]]:
     return {image_id: sorted(of_image) for image_id, of_image in captions.items()}
 
 
+def _unexpected(path: Path, image_ids: Sequence[str], split: str) -> str:
+    return f"{path} has {quantity(len(image_ids), 'image')} outside the {split} split, such as {image_ids[0]}."
+
+
 def _check_model(release: _Release) -> Iterator[str]:
     network = read_checkpoint(release.directory / "model").network
     if not zipfile.is_zipfile(network) or zipfile.ZipFile(network).testzip() is not None:
-        yield f"{network} is no file of Keras."
+        yield f"{network} is not a Keras file."
 
 
 def _check_card(release: _Release) -> Iterator[str]:

@@ -13,11 +13,6 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def quantity(value: int, noun: str) -> str:
-    """Format a count with its noun: `1 image`, `2 images`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
-
-
 def statistic(value: float) -> str:
     """Format an integer as a count and a float with three decimals."""
     return count(value) if isinstance(value, int) else score(value)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.html.figures import EmbeddedFigure
 from pipelines.html.page import render_page
 from pipelines.report.data import ReportContents, ScoreRow
-from pipelines.report.format import count, duration, percent, plain, quantity, score, size, statistic
+from pipelines.report.format import count, duration, percent, plain, score, size, statistic
 from pipelines.report.plots import (
     best_epoch,
     cider_plot,
@@ -20,6 +20,7 @@ from pipelines.report.plots import (
 from pipelines.report.published_results import MARKS
 from pipelines.report.run_facts import headline, run_facts
 from schemas.scores import CaptionScores, in_order
+from schemas.text import quantity
 
 _CONDITIONS: dict[str, Callable[[CaptionScores], str]] = {
     "Split": lambda scores: scores.split,

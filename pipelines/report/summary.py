@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pipelines.report.format import quantity
 from schemas.scores import read_caption_scores, read_retrieval_scores
+from schemas.text import quantity
 
 COLUMNS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE", "perplexity")
 

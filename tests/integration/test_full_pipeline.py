@@ -151,7 +151,7 @@ def test_a_release_is_published_without_being_made_again(pipeline, tmp_path):
     (place / "SHA256SUMS").write_text("")
     run = pipeline.luigi("PublishFeatures", "--publish-to", str(place))
     assert run.returncode != 0
-    assert "holds another release" in run.stdout
+    assert "contains another release" in run.stdout
 
 
 def test_show_pipeline_prints_every_stage(pipeline):

@@ -1,6 +1,7 @@
 """What is in a release, and how others read it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -69,10 +70,12 @@ def test_images_without_public_captions_have_features_in_the_release_too(toy: To
 def test_the_examples_of_the_card_run(toy: Toy) -> None:
     release = toy.release()
     examples = re.findall(r"```python\n(.*?)```", (release / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert [len([line for line in example.splitlines() if line]) for example in examples] == [3, 4]
+    assert len(examples) == 3
+    environment = {**os.environ, "HF_HOME": str(toy.root / "hub"), "HF_HUB_OFFLINE": "1"}
     for example in examples:
         code = example + "\nprint(features.shape, features.dtype, image_ids.astype(str).tolist())"
-        run = subprocess.run([sys.executable, "-c", code], cwd=release, capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", code]
+        run = subprocess.run(command, cwd=release, env=environment, capture_output=True, text=True, check=True)
         assert run.stdout == "(2, 3) float16 ['5', '6']\n"
 
 
@@ -146,12 +149,41 @@ def test_cards_have_front_matter(toy: Toy) -> None:
     front = front_matter(release / "README.md")
     assert front["pretty_name"] == "m-RNN features of Toys: a | corpus"
     assert (front["license"], front["size_categories"]) == ("other", ["n<1K"])
+    assert (front["pipeline_tag"], front["library_name"]) == ("image-to-text", "keras")
+    assert [config["config_name"] for config in front["configs"]] == ["refined", "original"]  # type: ignore[index]
     card = (release / "README.md").read_text(encoding="utf-8")
     assert "For play only." in card and "A. Toy (2001). Toys." in card
     front = front_matter(release / "model" / "README.md")
     (model,) = front["model-index"]  # type: ignore[misc]
     (result,) = model["results"]
     assert {metric["type"]: metric["value"] for metric in result["metrics"]} == {"cider": 0.5, "perplexity": 7.5}
+
+
+LOAD = """
+import json, sys
+from datasets import load_dataset
+
+for kind in ("refined", "original"):
+    loaded = load_dataset(sys.argv[1], kind)
+    streamed = load_dataset(sys.argv[1], kind, streaming=True)
+    for split in loaded:
+        rows = [(row["image_ids"].decode(), len(row["features"])) for row in loaded[split]]
+        assert rows == [(row["image_ids"].decode(), len(row["features"])) for row in streamed[split]]
+        print(json.dumps([kind, split, rows]))
+"""
+
+
+def test_release_is_loaded_and_streamed_by_the_datasets_library(toy: Toy) -> None:
+    environment = {**os.environ, "HF_HOME": str(toy.root / "hub"), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", LOAD, str(toy.release())]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    rows = {(kind, split): dict(rows) for kind, split, rows in map(json.loads, run.stdout.splitlines())}
+    ids = {"train": ["1", "2", "3"], "validation": ["4"], "test": ["5", "6"]}
+    assert rows == {
+        (kind, split): dict.fromkeys(of_split, size)
+        for kind, size in (("refined", 3), ("original", 5))
+        for split, of_split in ids.items()
+    }
 
 
 @pytest.mark.parametrize("known", [True, False])
