@@ -115,7 +115,7 @@ FEATURES, NEIGHBORS = "features/original_test.h5", "neighbors/refined_test.h5"
         (change_json("release.json", lambda index: index["features"].popitem()), "must describe exactly the features"),
         (
             change_json("release.json", lambda index: index.update(captioned=9)),
-            "captions 2 images, release.json counts 9",
+            "captions 2 images, release.json",
         ),
         (change_json("release.json", lambda index: index.pop("captioned")), "has an unknown structure"),
         (change_text("splits/val.txt", "4.jpg", "9.jpg"), "val.txt does not list the val images"),
