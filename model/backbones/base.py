@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import layers
 
-from model.backbones.spec import BackboneSpec
+from model.backbones.spec import AVERAGE, BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
 from model.precision import precision
 from schemas.errors import ConfigurationError, ResourceError
@@ -92,21 +94,59 @@ def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32)[..., ::-1] - tf.constant(CAFFE_MEAN_BGR)
 
 
+def pool_cells(feature_map: Any, grid: int) -> Any:
+    """Averages a feature map over a grid of equal cells, which overlap where the side is no multiple of `grid`.
+
+    Args:
+        feature_map: Symbolic tensor (B, H, H, C).
+        grid: Number of cells along each side.
+
+    Returns:
+        Symbolic tensor (B, grid * grid * C): by row, column, channel.
+
+    Raises:
+        ConfigurationError: The map is smaller than the grid.
+    """
+    side = int(feature_map.shape[1])
+    if side < grid:
+        raise ConfigurationError(
+            f"The last feature map is {side}x{side}, too small for pool = grid:{grid}; raise input_size or lower pool."
+        )
+    if grid == 1:
+        return layers.GlobalAveragePooling2D(name="pool")(feature_map)
+    stride = side // grid
+    cells = layers.AveragePooling2D(side - (grid - 1) * stride, stride, name="pool")(feature_map)
+    return layers.Flatten(name="as_vector")(cells)
+
+
+def check_not_pooled(spec: BackboneSpec) -> None:
+    """Checks that nothing but the default `pool` is asked of a network whose output is a vector.
+
+    Raises:
+        ConfigurationError: A grid is asked for.
+    """
+    if spec.grid > 1:
+        raise ConfigurationError(
+            f"{spec.name} has no feature map to pool; set pool to {AVERAGE}, or backbone to efficientnet-lite2 or keras:NAME."
+        )
+
+
 def load_caffe_network(
-    spec: BackboneSpec, layers: Sequence[str], usage: str, size: int, build: Callable[[str | None], keras.Model]
+    spec: BackboneSpec, names: Sequence[str], usage: str, size: int, build: Callable[[str | None], keras.Model]
 ) -> Backbone:
     """A network trained in Caffe up to the layer `spec.rest`; maps become vectors by height, width, channel.
 
     `build` makes all of it, see `build_with_weights`.
 
     Raises:
-        ConfigurationError: the layer is not one of `layers`; tells the `usage`.
+        ConfigurationError: the layer is not one of `names`; tells the `usage`.
     """
-    if spec.rest not in layers:
+    if spec.rest not in names:
         raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {usage}.")
+    check_not_pooled(spec)
     with precision(spec.precision):
         full = build_with_weights(spec, build)
-        model = keras.Model(full.input, keras.layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
+        model = keras.Model(full.input, layers.Flatten(name="as_vector")(full.get_layer(spec.rest).output))
     network = KerasNetwork(model, caffe_preprocess, full)
     return Backbone(
         features=compile_forward(spec, network.forward),

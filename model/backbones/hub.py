@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from model.backbones.base import Backbone, compile_forward
+from model.backbones.base import Backbone, check_not_pooled, compile_forward
 from model.backbones.spec import BackboneSpec
 from schemas.errors import ConfigurationError, InputError
 from schemas.text import reason
@@ -19,6 +19,7 @@ def load(spec: BackboneSpec) -> Backbone:
     """The module behind a handle, from the network or a folder; by Hub's convention it takes RGB in 0..1."""
     if spec.precision != "float32":
         raise ConfigurationError("A TensorFlow Hub module computes as it was saved; set precision to float32.")
+    check_not_pooled(spec)
     try:
         folder = _folder(spec.rest)
         module = tf.saved_model.load(str(folder))

@@ -46,7 +46,8 @@ class Captioner:
                     f"The model was trained with the image network {self.extraction['backbone']}, which lay on another "
                     f"disk; say where it is with --{parameter}."
                 )
-        return BackboneSpec(name, held, self.extraction["input_size"], self.extraction["precision"])
+        extraction = self.extraction
+        return BackboneSpec(name, held, extraction["input_size"], extraction["precision"], pool=extraction["pool"])
 
 
 def captioner_of_artifacts(models: Sequence[Path], features: Path, captions: Path | None) -> Captioner:

@@ -59,12 +59,14 @@ def fine_tune(
     """
     made = read_provenance(features)
     extraction = {**made.parameters, **made.operational}  # of weights that are a file, the latter say where it is
-    spec = BackboneSpec(extraction["backbone"], extraction["weights"], extraction["input_size"])
+    spec = BackboneSpec(
+        extraction["backbone"], extraction["weights"], extraction["input_size"], pool=extraction["pool"]
+    )
     backbone = load_backbone(spec)
     if backbone.network is None:
         raise ConfigurationError(
-            f"{spec.name} is a SavedModel, whose blocks cannot be told apart; set backbone to a vgg, alexnet or keras: "
-            "network."
+            f"{spec.name} is a SavedModel, whose blocks cannot be told apart; set backbone to an efficientnet-lite, "
+            "vgg, alexnet or keras: network."
         )
     cut = split_before_block(backbone.network.encoder, blocks)
     checkpoint = read_checkpoint(model)

@@ -8,6 +8,8 @@ error before anything of it is called.
 import math
 import pickle
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +18,37 @@ from numpy.lib import format as npy_format
 
 from schemas.errors import InputError
 from schemas.text import reason
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """An unpickler that resolves only the names in `admitted`, to the objects given there."""
+
+    admitted: Mapping[tuple[str, str], Any] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Returns the admitted object for a global name of the pickle.
+
+        Raises:
+            InputError: The name is not admitted.
+        """
+        if (module, name) not in self.admitted:
+            raise InputError(f"asks for {module}.{name}, which plain data do not need")
+        return self.admitted[module, name]
+
+
+@contextmanager
+def errors_naming(path: Path) -> Iterator[None]:
+    """Turns every error of reading a pickle into one sentence that names the file.
+
+    Raises:
+        InputError: The pickle asks for more than plain data, or it is damaged.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path} {error}; it may be an attack: get it from a source you trust.") from error
+    except Exception as error:  # a corrupted pickle can raise anything
+        raise InputError(f"{path} is damaged or cut short ({error!r}); get it again.") from error
 
 
 def is_object_array(path: Path) -> bool:
@@ -38,12 +71,8 @@ def read_object_array(path: Path) -> np.ndarray:
         shape, dtype = _read_header(path, stream)
         if dtype != np.dtype(object):
             raise InputError(f"{path} holds {dtype} and no objects; give the m-RNN project's file.")
-        try:
+        with errors_naming(path):
             content = _PlainUnpickler(stream, encoding="latin1").load()
-        except InputError as error:
-            raise InputError(f"{path} {error}; it may be an attack: get it from a source you trust.") from error
-        except Exception as error:  # a spoilt pickle can raise anything
-            raise InputError(f"{path} is damaged or cut short ({error!r}); get it again.") from error
     if not isinstance(content, np.ndarray) or content.dtype != np.dtype(object) or content.size != math.prod(shape):
         raise InputError(f"{path} does not hold the array of shape {shape} that its header tells of; get it again.")
     return content.reshape(shape).view(np.ndarray)
@@ -145,8 +174,5 @@ for _module in ("builtins", "__builtin__"):
         _ADMITTED[_module, _kind.__name__] = _kind
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise InputError(f"asks for {module}.{name}, which plain data do not need")
-        return _ADMITTED[module, name]
+class _PlainUnpickler(RestrictedUnpickler):
+    admitted = _ADMITTED

@@ -25,12 +25,18 @@ class ExtractFeatures(BeamStage):
 
     backbone = luigi.Parameter(
         default="vgg16/fc2",
-        description="vgg16|vgg19/fc2|fc1|block5_pool, alexnet/fc7|fc6|pool5, keras:NAME, hub:HANDLE",
+        description="efficientnet-lite0|lite1|lite2, vgg16|vgg19/fc2|fc1|block5_pool, alexnet/fc7|fc6|pool5, keras:NAME, "
+        "hub:HANDLE",
     )
     weights = luigi.Parameter(default="imagenet", description="imagenet, random:SEED or a weights file; none for hub")
     input_size = luigi.IntParameter(default=0, description="side of the network's input in pixels; 0: its own")
     crop = luigi.ChoiceParameter(
         default="center", choices=["center", "ten_crop", "squash"], description="how images become square"
+    )
+    pool = luigi.Parameter(
+        default="average",
+        description="how the last feature map of efficientnet-lite and keras: becomes a vector: average or grid:N, the "
+        "averages of N x N cells",
     )
     dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")
     precision = luigi.ChoiceParameter(
@@ -95,7 +101,7 @@ class ExtractFeatures(BeamStage):
         network = workspace.inputs.get("network")
         weights = str((network / BACKBONE_WEIGHTS).resolve()) if network else self.weights
         options = ExtractionOptions(
-            BackboneSpec(self.backbone, weights, self.input_size, self.precision, self.xla),
+            BackboneSpec(self.backbone, weights, self.input_size, self.precision, self.xla, self.pool),
             self.crop,
             self.dtype,
             self.dataset,

@@ -93,6 +93,7 @@ class ToyCaptioner:
         held = {"backbone": "hub:module SHA-256 00"} if network == "hub" else {"backbone": name}
         self.parameters = {**held, "weights": weights, "input_size": size, "crop": crop, "dtype": "float16"}
         self.parameters["precision"] = "float32"
+        self.parameters["pool"] = "average"
         operational = {"backbone": name} if network == "hub" else {}
         made_from = {self.features: (), self.captions: (), self.model: (self.features, self.captions)}
         for directory, sources in made_from.items():

