@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmarks.timing import seconds
 from pipelines.beam.shards import plan_shards, write_shard
-from pipelines.features.images import ImageSource
-from pipelines.features.shards import ShardCounts, ShardResult, encode_shard, merge_shards
+from pipelines.features.images import ImageSource, ShardCounts
+from pipelines.features.shards import ShardResult, encode_shard, merge_shards
 from schemas.features import FeatureDescription
 
 ROWS, DIMENSION, SHARDS = 200_000, 4096, 64

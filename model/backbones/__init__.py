@@ -10,7 +10,7 @@ from schemas.errors import ConfigurationError
 if TYPE_CHECKING:
     from model.backbones.base import Backbone  # loads TensorFlow, which a planning process does without
 
-FAMILIES = ("alexnet", "applications", "hub", "vgg")
+FAMILIES = ("efficientnet_lite", "vgg", "alexnet", "applications", "hub")
 
 
 @cache

@@ -127,7 +127,8 @@ def check_not_pooled(spec: BackboneSpec) -> None:
     """
     if spec.grid > 1:
         raise ConfigurationError(
-            f"{spec.name} has no feature map to pool; set pool to {AVERAGE}, or backbone to efficientnet-lite2 or keras:NAME."
+            f"{spec.name} has no feature map to pool; set pool to {AVERAGE}, or backbone to an efficientnet-lite or "
+            "keras: network."
         )
 
 

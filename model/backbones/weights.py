@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from model.backbones.spec import BackboneSpec
-from schemas.errors import ConfigurationError, InputError
+from schemas.errors import ConfigurationError, InputError, MRNNError
 from schemas.text import reason
 
 
@@ -21,6 +21,8 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
     if spec.weights == "imagenet":
         try:
             return build("imagenet")
+        except MRNNError:
+            raise
         except Exception as error:  # a download that fails is a plain Exception in Keras
             raise InputError(
                 f"The ImageNet weights of {spec.name} cannot be had for that size of input ({reason(error)}); they "

@@ -1,6 +1,6 @@
 """Searches for captions as plain values, which can be sent to the process that has the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,8 @@ from model.decoding.beam_search import BeamOptions, BeamSearch, Decoded
 from model.decoding.constraints import Constraints
 from model.decoding.sampling import Sampling, sample_captions
 from model.decoding.step_model import StepModel
+from schemas.hypotheses import Hypothesis, ImageHypotheses
+from schemas.vocabulary import Vocabulary
 
 Decode = Callable[[np.ndarray, int], list[list[Decoded]]]
 """Features (B, D) of images and the number of the first among all -> hypotheses of each image, best first."""
@@ -58,3 +60,31 @@ class SamplingStrategy:
             return [sorted(drawn, key=lambda caption: -caption.log_prob) for drawn in every]
 
         return decode
+
+
+def decode_rows(
+    decode: Decode,
+    vocabulary: Vocabulary,
+    image_ids: Sequence[str],
+    rows: np.ndarray,
+    batch_size: int,
+    first: int = 0,
+) -> Iterator[ImageHypotheses]:
+    """Decodes images batch by batch.
+
+    Args:
+        decode: A search in a network.
+        vocabulary: That of the network.
+        image_ids: Ids of the images.
+        rows: Their features (N, D).
+        batch_size: Images per batch.
+        first: Number of the first image among all, from which samples are drawn alike in any batch.
+
+    Yields:
+        The hypotheses of each image, in order.
+    """
+    for start in range(0, len(rows), batch_size):
+        batch = slice(start, start + batch_size)
+        for image_id, found in zip(image_ids[batch], decode(rows[batch], first + start), strict=True):
+            captions = tuple(Hypothesis(tuple(vocabulary.decode(each.tokens)), each.log_prob) for each in found)
+            yield ImageHypotheses(image_id, captions)

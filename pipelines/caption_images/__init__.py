@@ -1,1 +1,1 @@
-"""Captions of anybody's pictures by a trained model."""
+"""Captions of arbitrary images by a trained model."""

@@ -1,137 +1,218 @@
-"""From pictures to captions: the same image network, search and reranking as in the pipeline."""
+"""Captions of arbitrary images: the backbone, decoding and reranking of the pipeline, in one process."""
 
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from model.lean_keras import tf  # isort: skip  # before whatever imports Keras
+
+from model.decoding.beam_search import BeamOptions
+from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.ensemble import as_one
-from model.decoding.strategies import Search
+from model.decoding.strategies import BeamStrategy, Search, decode_rows
 from model.mrnn.network import MRNN, load_network, refine_features
 from model.reranking.neighbors import nearest
-from pipelines.caption_images.captioner import Captioner
-from pipelines.captions.generate_captions import decode_rows
-from pipelines.captions.reranker import Reranker, rerank
+from model.text.detokenize import detokenize
+from pipelines.caption_images.captioner import Captioner, find_captioner, find_pretrained
+from pipelines.captions.reranker import Reranked, Reranker
 from pipelines.features.extractor import FeatureExtractor
-from pipelines.features.images import ImageSource, read_ahead
-from pipelines.features.shards import ShardCounts
+from pipelines.features.images import ImageSource, ShardCounts, read_ahead
 from schemas.captions import read_tokens
 from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError
-from schemas.features import FeatureFile, Reject, write_rejects
-from schemas.hypotheses import ImageHypotheses, write_hypotheses
+from schemas.features import FeatureFile, Reject
+from schemas.hypotheses import ImageHypotheses
 from schemas.neighbors import Neighbors
 from schemas.reranking import RerankingSetting
 
 Progress = Callable[[float, str], None]
-BATCH = 32  # pictures at a time
+BATCH_SIZE = 32
+EAGER_IMAGES = 64  # up to which compiling graphs takes longer than computing without them
+DEFAULT_SEARCH = BeamStrategy(3, 29, DEFAULT_CONSTRAINTS, BeamOptions(length_penalty=1.0))
 
 
-def caption_pictures(
-    pictures: Sequence[ImageSource],
-    captioner: Captioner,
-    network: FeatureExtractor,
-    search: Search,
-    setting: RerankingSetting | None,
-    directory: Path,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Writes `hypotheses.jsonl` and `rejects.jsonl`, and `reranked.jsonl` if there is a `setting`; returns counts.
+@dataclass(frozen=True)
+class Caption:
+    """A caption of an image.
+
+    Attributes:
+        text: The sentence.
+        log_prob: ln P(caption | image) in nats, including the end token.
+        consensus: Consensus score, or None without reranking.
+    """
+
+    text: str
+    log_prob: float
+    consensus: float | None
+
+    @property
+    def probability(self) -> float:
+        """P(caption | image)."""
+        return math.exp(self.log_prob)
+
+
+@dataclass(frozen=True)
+class CaptionedImage:
+    """An image with its captions, best first, and the nearest training images that reranking compared it with."""
+
+    image_id: str
+    captions: tuple[Caption, ...]
+    neighbors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaptionedImages:
+    """The images that could be read, in their order, and the others."""
+
+    images: tuple[CaptionedImage, ...]
+    rejects: tuple[Reject, ...]
+
+
+def caption_images(
+    images: Sequence[ImageSource],
+    model: Captioner | Path | None = None,
+    *,
+    backbone: str = "",
+    weights: str = "",
+    search: Search = DEFAULT_SEARCH,
+    reranking: RerankingSetting | None = None,
+    progress: Progress = lambda fraction, message: None,
+) -> CaptionedImages:
+    """Captions images.
+
+    Args:
+        images: Images, see `find_images`.
+        model: Captioner, or directory of a release or of a model artifact; None for the pretrained captioner.
+        backbone: Backbone in place of the recorded one, where a SavedModel has moved.
+        weights: Weights of the backbone in place of the recorded ones, where their file has moved.
+        search: Decoding strategy.
+        reranking: Consensus reranking by the captions of similar training images; ignored without training captions.
+        progress: Called with the completed fraction and a message.
 
     Raises:
-        ArtifactError: the image network is not the one that the model was trained with, or artifacts do not fit.
-        ConfigurationError: nothing can be said under the search's settings, or the models make no ensemble.
+        ArtifactError: The backbone is not the one that the model was trained with, or an artifact is damaged.
+        ConfigurationError: The model has no backbone to compute features with, or the search or ensemble is impossible.
     """
-    _check_network(network, captioner)
+    captioner = model if isinstance(model, Captioner) else find_captioner(model) if model else find_pretrained()
+    progress(0.0, "loading the networks")
+    extraction = captioner.extraction
+    extractor = FeatureExtractor(
+        captioner.backbone_spec(backbone, weights), extraction["crop"], extraction["dtype"], threads=0
+    )
+    _check_backbone(extractor, captioner)
     checkpoints = [read_checkpoint(path) for path in captioner.models]
-    models = [load_network(checkpoint.network) for checkpoint in checkpoints]
-    image_ids, rows, rejects = _extract(pictures, network, lambda done, what: progress(0.6 * done, what))
-    hypotheses: list[ImageHypotheses] = []
-    for image in decode_rows(search(as_one(models)), checkpoints[0].vocabulary, image_ids, rows, BATCH):
-        hypotheses.append(image)
-        progress(0.6 + 0.3 * len(hypotheses) / len(rows), f"{len(hypotheses)} of {len(rows)} pictures captioned")
-    write_rejects(directory, rejects)
-    if setting and hypotheses:
-        progress(0.9, "comparing captions")
-        _rerank(hypotheses, rows, models[0], captioner, setting, directory)
+    networks = [load_network(checkpoint.network) for checkpoint in checkpoints]
+    with _eager_execution(len(images) <= EAGER_IMAGES):
+        image_ids, rows, rejects = _extract(images, extractor, lambda done, message: progress(0.6 * done, message))
+        hypotheses: list[ImageHypotheses] = []
+        for image in decode_rows(search(as_one(networks)), checkpoints[0].vocabulary, image_ids, rows, BATCH_SIZE):
+            hypotheses.append(image)
+            progress(0.6 + 0.3 * len(hypotheses) / len(rows), f"{len(hypotheses)} of {len(rows)} images captioned")
+    if reranking and captioner.tokens and hypotheses:
+        progress(0.9, "reranking captions")
+        found = [*_rerank(hypotheses, rows, networks[0], captioner, reranking)]
     else:
-        write_hypotheses(directory, hypotheses)
-        (directory / "reranked.jsonl").unlink(missing_ok=True)  # of an earlier run
-    return {"pictures": len(pictures), "captioned": len(hypotheses), "rejected": len(rejects)}
+        found = [Reranked(image, [], [], False) for image in hypotheses]
+    return CaptionedImages(tuple(map(_captioned, found)), tuple(rejects))
 
 
-def _check_network(network: FeatureExtractor, captioner: Captioner) -> None:
-    trained = FeatureFile(captioner.features).description
-    found = network.description(trained.dataset)
-    if (found.preprocessing, found.weights_digest) != (trained.preprocessing, trained.weights_digest):
+def _captioned(reranked: Reranked) -> CaptionedImage:
+    captions = reranked.image.captions
+    scores: Sequence[float | None] = reranked.scores or [None] * len(captions)
+    return CaptionedImage(
+        reranked.image.image_id,
+        tuple(
+            Caption(detokenize(each.tokens), each.log_prob, score) for each, score in zip(captions, scores, strict=True)
+        ),
+        tuple(reranked.neighbors),
+    )
+
+
+def _check_backbone(extractor: FeatureExtractor, captioner: Captioner) -> None:
+    found, trained = extractor.description(""), captioner.backbone
+    if (found.preprocessing, found.weights_digest) != (trained["preprocessing"], trained["weights_digest"]):
         raise ArtifactError(
-            f"The image network {found.kind} ({found.preprocessing}; weights {found.weights_digest[:10]}) is not that "
-            f"of {captioner.features} ({trained.preprocessing}; weights {trained.weights_digest[:10]}), on which the "
-            "model was trained; say with --backbone and --weights where that one is."
+            f"The backbone {found.kind} ({found.preprocessing}; weights {found.weights_digest[:10]}) is not the one of "
+            f"{captioner.models[0]} ({trained['preprocessing']}; weights {trained['weights_digest'][:10]}); name that "
+            "one with --backbone and --weights."
         )
 
 
+@contextmanager
+def _eager_execution(eager: bool) -> Iterator[None]:
+    """Executes functions that would be compiled to graphs operation by operation."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(eager)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 def _extract(
-    pictures: Sequence[ImageSource], network: FeatureExtractor, progress: Progress
+    images: Sequence[ImageSource], extractor: FeatureExtractor, progress: Progress
 ) -> tuple[list[str], np.ndarray, list[Reject]]:
-    """Ids and features (n, D) of the pictures that can be read, and the others."""
+    """Extracts features: ids and features (n, D) of the images that can be read, and the others."""
     image_ids: list[str] = []
     rejects: list[Reject] = []
-    blocks = [np.empty((0, network.dimension), network.dtype)]
+    blocks = [np.empty((0, extractor.dimension), extractor.dtype)]
     pixels: list[np.ndarray] = []
     threads = os.cpu_count() or 1
-    outcomes = read_ahead(pictures, network.input_size, network.crop, threads, 2 * BATCH, ShardCounts())
-    for number, (picture, outcome) in enumerate(outcomes, start=1):
+    outcomes = read_ahead(images, extractor.input_size, extractor.crop, threads, 2 * BATCH_SIZE, ShardCounts())
+    for number, (image, outcome) in enumerate(outcomes, start=1):
         if isinstance(outcome, Reject):
             rejects.append(outcome)
         else:
-            image_ids.append(picture.image_id)
+            image_ids.append(image.image_id)
             pixels.append(outcome)
-        if pixels and (len(pixels) == BATCH or number == len(pictures)):
-            blocks.append(network.features(pixels))
+        if pixels and (len(pixels) == BATCH_SIZE or number == len(images)):
+            blocks.append(extractor.features(pixels))
             pixels.clear()
-        progress(number / len(pictures), f"{number} of {len(pictures)} pictures seen")
+        progress(number / len(images), f"features of {number} of {len(images)} images")
     return image_ids, np.concatenate(blocks), rejects
 
 
 def _rerank(
     hypotheses: Sequence[ImageHypotheses],
     rows: np.ndarray,
-    model: MRNN,
+    network: MRNN,
     captioner: Captioner,
     setting: RerankingSetting,
-    directory: Path,
-) -> None:
-    assert captioner.tokens is not None
+) -> Iterator[Reranked]:
+    assert captioner.tokens
     captions = read_tokens(captioner.tokens, "train")
     image_ids = [image.image_id for image in hypotheses]
-    neighbors = _find_neighbors(image_ids, rows, captions, model, captioner, setting)
+    neighbors = _find_neighbors(image_ids, rows, captions, network, captioner, setting)
     if neighbors:
         setting = replace(setting, k=min(setting.k, neighbors.indices.shape[1] - 1))
-    rerank(hypotheses, Reranker(hypotheses, neighbors, captions, setting), directory, lambda done: None)
+    return map(Reranker(hypotheses, neighbors, captions, setting), hypotheses)
 
 
 def _find_neighbors(
     image_ids: Sequence[str],
     rows: np.ndarray,
     captions: Mapping[str, Any],
-    model: MRNN,
+    network: MRNN,
     captioner: Captioner,
     setting: RerankingSetting,
 ) -> Neighbors | None:
-    """Finds the k nearest training images, and one more, for an image that has the id of one of them.
+    """Finds the k nearest training images and one more, in case an image has the id of one of them.
 
     Returns None for self-consensus.
     """
     if setting.features is None or setting.metric is None:
         return None
+    assert captioner.features
     features = FeatureFile(captioner.features)
     reference_ids = [image_id for image_id in captions if image_id in features]
     references = features.read(reference_ids)
     if setting.features == "refined":
-        rows, references = (np.concatenate(list(refine_features(model, iter([side])))) for side in (rows, references))
+        rows, references = (np.concatenate(list(refine_features(network, iter([side])))) for side in (rows, references))
     indices, distances = nearest(rows, references, setting.k + 1, setting.metric)
     return Neighbors(list(image_ids), reference_ids, indices, distances, setting.features, setting.metric)

@@ -1,7 +1,8 @@
-"""What captions pictures: a trained model, the image network that it was trained with, and captions to compare with."""
+"""Locations of a captioner: a trained model, the backbone that it was trained with, and captions for reranking."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -9,102 +10,116 @@ from model.backbones.spec import BackboneSpec
 from pipelines.release.layout import INDEX
 from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.errors import ArtifactError, ConfigurationError
+from schemas.features import FeatureFile
 from schemas.io.files import read_json
 from schemas.provenance import Upstream, is_complete, read_provenance
 
-_ELSEWHERE = "SHA-256"  # stands in an artifact for a network on the disk where it was made
-_MODELS = (
-    "TrainModel",
-    "TrainSelfCritical",
-)  # stages; what FineTuneBackbone starts from are not the features of its model
+PRETRAINED = "flickr8k"  # the release in the package `pretrained` that captions if no other model is named
+_MOVED = "SHA-256"  # replaces the path of a backbone in an artifact's parameters
+_MODEL_STAGES = ("TrainModel", "TrainSelfCritical")  # FineTuneBackbone changes the features that it starts from
 
 
 @dataclass(frozen=True)
 class Captioner:
-    """Where everything lies.
+    """A captioner on disk.
 
-    models: folders of model, configuration and vocabulary, several are an ensemble; features: file of the training
-    images' features at least; extraction: parameters of ExtractFeatures; tokens: `tokens.jsonl`, None where there are
-    no captions.
+    Attributes:
+        models: Directories of model, configuration and vocabulary; several models are an ensemble.
+        extraction: Parameters of ExtractFeatures.
+        backbone: Description of the backbone: its preprocessing, in words, and the SHA-256 of its weights.
+        features: File with the features of the training images, or None.
+        tokens: File with the tokenized training captions, or None.
     """
 
     models: tuple[Path, ...]
-    features: Path
     extraction: Mapping[str, Any]
-    tokens: Path | None
+    backbone: Mapping[str, str]
+    features: Path | None = None
+    tokens: Path | None = None
 
-    def backbone(self, backbone: str, weights: str) -> BackboneSpec:
-        """The image network; `backbone` and `weights` say where it is, if not where it was, and may be empty.
+    def backbone_spec(self, backbone: str = "", weights: str = "") -> BackboneSpec:
+        """Specifies the backbone.
+
+        Args:
+            backbone: Backbone in place of the recorded one, where a SavedModel has moved.
+            weights: Weights in place of the recorded ones, where their file has moved.
 
         Raises:
-            ConfigurationError: it was on another disk and is not said to be anywhere.
+            ConfigurationError: The backbone or its weights were a path on another machine.
         """
-        name, held = backbone or self.extraction["backbone"], weights or self.extraction["weights"]
-        for parameter, value in (("backbone", name), ("weights", held)):
-            if _ELSEWHERE in value:
+        name, values = backbone or self.extraction["backbone"], weights or self.extraction["weights"]
+        for parameter, value in (("backbone", name), ("weights", values)):
+            if _MOVED in value:
                 raise ConfigurationError(
-                    f"The model was trained with the image network {self.extraction['backbone']}, which lay on another "
-                    f"disk; say where it is with --{parameter}."
+                    f"The model was trained with the backbone {self.extraction['backbone']}, whose path is not part of "
+                    f"the artifact; name it with --{parameter}."
                 )
         extraction = self.extraction
-        return BackboneSpec(name, held, extraction["input_size"], extraction["precision"], pool=extraction["pool"])
+        return BackboneSpec(name, values, extraction["input_size"], extraction["precision"], pool=extraction["pool"])
 
 
-def captioner_of_artifacts(models: Sequence[Path], features: Path, captions: Path | None) -> Captioner:
-    """The captioner of the pipeline's artifacts; the weights of a tuned image network lie among them.
-
-    Raises:
-        ConfigurationError: the features were imported.
-    """
-    made = read_provenance(features)
-    _check_extracted(made.stage, models[0])
-    # Where a network lies on this disk is a matter of operation: what it holds is significant.
-    places: dict[str, Any] = {
-        name: made.operational[name] for name in ("backbone", "weights") if name in made.operational
-    }
-    if tuned := made.upstream.get("network"):
-        places["weights"] = str(_beside(features, tuned) / BACKBONE_WEIGHTS)
-    tokens = captions / "tokens.jsonl" if captions else None
-    return Captioner(tuple(models), features / "features.h5", {**made.parameters, **places}, tokens)
+def find_pretrained() -> Captioner:
+    """Finds the captioner that comes with the program."""
+    return find_captioner(Path(str(files("pretrained"))) / PRETRAINED)
 
 
-def captioner_of_directory(directory: Path) -> Captioner:
-    """The captioner in a release of PublishFeatures, or that of a model's artifact beside the other artifacts.
+def find_captioner(directory: Path) -> Captioner:
+    """Finds the captioner in a release of PublishFeatures, or that of a model artifact beside the other artifacts.
 
     Raises:
-        ConfigurationError: the folder is neither, or the features were imported.
-        ArtifactError: the features that the model was trained on are gone.
+        ConfigurationError: The directory is neither, or the features were imported.
+        ArtifactError: The features that the model was trained on are missing.
     """
     if (directory / INDEX).is_file():
         made = read_json(directory / "provenance" / "original.json")
         _check_extracted(made["stage"], directory)
         tuned = directory / "model" / BACKBONE_WEIGHTS
         extraction = {**made["parameters"], **({"weights": str(tuned)} if tuned.is_file() else {})}
-        return Captioner((directory / "model",), directory / "features" / "original_train.h5", extraction, None)
-    if not is_complete(directory) or (trained := read_provenance(directory)).stage not in _MODELS:
+        return Captioner((directory / "model",), extraction, read_json(directory / INDEX)["backbone"])
+    if not is_complete(directory) or (trained := read_provenance(directory)).stage not in _MODEL_STAGES:
         raise ConfigurationError(
-            f"{directory} is neither a release of PublishFeatures nor an artifact of {' or '.join(_MODELS)}; set "
+            f"{directory} is neither a release of PublishFeatures nor an artifact of {' or '.join(_MODEL_STAGES)}; set "
             "--model to one."
         )
-    sources = {name: _beside(directory, trained.upstream[name]) for name in ("features", "captions")}
+    sources = {name: _sibling(directory, trained.upstream[name]) for name in ("features", "captions")}
     if not is_complete(sources["features"]):
         raise ArtifactError(
-            f"{directory} was trained on {sources['features']}, which is gone; leave it where it was made, or set "
-            "--model to a release."
+            f"{directory} was trained on {sources['features']}, which is missing; leave the model among the other "
+            "artifacts, or set --model to a release."
         )
-    return captioner_of_artifacts(
-        [directory], sources["features"], sources["captions"] if is_complete(sources["captions"]) else None
-    )
+    captions = sources["captions"] if is_complete(sources["captions"]) else None
+    return captioner_of_artifacts([directory], sources["features"], captions)
 
 
-def _beside(artifact: Path, other: Upstream) -> Path:
-    """Where another artifact of the same data directory lies."""
+def captioner_of_artifacts(models: Sequence[Path], features: Path, captions: Path | None) -> Captioner:
+    """Describes the captioner of the pipeline's artifacts, with the weights of a fine-tuned backbone if there is one.
+
+    Raises:
+        ConfigurationError: The features were imported.
+    """
+    made = read_provenance(features)
+    _check_extracted(made.stage, models[0])
+    # Where a backbone is located on this machine is not significant; its content is.
+    paths: dict[str, Any] = {
+        name: made.operational[name] for name in ("backbone", "weights") if name in made.operational
+    }
+    if tuned := made.upstream.get("network"):
+        paths["weights"] = str(_sibling(features, tuned) / BACKBONE_WEIGHTS)
+    path = features / "features.h5"
+    with FeatureFile(path) as file:
+        description = asdict(file.description)
+    tokens = captions / "tokens.jsonl" if captions else None
+    return Captioner(tuple(models), {**made.parameters, **paths}, description, path, tokens)
+
+
+def _sibling(artifact: Path, other: Upstream) -> Path:
+    """Locates another artifact of the same data directory."""
     return artifact.absolute().parent.parent / other.stage / other.key
 
 
 def _check_extracted(stage: str, model: Path) -> None:
     if stage != "ExtractFeatures":
         raise ConfigurationError(
-            f"{model} was trained on features that were made elsewhere ({stage}), so those of other pictures cannot be "
-            "made here; train a model on features of ExtractFeatures."
+            f"{model} was trained on features from {stage}, so the features of other images cannot be computed here; "
+            "train a model on features of ExtractFeatures."
         )

@@ -1,84 +1,83 @@
-"""The captions of pictures for people and programs: JSON lines, CSV, and a gallery."""
+"""Files with the captions of images: JSON lines, CSV and an HTML gallery."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from model.text.detokenize import detokenize
+from pipelines.caption_images.caption import Caption, CaptionedImage, CaptionedImages
 from pipelines.features.images import ImageSource
 from pipelines.html.csv import write_csv
 from pipelines.html.page import render_page
 from pipelines.html.thumbnails import Thumbnails
 from schemas.annotations import AnnotatedImage
-from schemas.features import read_rejects
-from schemas.hypotheses import read_hypotheses
+from schemas.features import read_rejects, write_rejects
 from schemas.io.files import read_json_lines, write_json_lines, write_text
 
-SHOWN = 500  # pictures of the gallery at most; the other files have all
-SIDE = 320  # of a picture in the gallery, in pixels
+GALLERY_IMAGES = 500  # maximum number in the gallery; the other files contain all
+GALLERY_SIDE = 320  # of a thumbnail, in pixels
 
 
-@dataclass(frozen=True)
-class FoundCaption:
-    """A caption: ln P(caption | picture) in nats, P itself, and the consensus score if captions were reranked."""
-
-    caption: str
-    log_prob: float
-    probability: float
-    consensus: float | None
-
-
-@dataclass(frozen=True)
-class CaptionResult:
-    """A picture, its captions, best first, and the training images that were nearest, if captions were reranked."""
-
-    picture: str
-    captions: tuple[FoundCaption, ...]
-    neighbors: tuple[str, ...]
-
-
-def read_captioned(directory: Path) -> list[CaptionResult]:
-    """What `caption_pictures` wrote."""
-    reranked = directory / "reranked.jsonl"
-    records = {each["image_id"]: each for each in read_json_lines(reranked)} if reranked.exists() else {}
-    found = []
-    for image in read_hypotheses(directory):
-        record = records.get(image.image_id, {"scores": [None] * len(image.captions), "neighbors": []})
-        captions = tuple(
-            FoundCaption(detokenize(each.tokens), each.log_prob, math.exp(each.log_prob), consensus)
-            for each, consensus in zip(image.captions, record["scores"], strict=True)
+def read_outputs(directory: Path) -> CaptionedImages:
+    """Reads back what `write_outputs` wrote."""
+    images = [
+        CaptionedImage(
+            record["image"],
+            tuple(Caption(each["text"], each["log_prob"], each["consensus"]) for each in record["captions"]),
+            tuple(record["neighbors"]),
         )
-        found.append(CaptionResult(image.image_id, captions, tuple(record["neighbors"])))
-    return found
+        for record in read_json_lines(directory / "captions.jsonl")
+    ]
+    return CaptionedImages(tuple(images), tuple(read_rejects(directory)))
 
 
-def write_outcome(directory: Path, pictures: Sequence[ImageSource]) -> None:
-    """Writes `captions.jsonl` (a line a picture), `captions.csv` (a row a caption) and `gallery.html`."""
-    found = read_captioned(directory)
-    write_json_lines(directory / "captions.jsonl", (asdict(each) for each in found))
+def write_outputs(directory: Path, captioned: CaptionedImages, images: Sequence[ImageSource]) -> None:
+    """Writes the captions into a directory.
+
+    `captions.jsonl` has one line per image, `captions.csv` one row per caption, `rejects.jsonl` the images that could
+    not be read, and `gallery.html` shows the images with their captions.
+
+    Args:
+        directory: Existing directory.
+        captioned: Captions of `images`.
+        images: The images, for the gallery's thumbnails.
+    """
+    write_rejects(directory, list(captioned.rejects))
+    write_json_lines(
+        directory / "captions.jsonl",
+        (
+            {
+                "image": each.image_id,
+                "captions": [{**asdict(caption), "probability": caption.probability} for caption in each.captions],
+                "neighbors": each.neighbors,
+            }
+            for each in captioned.images
+        ),
+    )
     write_csv(
         directory / "captions.csv",
-        ("picture", "rank", "caption", "probability", "log_prob", "consensus"),
+        ("image", "rank", "caption", "probability", "log_prob", "consensus"),
         (
-            (each.picture, rank, one.caption, one.probability, one.log_prob, one.consensus)
-            for each in found
+            (each.image_id, rank, one.text, one.probability, one.log_prob, one.consensus)
+            for each in captioned.images
             for rank, one in enumerate(each.captions, start=1)
         ),
     )
-    paths = {picture.image_id: picture.path for picture in pictures}
-    shown = {
-        each.picture: AnnotatedImage(each.picture, paths[each.picture], "", 0, 0, (each.captions[0].caption,))
-        for each in found[:SHOWN]
-    }
-    thumbnails = Thumbnails(Path("/"), shown)
+    paths = {image.image_id: image.path for image in images}
+    shown = captioned.images[:GALLERY_IMAGES]
+    thumbnails = Thumbnails(
+        Path("/"),
+        {
+            each.image_id: AnnotatedImage(each.image_id, paths[each.image_id], "", 0, 0, (each.captions[0].text,))
+            for each in shown
+        },
+    )
     page = render_page(
         Path(__file__).with_name("gallery.html"),
-        found=found[:SHOWN],
-        left_out=len(found[SHOWN:]),
-        thumbnail=lambda name: thumbnails.thumbnail(name, SIDE),
-        rejects=read_rejects(directory),
-        reranked=any(each.captions[0].consensus is not None for each in found),
-        compared=any(each.neighbors for each in found),
+        images=shown,
+        omitted=len(captioned.images) - len(shown),
+        thumbnail=lambda name: thumbnails.thumbnail(name, GALLERY_SIDE),
+        rejects=captioned.rejects,
+        reranked=any(each.captions[0].consensus is not None for each in shown),
+        compared=any(each.neighbors for each in shown),
     )
     write_text(directory / "gallery.html", page)

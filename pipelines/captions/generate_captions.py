@@ -1,40 +1,18 @@
-"""Captions of images on BeamStrategy: ranges of images in, files of hypotheses out, joined in order."""
+"""Captions of images on Beam: ranges of images in, files of hypotheses out, joined in order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from pipelines.beam.json_shards import read_lines, write_lines
 from pipelines.beam.runner import BeamRunner, complete_shards
 from pipelines.beam.shards import Shard, plan_ranges
 from schemas.checkpoint import read_checkpoint
 from schemas.features import FeatureFile
-from schemas.hypotheses import Hypothesis, ImageHypotheses, from_record, to_record, write_hypotheses
+from schemas.hypotheses import from_record, to_record, write_hypotheses
 from schemas.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from model.decoding.strategies import Decode  # loads TensorFlow, which a driver does without
-
-
-def decode_rows(
-    decode: "Decode",
-    vocabulary: Vocabulary,
-    image_ids: Sequence[str],
-    rows: np.ndarray,
-    batch_size: int,
-    first: int = 0,
-) -> Iterator[ImageHypotheses]:
-    """Hypotheses of each image of `rows` (N, D), in order; `first`: the number of the first among all images."""
-    for start in range(0, len(rows), batch_size):
-        batch = slice(start, start + batch_size)
-        for image_id, found in zip(image_ids[batch], decode(rows[batch], first + start), strict=True):
-            captions = tuple(Hypothesis(tuple(vocabulary.decode(each.tokens)), each.log_prob) for each in found)
-            yield ImageHypotheses(image_id, captions)
-
 
 if TYPE_CHECKING:
     from model.decoding.strategies import Decode, Search  # loads TensorFlow, which a driver does without
@@ -83,6 +61,8 @@ def generate_captions(
 
 def caption_shard(shard: Shard, job: GenerationJob) -> None:
     """Writes the hypotheses of one shard's images."""
+    from model.decoding.strategies import decode_rows
+
     decode, vocabulary = _load(job)
     rows = FeatureFile(job.features / "features.h5").read(shard.items)
     write_lines(shard, map(to_record, decode_rows(decode, vocabulary, shard.items, rows, job.batch_size, shard.first)))

@@ -11,8 +11,8 @@ import numpy as np
 from model.backbones.spec import BackboneSpec
 from pipelines.beam.runner import BeamRunner, complete_shards
 from pipelines.beam.shards import Shard, invalidate_shard, is_shard_complete, plan_shards, write_shard
-from pipelines.features.images import ImageSource, read_ahead, read_image
-from pipelines.features.shards import ShardCounts, ShardResult, encode_shard, merge_shards, read_rejects_of
+from pipelines.features.images import ImageSource, ShardCounts, read_ahead, read_image
+from pipelines.features.shards import ShardResult, encode_shard, merge_shards, read_rejects_of
 from schemas.errors import ArtifactError, InputError
 from schemas.features import Reject, write_rejects
 

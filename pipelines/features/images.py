@@ -13,7 +13,6 @@ from PIL import Image
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from model.backbones.images import cut_crops, decode_image
-from pipelines.features.shards import ShardCounts
 from schemas.errors import InputError
 from schemas.features import Reject
 from schemas.text import reason
@@ -27,6 +26,21 @@ class ImageSource:
 
     image_id: str
     path: str
+
+
+@dataclass
+class ShardCounts:
+    """What happened in a shard: images, rejects and bytes read; seconds of reading and decoding (summed over
+    threads), of waiting for pixels, and of inference; batches, and how many images would have filled them."""
+
+    images: int = 0
+    rejected: int = 0
+    bytes_read: int = 0
+    decode_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    inference_seconds: float = 0.0
+    batches: int = 0
+    batch_places: int = 0
 
 
 def read_image(source: ImageSource) -> tuple[Image.Image, int]:

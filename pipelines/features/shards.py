@@ -12,25 +12,10 @@ import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.beam.shards import Shard
+from pipelines.features.images import ShardCounts
 from schemas.errors import ArtifactError
 from schemas.features import FeatureDescription, Reject, create_features
 from schemas.io.hdf5 import SCHEMA_VERSION, read_strings, write_strings
-
-
-@dataclass
-class ShardCounts:
-    """What happened in a shard: images, rejects and bytes read; seconds of reading and decoding (summed over
-    threads), of waiting for pixels, and of inference; batches, and how many images would have filled them."""
-
-    images: int = 0
-    rejected: int = 0
-    bytes_read: int = 0
-    decode_seconds: float = 0.0
-    wait_seconds: float = 0.0
-    inference_seconds: float = 0.0
-    batches: int = 0
-    batch_places: int = 0
-
 
 BLOCK_BYTES = 1 << 25  # rows of this size are gathered from all shards at a time
 

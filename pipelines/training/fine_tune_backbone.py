@@ -16,8 +16,7 @@ from model.backbones.spec import BackboneSpec
 from model.mrnn.network import load_network
 from model.training.fine_tuning import FineTuner
 from model.training.history import TrainingData, TrainingOptions
-from pipelines.features.images import ImageSource, read_ahead
-from pipelines.features.shards import ShardCounts
+from pipelines.features.images import ImageSource, ShardCounts, read_ahead
 from pipelines.training.data import read_training_data
 from pipelines.training.train_model import write_trained_model
 from schemas.annotations import read_annotations

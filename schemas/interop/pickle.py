@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -23,7 +23,7 @@ from schemas.text import reason
 class RestrictedUnpickler(pickle.Unpickler):
     """An unpickler that resolves only the names in `admitted`, to the objects given there."""
 
-    admitted: Mapping[tuple[str, str], Any] = {}
+    admitted: ClassVar[Mapping[tuple[str, str], Any]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """Returns the admitted object for a global name of the pickle.
@@ -175,4 +175,4 @@ for _module in ("builtins", "__builtin__"):
 
 
 class _PlainUnpickler(RestrictedUnpickler):
-    admitted = _ADMITTED
+    admitted: ClassVar = _ADMITTED

@@ -11,7 +11,7 @@ import io
 import struct
 from collections import OrderedDict
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class _Tensor(NamedTuple):
 
 
 class _WeightsUnpickler(RestrictedUnpickler):
-    admitted = {
+    admitted: ClassVar = {
         ("collections", "OrderedDict"): OrderedDict,
         **{("torch", name): dtype for name, dtype in _DTYPES.items()},
     }

@@ -91,21 +91,21 @@ class CaptionImages(Command, ModelSource):
         Raises:
             InputError: there is no picture, or some could not be read; the others have their captions.
         """
-        from pipelines.caption_images.inputs import find_pictures
-        from pipelines.caption_images.outputs import read_captioned
-        from schemas.features import read_rejects
+        from pipelines.caption_images.inputs import find_images
+        from pipelines.caption_images.outputs import read_outputs
         from schemas.io.files import write_json
 
-        find_pictures(self.images)  # says what is wrong before TensorFlow is loaded
+        find_images(self.images)  # says what is wrong before TensorFlow is loaded
         self.directory.mkdir(parents=True, exist_ok=True)
         write_json(self.directory / SETTINGS, self.settings())
         counts = run_process(self.job(), self.log_path)["counts"]
-        for each in read_captioned(self.directory):
-            print(each.picture)
+        captioned = read_outputs(self.directory)
+        for each in captioned.images:
+            print(each.image_id)
             for caption in each.captions[:SHOWN]:
-                print(f"  {caption.probability:8.2g}  {caption.caption or '(an empty caption)'}")
+                print(f"  {caption.probability:8.2g}  {caption.text or '(an empty caption)'}")
         print(f"captioned pictures: {counts['captioned']}, gallery: {self.directory / 'gallery.html'}")
-        rejects = read_rejects(self.directory)
+        rejects = captioned.rejects
         if rejects:
             named = "; ".join(f"{reject.image_id}: {reject.error}" for reject in rejects[:NAMED])
             more = f"; and {len(rejects) - NAMED} more" if len(rejects) > NAMED else ""
@@ -129,39 +129,33 @@ class CaptionImages(Command, ModelSource):
 
     def work(self, workspace: Workspace) -> None:
         """Writes hypotheses, captions and the gallery."""
-        from pipelines.caption_images.caption import caption_pictures
-        from pipelines.caption_images.captioner import captioner_of_artifacts, captioner_of_directory
-        from pipelines.caption_images.inputs import find_pictures
-        from pipelines.caption_images.outputs import write_outcome
-        from pipelines.features.extractor import FeatureExtractor
+        from pipelines.caption_images.caption import caption_images
+        from pipelines.caption_images.captioner import captioner_of_artifacts, find_captioner
+        from pipelines.caption_images.inputs import find_images
+        from pipelines.caption_images.outputs import write_outputs
         from schemas.checkpoint import read_checkpoint
         from schemas.io.files import read_json
         from schemas.reranking import RerankingSetting
 
-        workspace.progress(0.0, "loading the networks")
-        pictures = find_pictures(self.images)
+        images = find_images(self.images)
         inputs, settings = workspace.inputs, read_json(workspace.directory / SETTINGS)
         generation = GenerateCaptions.from_str_params(settings["search"])
         captioner = (
-            captioner_of_directory(Path(self.model).expanduser())
+            find_captioner(Path(self.model).expanduser())
             if self.model
             else captioner_of_artifacts(generation.models_among(inputs), inputs["features"], inputs["captions"])
         )
         setting = None
         if self.rerank and captioner.tokens:
             setting, generation = RerankingSetting(**settings["reranking"]), generation.clone(search="wide")
-        extraction = captioner.extraction
-        network = FeatureExtractor(
-            captioner.backbone(self.backbone, self.weights), extraction["crop"], extraction["dtype"], threads=0
-        )
-        counts = caption_pictures(
-            pictures,
+        captioned = caption_images(
+            images,
             captioner,
-            network,
-            generation.search_with(read_checkpoint(captioner.models[0]).vocabulary),
-            setting,
-            workspace.directory,
-            workspace.progress,
+            backbone=self.backbone,
+            weights=self.weights,
+            search=generation.search_with(read_checkpoint(captioner.models[0]).vocabulary),
+            reranking=setting,
+            progress=workspace.progress,
         )
-        write_outcome(workspace.directory, pictures)
-        workspace.counts.update(counts)
+        write_outputs(workspace.directory, captioned, images)
+        workspace.counts.update(pictures=len(images), captioned=len(captioned.images), rejected=len(captioned.rejects))

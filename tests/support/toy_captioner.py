@@ -1,6 +1,7 @@
 """A small captioner, as the pipeline leaves it: features, captions and an untrained model."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -117,8 +118,7 @@ class ToyCaptioner:
     def release(self) -> Path:
         folder = self.root / "release"
         shutil.copytree(self.model, folder / "model")
-        (folder / "features").mkdir()
-        shutil.copy(self.features / "features.h5", folder / "features" / "original_train.h5")
         write_json(folder / "provenance" / "original.json", {"stage": "ExtractFeatures", "parameters": self.parameters})
-        write_json(folder / "release.json", {})
+        with FeatureFile(self.features / "features.h5") as features:
+            write_json(folder / "release.json", {"backbone": asdict(features.description)})
         return folder

@@ -1,4 +1,4 @@
-"""Which files are taken for pictures, and how hostile names are shown."""
+"""Files that are taken for images, and hostile file names."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.caption_images.inputs import find_pictures
+from pipelines.caption_images.inputs import find_images
 from schemas.errors import InputError
 from schemas.text import printable
 
@@ -19,10 +19,10 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def names(path) -> list[str]:
-    return [picture.image_id for picture in find_pictures(str(path))]
+    return [picture.image_id for picture in find_images(str(path))]
 
 
-def test_of_a_folder_what_is_named_like_a_picture_counts(tmp_path):
+def test_find_images_takes_files_named_like_images_from_a_folder(tmp_path):
     touch(
         tmp_path, "b.JPG", "a.webp", "sub/c.png", "notes.txt", ".hidden.png", ".thumbnails/d.png", "__init__", "x.pdf"
     )
@@ -30,31 +30,31 @@ def test_of_a_folder_what_is_named_like_a_picture_counts(tmp_path):
     assert names(tmp_path) == ["a.webp", "b.JPG", "sub/c.png"]
 
 
-def test_a_file_counts_whatever_it_is_called(tmp_path):
+def test_find_images_takes_a_named_file_whatever_its_suffix(tmp_path):
     touch(tmp_path, "picture")
     assert names(tmp_path / "picture") == [str(tmp_path / "picture")]
 
 
-def test_a_pattern_is_one_only_if_there_is_no_such_file(tmp_path):
+def test_find_images_prefers_a_file_to_a_pattern(tmp_path):
     touch(tmp_path, "[ab].png", "a.png", "deep/er/b.png")
     assert names(tmp_path / "[ab].png") == [str(tmp_path / "[ab].png")]
     assert names(tmp_path / "?.png") == [str(tmp_path / "a.png")]
     assert names(tmp_path / "**" / "*.png") == sorted(str(path) for path in tmp_path.rglob("*.png"))
 
 
-def test_nothing_to_caption_is_said_in_a_sentence(tmp_path):
+def test_find_images_refuses_paths_without_images(tmp_path):
     touch(tmp_path, "notes.txt")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "absent.png", tmp_path / "pipe", tmp_path / "*.gif"):
-        with pytest.raises(InputError, match="There is no picture at"):
-            find_pictures(str(path))
+        with pytest.raises(InputError, match="There is no image at"):
+            find_images(str(path))
 
 
 def test_hostile_names_are_found_and_shown_as_escapes(tmp_path):
     hostile = [b"\xff.png", b"\x1b[31mred.png", b"line\nbreak.png", "\u202egnp.exe.png".encode(), b"back\\slash.png"]
     for name in hostile:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
-    pictures = find_pictures(str(tmp_path))
+    pictures = find_images(str(tmp_path))
     assert sorted(picture.image_id for picture in pictures) == sorted(
         ["\\udcff.png", "\\x1b[31mred.png", "line\\nbreak.png", "\\u202egnp.exe.png", "back\\\\slash.png"]
     )

@@ -8,8 +8,7 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 from PIL import Image
 
-from pipelines.features.images import ImageSource, read_ahead
-from pipelines.features.shards import ShardCounts
+from pipelines.features.images import ImageSource, ShardCounts, read_ahead
 from schemas.features import Reject
 
 PATH = "store://a"
