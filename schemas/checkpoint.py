@@ -14,6 +14,7 @@ from schemas.errors import ArtifactError
 from schemas.io.files import atomic_path, read_json, read_json_lines, write_json, write_json_lines
 from schemas.vocabulary import Vocabulary
 
+MODEL_FILES = ("model.keras", "config.json", "vocabulary.txt")
 BACKBONE_WEIGHTS = "backbone.weights.h5"
 _NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say
 

@@ -14,7 +14,7 @@ from pipelines.release.features import describe_layout, write_split
 from pipelines.release.formats import write_formats
 from pipelines.release.layout import CROISSANT, IMAGES, INDEX, KINDS, SUMS, released_files
 from schemas.annotations import AnnotatedImage, read_annotations, splits_of
-from schemas.checkpoint import BACKBONE_WEIGHTS
+from schemas.checkpoint import BACKBONE_WEIGHTS, MODEL_FILES
 from schemas.features import FeatureFile
 from schemas.hypotheses import read_hypotheses
 from schemas.io.files import atomic_path, digest_file, write_json, write_json_lines, write_text
@@ -77,8 +77,7 @@ def write_release(
         ({"image_id": image.image_id, "file": image.file, "split": image.split} for image in images),
     )
     for name, artifact in sources.items():
-        record = {key: value for key, value in asdict(read_provenance(artifact)).items() if key not in _OF_ONE_RUN}
-        write_json(directory / "provenance" / f"{name}.json", record)
+        write_provenance(directory, name, artifact)
     reranked = {image.image_id: " ".join(image.captions[0].tokens) for image in read_hypotheses(sources["reranked"])}
     write_results(directory / "captions" / "reranked_test" / "results.json", reranked)
     features = _write_features(directory, sources, images, options.dtype, progress)
@@ -105,9 +104,15 @@ def write_release(
     return {"files": len(sums) + 1, "images": len(images)}
 
 
+def write_provenance(directory: Path, name: str, artifact: Path) -> None:
+    """Writes what does not differ between two runs of an artifact's provenance to `provenance/NAME.json`."""
+    record = {key: value for key, value in asdict(read_provenance(artifact)).items() if key not in _OF_ONE_RUN}
+    write_json(directory / "provenance" / f"{name}.json", record)
+
+
 def _copy_files(directory: Path, sources: dict[str, Path], splits: Sequence[str]) -> None:
     copies = {
-        **{f"model/{name}": sources["model"] / name for name in ("model.keras", "config.json", "vocabulary.txt")},
+        **{f"model/{name}": sources["model"] / name for name in MODEL_FILES},
         **{f"splits/{split}.txt": sources["annotations"] / f"{split}.txt" for split in splits},
         **{f"neighbors/{kind}_test.h5": sources[f"neighbors_{kind}"] / "neighbors.h5" for kind in KINDS},
         "captions/generated_test/hypotheses.jsonl": sources["hypotheses"] / "hypotheses.jsonl",
