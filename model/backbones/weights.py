@@ -28,7 +28,10 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
                 f"The ImageNet weights of {spec.name} cannot be had for that size of input ({reason(error)}); they "
                 "need a network connection, and mostly an input of 224: else set weights to a file or to random:SEED."
             ) from error
-    model = build(None)
+    try:
+        model = build(None)
+    except ValueError as error:  # by Keras, of an input that is too small
+        raise ConfigurationError(f"{spec.name} cannot be built ({reason(error, 300)}); change input_size.") from error
     kind, _, seed = spec.weights.partition(":")
     if kind == "random":
         if not seed.isdecimal():

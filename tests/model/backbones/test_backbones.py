@@ -205,6 +205,11 @@ def test_a_network_is_loaded_once():
     assert load_backbone(spec) is load_backbone(spec)
 
 
+def test_input_that_is_too_small_for_a_network_is_refused():
+    with pytest.raises(ConfigurationError, match=r"keras:MobileNetV2 cannot be built .*32x32.*change input_size"):
+        load_backbone(BackboneSpec("keras:MobileNetV2", "random:0", 8))
+
+
 @pytest.mark.parametrize("name", ["vgg16", "vgg16/fc9", "resnet50/fc2", "", "vgg16/fc2/more"])
 def test_unknown_networks_and_layers_are_refused(name):
     with pytest.raises(ConfigurationError, match=r"vgg16\|vgg19/fc2"):

@@ -146,7 +146,7 @@ def test_another_backbone_is_refused(hub_artifacts):
     captioner = captioner_of_artifacts([hub_artifacts.model], hub_artifacts.features, None)
     images = find_images(str(hub_artifacts.pictures))
     with pytest.raises(ArtifactError, match=r"is not the one of .*--backbone"):
-        caption_images(images, captioner, backbone="keras:MobileNetV2", weights="random:1")
+        caption_images(images, captioner, backbone="efficientnet-lite2", weights="random:1")
 
 
 def test_directory_without_a_model_is_refused(hub_artifacts, tmp_path):
