@@ -1,4 +1,4 @@
-"""In which numbers a network computes: float32, or 16 bits with weights in float32 (Micikevicius et al. 2018)."""
+"""Numerical precision: float32, or mixed precision with float32 weights (Micikevicius et al. 2018)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from schemas.errors import ConfigurationError
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Keras layers made in the block compute in this one of `PRECISIONS`.
+    """Sets the precision, one of `PRECISIONS`, of Keras layers that are created in the context.
 
     Raises:
-        ConfigurationError: there is no such precision.
+        ConfigurationError: There is no such precision.
     """
     if name not in PRECISIONS:
         raise ConfigurationError(f"There is no precision {name!r}; set it to {', '.join(PRECISIONS)}.")

@@ -1,4 +1,4 @@
-"""The image networks, one small module a family. A module states the `NETWORKS` it knows and how to `load` one."""
+"""Backbones: one module per family, with the names of its `NETWORKS`, its `USAGE` in a configuration and `load`."""
 
 import importlib
 from functools import cache
@@ -8,18 +8,18 @@ from model.backbones.spec import BackboneSpec
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from model.backbones.base import Backbone  # loads TensorFlow, which a planning process does without
+    from model.backbones.base import Backbone  # imports TensorFlow, which a process that only plans does not need
 
 FAMILIES = ("efficientnet_lite", "vgg", "alexnet", "applications", "hub")
 
 
 @cache
 def load_backbone(spec: BackboneSpec) -> "Backbone":
-    """Loads the network, once a process.
+    """Loads a backbone, once per process.
 
     Raises:
-        ConfigurationError: there is no such network or layer, or it cannot be had in that size or precision.
-        InputError: the weights cannot be read or do not fit.
+        ConfigurationError: There is no such network or layer, or not in that size or precision.
+        InputError: The weights cannot be read or do not fit.
     """
     known = []
     for name in FAMILIES:

@@ -1,4 +1,4 @@
-"""AlexNet (Krizhevsky et al. 2012) as Caffe published it: the image network of the first m-RNN paper (2014)."""
+"""AlexNet (Krizhevsky et al. 2012) in the version of Caffe: the backbone of the first m-RNN paper (2014)."""
 
 import keras
 import tensorflow as tf
@@ -15,9 +15,9 @@ INPUT_SIZE = 227
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """AlexNet up to one of `LAYERS`, `fc7` and `fc6` after ReLU; maps become vectors by height, width, channel.
+    """Loads AlexNet up to one of `LAYERS`, `fc7` and `fc6` after ReLU; maps are flattened by height, width, channel.
 
-    Weights come from a file of Keras weights for `build_alexnet` or from a seed; there are none to download.
+    Weights are a file of Keras weights of `build_alexnet`, or random; none are published for Keras.
     """
     if spec.rest in LAYERS and spec.weights == "imagenet":
         raise ConfigurationError("Keras publishes no weights of alexnet; set weights to a file or to random:SEED.")
@@ -26,7 +26,7 @@ def load(spec: BackboneSpec) -> Backbone:
 
 
 def build_alexnet(size: int = INPUT_SIZE) -> keras.Model:
-    """The network up to `fc7`: BGR pixels without their mean (B, size, size, 3) -> float32 (B, 4096)."""
+    """Builds the network up to `fc7`: BGR pixels minus their mean (B, size, size, 3) -> float32 (B, 4096)."""
     x = inputs = keras.Input((size, size, 3))
     x = layers.Conv2D(96, 11, strides=4, activation="relu", name="conv1")(x)
     x = LocalResponseNormalization(name="norm1")(x)
@@ -45,9 +45,10 @@ def build_alexnet(size: int = INPUT_SIZE) -> keras.Model:
 
 
 class LocalResponseNormalization(layers.Layer):
-    """Each channel is divided by (1 + alpha/5 * the squares of itself and of two neighbors on each side) ^ 0.75.
+    """Local response normalization (Krizhevsky et al. 2012, Section 3.3) with the constants of Caffe.
 
-    Krizhevsky et al. 2012, Section 3.3, with Caffe's constants: alpha 1e-4 is spread over the five channels.
+    Each channel is divided by (1 + alpha / 5 * sum of squares over the channel and two neighbors on each side) ^ 0.75,
+    where alpha is 1e-4.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Any network of `keras.applications`, with the preprocessing that comes with it."""
+"""Networks of `keras.applications` with their own preprocessing."""
 
 import sys
 
@@ -16,12 +16,12 @@ USAGE = "keras:NAME (of keras.applications)"
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """The network without its classifier, its last feature map pooled as `spec.pool` has it."""
+    """Loads a network without its classifier; its last feature map is pooled."""
     build = getattr(keras.applications, spec.rest, None) if spec.rest[:1].isupper() else None
     if build is None:
         known = ", ".join(name for name in dir(keras.applications) if name[0].isupper())
         raise ConfigurationError(f"keras.applications has no network {spec.rest!r}; it has {known}.")
-    # Only the network with its classifier tells the size that it was made for.
+    # Only the network with its classifier has a default input size.
     size = spec.input_size or int(build(weights=None).input_shape[1])
     with precision(spec.precision):
         model = build_with_weights(

@@ -1,4 +1,4 @@
-"""An image network ready to use, whatever it was made from."""
+"""Backbones of all families in one form: images in, features out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from schemas.errors import ConfigurationError, ResourceError
 
 
 class SplitOnOOM:
-    """`compute(images (B, ...)) -> (B, ...)`; once memory has run out, on a GPU or a CPU, each batch goes in halves."""
+    """Halves the batch from the first time on that the device runs out of memory."""
 
     def __init__(self, compute: Callable[[np.ndarray], np.ndarray]):
-        """`compute` treats the images of a batch alike."""
+        """Wraps `compute(images (B, ...)) -> (B, ...)`, which must treat the images of a batch independently."""
         self.compute = compute
         self.parts = 1
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """The same as `compute`.
+        """Computes like `compute`.
 
         Raises:
-            ResourceError: memory runs out for half a batch too.
+            ResourceError: Half a batch exceeds the memory too.
         """
         try:
             return self._in_parts(images)
@@ -37,7 +37,7 @@ class SplitOnOOM:
                     f"Memory ran out for {len(images)} images in {self.parts} parts; lower batch_size."
                 ) from error
             self.parts = 2
-        return self(images)  # out here the error and what it holds on to are gone
+        return self(images)  # outside of the handler, where the error no longer references its tensors
 
     def _in_parts(self, images: np.ndarray) -> np.ndarray:
         parts = np.array_split(images, min(self.parts, len(images)))
@@ -50,10 +50,12 @@ CAFFE_PREPROCESSING = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
 
 @dataclass(frozen=True)
 class KerasNetwork:
-    """What is behind a backbone that can be trained.
+    """The Keras models of a backbone that can be trained.
 
-    encoder: preprocessed images (B, S, S, 3) -> features (B, dimension); preprocess: RGB 0..255 -> preprocessed images;
-    whole: the network that has the layers of `encoder` and that files of weights are of.
+    Attributes:
+        encoder: Preprocessed images (B, S, S, 3) -> features (B, dimension).
+        preprocess: RGB 0..255 -> preprocessed images.
+        whole: Model that contains the layers of `encoder`, and whose weights are saved and loaded.
     """
 
     encoder: keras.Model
@@ -61,16 +63,21 @@ class KerasNetwork:
     whole: keras.Model
 
     def forward(self, images: tf.Tensor) -> tf.Tensor:
-        """RGB 0..255 (B, S, S, 3) -> features (B, dimension), by the statistics that the network was trained with."""
+        """RGB 0..255 (B, S, S, 3) -> features (B, dimension), in inference mode."""
         return self.encoder(self.preprocess(images), training=False)
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network ready to use: `features(uint8 RGB (B, S, S, 3)) -> float32 (B, dimension)`, S being `input_size`.
+    """A loaded backbone.
 
-    preprocessing: what becomes of the pixels, in words; weights_digest: SHA-256 of the weights; network: None where the
-    layers cannot be told apart.
+    Attributes:
+        features: uint8 RGB (B, S, S, 3) -> float32 features (B, dimension), where S is `input_size`.
+        input_size: Side of the input in pixels.
+        dimension: Length of a feature vector.
+        preprocessing: Description of the preprocessing of pixels.
+        weights_digest: SHA-256 of the weights.
+        network: Keras models, or None for a SavedModel, whose layers are not accessible.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
@@ -84,13 +91,13 @@ class Backbone:
 def compile_forward(
     spec: BackboneSpec, forward: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """`forward` as one graph, from pixels in NumPy to features in NumPy, float32; in halves if memory is short."""
+    """Compiles `forward` to one graph, from pixels to float32 features as NumPy arrays."""
     compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
     return SplitOnOOM(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())
 
 
 def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:
-    """RGB 0..255 (B, S, S, 3) -> BGR, mean subtracted, as networks trained in Caffe want it."""
+    """RGB 0..255 (B, S, S, 3) -> BGR minus the mean, the input of networks trained with Caffe."""
     return tf.cast(images, tf.float32)[..., ::-1] - tf.constant(CAFFE_MEAN_BGR)
 
 
@@ -135,12 +142,17 @@ def check_not_pooled(spec: BackboneSpec) -> None:
 def load_caffe_network(
     spec: BackboneSpec, names: Sequence[str], usage: str, size: int, build: Callable[[str | None], keras.Model]
 ) -> Backbone:
-    """A network trained in Caffe up to the layer `spec.rest`; maps become vectors by height, width, channel.
+    """Loads a network trained with Caffe up to the layer `spec.rest`; maps are flattened by height, width, channel.
 
-    `build` makes all of it, see `build_with_weights`.
+    Args:
+        spec: Backbone.
+        names: Layers that features are taken from.
+        usage: Valid names of the backbone, for the error message.
+        size: Side of the input in pixels.
+        build: See `build_with_weights`.
 
     Raises:
-        ConfigurationError: the layer is not one of `names`; tells the `usage`.
+        ConfigurationError: The layer is not one of `names`.
     """
     if spec.rest not in names:
         raise ConfigurationError(f"There is no backbone {spec.name!r}; set it to {usage}.")

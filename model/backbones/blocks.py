@@ -1,4 +1,4 @@
-"""The blocks of an image network: which there are, and the network cut below the upper ones."""
+"""Blocks of a backbone, and the split into a frozen trunk and trainable last blocks."""
 
 import re
 from dataclasses import dataclass
@@ -13,52 +13,54 @@ _BLOCK = re.compile(r".*?block_?\d+[a-z]?(?=_|$)|.+?(?=(_conv|_bn)?$)")
 
 @dataclass(frozen=True)
 class SplitModel:
-    """An image network in two parts that share its layers.
+    """A backbone in two parts that share its layers.
 
-    lower: preprocessed images (B, S, S, 3) -> what lies at the cut (B, ...); upper: that -> features (B, D); variables:
-    the weights of the chosen blocks that are to be trained. `upper` has no others, unless the blocks lie side by side
-    with some that are not chosen.
+    Attributes:
+        frozen: Preprocessed images (B, S, S, 3) -> activations at the split point (B, ...).
+        trainable: Activations at the split point -> features (B, D).
+        variables: Trainable weights of the chosen blocks. `trainable` has no others, unless chosen blocks are parallel
+            to blocks that are not chosen.
     """
 
-    lower: keras.Model
-    upper: keras.Model
+    frozen: keras.Model
+    trainable: keras.Model
     variables: list[keras.Variable]
 
 
 def blocks_of(encoder: keras.Model) -> dict[str, list[keras.layers.Layer]]:
-    """The layers that have weights to train, by the name of their block, from the image upwards.
+    """Groups the layers with trainable weights by block, in the order of the network.
 
-    A block is what Keras's names make one (`block5_conv1` to `block5_conv3`); a layer outside of any, such as `fc2`, is
-    one by itself, together with its batch normalization.
+    Layer names define the blocks (`block5_conv1` to `block5_conv3`). A layer outside of any block, such as `fc2`, is a
+    block of its own, together with its batch normalization.
     """
     blocks: dict[str, list[keras.layers.Layer]] = {}
     for layer in encoder.layers:
         if layer.trainable_variables:
             found = _BLOCK.match(layer.name)
-            assert found, "a layer has a name"
+            assert found, "every layer has a name"
             blocks.setdefault(found.group(), []).append(layer)
     return blocks
 
 
 def split_before_block(encoder: keras.Model, count: int) -> SplitModel:
-    """Cuts the network as high as can be below its `count` uppermost blocks.
+    """Splits a backbone at the last possible layer before its last `count` blocks.
 
     Raises:
-        ConfigurationError: it has not so many.
+        ConfigurationError: The backbone does not have that many blocks.
     """
     blocks = blocks_of(encoder)
     if not 1 <= count <= len(blocks):
         raise ConfigurationError(
-            f"{count} blocks cannot be fine-tuned; set blocks to 1..{len(blocks)}, for the network has, from the image "
-            f"upwards, {', '.join(blocks)}."
+            f"{count} blocks cannot be fine-tuned; set blocks to 1..{len(blocks)}, for the network consists of "
+            f"{', '.join(blocks)}."
         )
     chosen = [layer for layers in [*blocks.values()][-count:] for layer in layers]
     first = min(encoder.layers.index(layer) for layer in chosen)
-    for below in reversed(encoder.layers[:first]):
+    for layer in reversed(encoder.layers[:first]):
         try:
-            upper = keras.Model(below.output, encoder.output)
-        except ValueError:  # a path leads past this layer
+            trainable = keras.Model(layer.output, encoder.output)
+        except ValueError:  # another path bypasses this layer
             continue
-        variables = [variable for layer in chosen for variable in layer.trainable_variables]
-        return SplitModel(keras.Model(encoder.input, below.output), upper, variables)
-    raise AssertionError("the input itself is a cut")
+        variables = [variable for each in chosen for variable in each.trainable_variables]
+        return SplitModel(keras.Model(encoder.input, layer.output), trainable, variables)
+    raise AssertionError("the input layer is a split point")

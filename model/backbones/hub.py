@@ -1,4 +1,4 @@
-"""Any image network that is published as a SavedModel of TensorFlow Hub."""
+"""Backbones published as SavedModels on TensorFlow Hub."""
 
 import hashlib
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ USAGE = "hub:HANDLE"
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """The module behind a handle, from the network or a folder; by Hub's convention it takes RGB in 0..1."""
+    """Loads the module of a handle, a URL or a directory; by convention of the Hub its input is RGB in 0..1."""
     if spec.precision != "float32":
         raise ConfigurationError("A TensorFlow Hub module computes as it was saved; set precision to float32.")
     check_not_pooled(spec)
@@ -27,7 +27,7 @@ def load(spec: BackboneSpec) -> Backbone:
         raise InputError(f"{spec.rest} cannot be loaded as a TensorFlow Hub module ({reason(error)}).") from error
     size = spec.input_size or _stated_size(module)
     if not size:
-        raise ConfigurationError(f"{spec.rest} does not say its size of input; set input_size.")
+        raise ConfigurationError(f"{spec.rest} has no fixed input size; set input_size.")
 
     def forward(images: tf.Tensor) -> tf.Tensor:
         return module(tf.cast(images, tf.float32) / 255.0)
@@ -36,10 +36,12 @@ def load(spec: BackboneSpec) -> Backbone:
         probe = forward(tf.zeros((1, size, size, 3), tf.uint8))
     except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
         raise InputError(
-            f"{spec.rest} takes no pictures of {size}x{size}; check input_size, or take another."
+            f"{spec.rest} does not accept images of {size}x{size}; check input_size, or choose another module."
         ) from error
     if len(probe.shape) != 2:
-        raise InputError(f"{spec.rest} gives an output of shape {probe.shape}, not one vector an image; take another.")
+        raise InputError(
+            f"{spec.rest} returns the shape {probe.shape}, not one vector per image; choose another module."
+        )
     return Backbone(
         features=compile_forward(spec, forward),
         input_size=size,
@@ -50,16 +52,16 @@ def load(spec: BackboneSpec) -> Backbone:
 
 
 def _folder(handle: str) -> Path:
-    """Where the module is on this disk; a published one is fetched."""
+    """Locates the module on this machine; a published one is downloaded."""
     if (folder := Path(handle)).is_dir():
         return folder
-    import tensorflow_hub  # not for a folder: it takes a second
+    import tensorflow_hub  # takes a second, and a directory does not need it
 
     return Path(tensorflow_hub.resolve(handle))
 
 
 def _stated_size(module: object) -> int | None:
-    """The height that the module's own signature asks for, if it does."""
+    """Reads the input height from the signature of the module, if it is fixed."""
     call = getattr(module, "__call__", None)  # noqa: B004  (asked for what a SavedModel hangs on it, not whether it is)
     for function in getattr(call, "concrete_functions", ()):
         for tensor in tf.nest.flatten(function.structured_input_signature):

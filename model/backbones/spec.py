@@ -1,4 +1,4 @@
-"""Which image network, in words that fit into a configuration file. Loads no TensorFlow: whoever plans needs none."""
+"""Specification of a backbone as text that fits into a configuration file; does not import TensorFlow."""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +13,18 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Which network, and how it computes.
+    """A backbone and how it computes.
 
-    name: `vgg16/fc2` (also vgg19, fc1, block5_pool), `alexnet/fc7` (also fc6, pool5), `keras:NAME` (any network of
-    `keras.applications`, its last feature map averaged) or `hub:HANDLE` (a TensorFlow Hub address or a SavedModel
-    folder); weights: `imagenet`, `random:SEED` or a file of Keras weights, none for `hub`; input_size: side of the
-    input in pixels, 0 for the network's own; precision: one of `PRECISIONS`; xla: compile with XLA; pool: how the last
-    feature map of EfficientNet-Lite and of `keras:` networks becomes a vector, `average` or `grid:N` (the averages of
-    N x N cells side by side).
+    Attributes:
+        name: `efficientnet-lite2` (also lite0 and lite1, or a block as in `efficientnet-lite2/block15`), `vgg16/fc2`
+            (also vgg19, fc1, block5_pool), `alexnet/fc7` (also fc6, pool5), `keras:NAME` (any network of
+            `keras.applications`) or `hub:HANDLE` (a TensorFlow Hub URL or a SavedModel directory).
+        weights: `imagenet`, `random:SEED` or a file of Keras weights; empty for `hub`.
+        input_size: Side of the input in pixels; 0 is the network's default.
+        precision: One of `PRECISIONS`.
+        xla: Compile with XLA.
+        pool: How the last feature map of EfficientNet-Lite and of `keras:` networks becomes a vector: `average`, or
+            `grid:N` for the averages of N x N cells.
     """
 
     name: str
@@ -56,7 +60,7 @@ class BackboneSpec:
 
     @property
     def kind(self) -> str:
-        """How the features are called in artifacts; says nothing of where the network lies on this disk."""
+        """The name of the features in artifacts, without any path of this machine."""
         if self.network != "hub":
             name = self.name.replace(":", "/")
             return name if self.pool == AVERAGE else f"{name}/{self.pool.replace(':', '')}"

@@ -1,4 +1,4 @@
-"""VGG (Simonyan and Zisserman 2015), as Keras builds it. `fc2` after ReLU is the paper's "15th layer"."""
+"""VGG (Simonyan and Zisserman 2015) of Keras. `fc2` after ReLU is the "15th layer" of the m-RNN paper."""
 
 import keras
 
@@ -11,7 +11,7 @@ USAGE = f"{'|'.join(NETWORKS)}/{'|'.join(LAYERS)}"
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """VGG-16 or VGG-19 up to one of `LAYERS`; maps become vectors by height, width, channel."""
+    """Loads VGG-16 or VGG-19 up to one of `LAYERS`; feature maps are flattened by height, width, channel."""
     size = spec.input_size or 224
     return load_caffe_network(
         spec, LAYERS, USAGE, size, lambda weights: NETWORKS[spec.network](weights=weights, input_shape=(size, size, 3))

@@ -1,4 +1,4 @@
-"""Weights of Keras networks: published ones, a file's, or those of a seed."""
+"""Weights of Keras networks: published, from a file, or random."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,21 +12,25 @@ from schemas.text import reason
 
 
 def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.Model]) -> keras.Model:
-    """The network with its weights; `build` makes it, given `"imagenet"` for published weights and None for none.
+    """Builds a network and sets its weights.
+
+    Args:
+        spec: Backbone with its weights.
+        build: Builds the network, with published weights for `"imagenet"` and without for None.
 
     Raises:
-        ConfigurationError: `spec.weights` names a seed that is none.
-        InputError: the weights cannot be had, cannot be read, or do not fit.
+        ConfigurationError: `spec.weights` is no valid seed, or the input size is too small.
+        InputError: The weights cannot be downloaded or read, or do not fit.
     """
     if spec.weights == "imagenet":
         try:
             return build("imagenet")
         except MRNNError:
             raise
-        except Exception as error:  # a download that fails is a plain Exception in Keras
+        except Exception as error:  # a failed download is a plain Exception in Keras
             raise InputError(
-                f"The ImageNet weights of {spec.name} cannot be had for that size of input ({reason(error)}); they "
-                "need a network connection, and mostly an input of 224: else set weights to a file or to random:SEED."
+                f"The ImageNet weights of {spec.name} cannot be loaded for that input size ({reason(error)}); they "
+                "require a network connection and mostly an input of 224: else set weights to a file or to random:SEED."
             ) from error
     try:
         model = build(None)
@@ -35,7 +39,7 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
     kind, _, seed = spec.weights.partition(":")
     if kind == "random":
         if not seed.isdecimal():
-            raise ConfigurationError(f"The weights {spec.weights!r} have no seed; set them to random:0, for example.")
+            raise ConfigurationError(f"The weights {spec.weights!r} have no valid seed; set them to random:0, say.")
         _draw_weights(model, int(seed))
         return model
     try:
@@ -46,7 +50,7 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
 
 
 def digest_weights(model: keras.Model) -> str:
-    """SHA-256 over all weights in Keras's order."""
+    """Computes the SHA-256 of all weights in the order of Keras."""
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(weight.numpy().tobytes())
@@ -54,11 +58,11 @@ def digest_weights(model: keras.Model) -> str:
 
 
 def _draw_weights(model: keras.Model, seed: int) -> None:
-    """Random weights that keep the size of activations from layer to layer (He et al. 2015), biases zero."""
+    """Draws random weights that preserve the scale of activations (He et al. 2015); biases stay zero."""
     random = np.random.default_rng(seed)
     for variable in model.weights:
         shape = tuple(variable.shape)
         if len(shape) > 1:
-            depthwise = "depthwise" in variable.path  # such a kernel (h, w, channels, 1) sees one channel at a time
-            deviation = np.sqrt(2.0 / np.prod(shape[: 2 if depthwise else -1]))
-            variable.assign(deviation * random.standard_normal(shape, np.float32))
+            depthwise = "depthwise" in variable.path  # a kernel of (h, w, channels, 1)
+            scale = np.sqrt(2.0 / np.prod(shape[: 2 if depthwise else -1]))
+            variable.assign(scale * random.standard_normal(shape, np.float32))

@@ -97,8 +97,8 @@ class FineTuner(Trainer):
 
     def _mean_over_crops(self, rows: tf.Tensor) -> tf.Tensor:
         """float32 (n, L) -> features (n, D); the mean over an image's crops, as extraction has it."""
-        upper = self.image_network.upper
-        of_crops = upper(tf.reshape(rows, [-1, *upper.input_shape[1:]]), training=False)
+        trainable = self.image_network.trainable
+        of_crops = trainable(tf.reshape(rows, [-1, *trainable.input_shape[1:]]), training=False)
         return tf.reduce_mean(tf.reshape(of_crops, [tf.shape(rows)[0], -1, of_crops.shape[-1]]), axis=1)
 
     def _compile_step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:

@@ -1,4 +1,4 @@
-"""An image network with what stands around it: from pixels to features as they are stored."""
+"""Feature extractor: from crops of images to features as they are stored."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,20 @@ from schemas.features import FeatureDescription
 
 
 class FeatureExtractor:
-    """What `ExtractFeatures` computes with, and whoever wants the same features of other images."""
+    """The computation of ExtractFeatures, for its workers and for arbitrary images."""
 
     def __init__(self, spec: BackboneSpec, crop: str, dtype: str, threads: int):
-        """Loads the network, to compute with so many threads (0: as TensorFlow likes).
+        """Loads the backbone.
 
-        crop: one of `model.backbones.images.CROPS`; dtype: of the features, `float16` or `float32`.
+        Args:
+            spec: Backbone.
+            crop: One of `model.backbones.images.CROPS`.
+            dtype: Data type of the features, `float16` or `float32`.
+            threads: CPU threads of TensorFlow; 0 is its default.
 
         Raises:
-            ConfigurationError: there is no such network or layer.
-            InputError: the weights cannot be read.
+            ConfigurationError: There is no such backbone or layer.
+            InputError: The weights cannot be read.
         """
         prepare_process(threads)
         self._spec, self._backbone = spec, load_backbone(spec)
@@ -37,12 +41,12 @@ class FeatureExtractor:
         return self._backbone.dimension
 
     def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """The crops of each image, uint8 (crops, S, S, 3) -> the means of their features (images, dimension)."""
+        """Crops of each image, uint8 (crops, S, S, 3) -> mean features over the crops (images, dimension)."""
         of_crops = self._backbone.features(np.concatenate(images))
         return of_crops.reshape(len(images), -1, self.dimension).mean(axis=1).astype(self.dtype)
 
     def description(self, dataset: str) -> FeatureDescription:
-        """What the features are."""
+        """Describes the features of a dataset."""
         return FeatureDescription(
             kind=self._spec.kind,
             preprocessing=f"{self.crop} crop to {self.input_size}, {self._backbone.preprocessing}",

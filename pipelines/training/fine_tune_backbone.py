@@ -79,7 +79,7 @@ def fine_tune(
     ]
     rows = scratch / "lower.h5"
     if not rows.exists():
-        _write_lower_rows(rows, images, backbone, cut.lower, extraction["crop"], decode_threads, progress)
+        _write_lower_rows(rows, images, backbone, cut.frozen, extraction["crop"], decode_threads, progress)
     train, val = (TrainingData(each, FeatureFile(rows).rows(each.image_ids)) for each in of_split.values())
     tuner = FineTuner(cut, network, checkpoint.vocabulary, train, val, options, backbone_learning_rate)
     curve = tuner.train(directory / "training" / "state.h5", progress)

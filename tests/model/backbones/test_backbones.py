@@ -257,7 +257,7 @@ def test_a_hub_module_in_a_folder_sees_rgb_between_zero_and_one(tmp_path):
 
 def test_a_hub_module_that_gives_no_vectors_is_refused(tmp_path):
     tf.saved_model.save(ColorMean([1]), tmp_path / "rows")
-    with pytest.raises(InputError, match="not one vector an image"):
+    with pytest.raises(InputError, match="not one vector per image"):
         load_backbone(BackboneSpec(f"hub:{tmp_path / 'rows'}", "", 8))
 
 

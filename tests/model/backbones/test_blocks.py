@@ -43,9 +43,9 @@ def test_blocks_are_told_apart_by_their_names():
 def test_both_parts_together_are_the_network(count):
     encoder = build_chain()
     cut = split_before_block(encoder, count)
-    np.testing.assert_array_equal(cut.upper(cut.lower(IMAGES)), encoder(IMAGES))
+    np.testing.assert_array_equal(cut.trainable(cut.frozen(IMAGES)), encoder(IMAGES))
     assert cut.variables == encoder.trainable_variables[-2 * [1, 2, 4][count - 1] :]
-    assert [id(variable) for variable in cut.upper.trainable_variables] == [id(each) for each in cut.variables]
+    assert [id(variable) for variable in cut.trainable.trainable_variables] == [id(each) for each in cut.variables]
 
 
 def test_what_lies_at_the_cut_is_as_high_as_can_be():
@@ -55,12 +55,12 @@ def test_what_lies_at_the_cut_is_as_high_as_can_be():
 def test_blocks_side_by_side_are_cut_below_both():
     encoder = build_branches()
     cut = split_before_block(encoder, 1)
-    assert cut.lower.layers[-1].name == "conv1"
+    assert cut.frozen.layers[-1].name == "conv1"
     assert {variable.path.split("/")[0] for variable in cut.variables} == {"conv3"}
-    np.testing.assert_array_equal(cut.upper(cut.lower(IMAGES)), encoder(IMAGES))
+    np.testing.assert_array_equal(cut.trainable(cut.frozen(IMAGES)), encoder(IMAGES))
 
 
 @pytest.mark.parametrize("count", [0, 4])
 def test_as_many_blocks_as_there_are(count):
-    with pytest.raises(ConfigurationError, match=r"set blocks to 1\.\.3, for the network has.* block1, block2, fc1\."):
+    with pytest.raises(ConfigurationError, match=r"set blocks to 1\.\.3, consists of block1, block2, fc1\."):
         split_before_block(build_chain(), count)

@@ -60,7 +60,7 @@ def make_tuner(make_network, make_captions):
         encoder = build_encoder()
         cut = split_before_block(encoder, blocks)
         network = make_network(vocabulary_size=len(VOCABULARY), feature_size=6, dropout=dropout)
-        rows = np.tile(np.reshape(cut.lower(PICTURES), [6, -1]), crops)
+        rows = np.tile(np.reshape(cut.frozen(PICTURES), [6, -1]), crops)
         data = TrainingData(make_captions([*CAPTIONS, *CAPTIONS], [*range(6), *range(6)]), rows)
         options = replace(OPTIONS, **changes)
         return FineTuner(cut, network, VOCABULARY, data, data, options, backbone_learning_rate), encoder

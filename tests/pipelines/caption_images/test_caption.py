@@ -5,6 +5,8 @@ import json
 import math
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +149,14 @@ def test_another_backbone_is_refused(hub_artifacts):
     images = find_images(str(hub_artifacts.pictures))
     with pytest.raises(ArtifactError, match=r"is not the one of .*--backbone"):
         caption_images(images, captioner, backbone="efficientnet-lite2", weights="random:1")
+
+
+def test_captioning_loads_neither_beam_nor_plotting():
+    """What a few photographs do not need would double the start; Keras itself loads Matplotlib and pandas if it can."""
+    unused = {"apache_beam", "luigi", "matplotlib", "nltk", "pandas", "pycocoevalcap", "tensorflow_hub"}
+    code = f"import sys, pipelines.caption_images.caption; print(*{unused!r} & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
 
 
 def test_directory_without_a_model_is_refused(hub_artifacts, tmp_path):

@@ -40,6 +40,7 @@ from schemas.interop.captions import (
     write_karpathy,
 )
 from schemas.interop.features import read_feature_file, write_dictionary
+from schemas.interop.torch_weights import read_torch_weights
 from schemas.io.files import canonical_json, write_json, write_json_lines
 from schemas.neighbors import Neighbors, read_neighbors, write_neighbors
 from schemas.provenance import read_provenance
@@ -50,6 +51,7 @@ from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.cli.graph import walk
 from tasks.runtime.errors import describe_configuration_error
+from tests.support.torch_files import write_torch_weights
 
 IMAGES = [
     Record("9", "val/9.jpg", "train", ("a dog .", "caf\u00e9 \u2028 noir"), {"license": 1}, 4, 3),
@@ -325,6 +327,11 @@ FORMATS = {
     ),
     "checksums": Format("SHA256SUMS", _text(f"{'0' * 64}  a.zip\n"), lambda p, _: read_checksums(p.parent)),
     "npy-dictionary": Format("a.npy", lambda path: write_dictionary(path, ["9", "b"], [ROWS]), _read_blocks),
+    "torch-weights": Format(
+        "a.pth",
+        lambda path: write_torch_weights(path, {"a.weight": ROWS, "b": ROWS[0]}),
+        lambda path, _: [np.sum(each) for each in read_torch_weights(path).values()],
+    ),
     "npz": Format("a.npz", lambda path: np.savez(path, ids=["9", "b"], F=ROWS), _read_blocks),
     "hdf5-by-id": Format("a.h5", _write_hdf5_by_id, _read_blocks),
     "features": Format("f.h5", lambda path: write_features(path, ["9", "b"], ROWS, DESCRIPTION), _read_features),
