@@ -10,7 +10,7 @@ from schemas.errors import ConfigurationError
 if TYPE_CHECKING:
     from model.backbones.base import Backbone  # imports TensorFlow, which a process that only plans does not need
 
-FAMILIES = ("efficientnet_lite", "vgg", "alexnet", "applications", "hub")
+FAMILIES = ("efficientnet_lite", "vgg", "alexnet", "applications", "hub", "concat")
 
 
 @cache

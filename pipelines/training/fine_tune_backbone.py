@@ -64,8 +64,8 @@ def fine_tune(
     backbone = load_backbone(spec)
     if backbone.network is None:
         raise ConfigurationError(
-            f"{spec.name} is a SavedModel, whose blocks cannot be told apart; set backbone to an efficientnet-lite, "
-            "vgg, alexnet or keras: network."
+            f"{spec.name} has no accessible blocks to fine-tune; set backbone to an efficientnet-lite, vgg, alexnet or "
+            "keras: network."
         )
     cut = split_before_block(backbone.network.encoder, blocks)
     checkpoint = read_checkpoint(model)

@@ -25,8 +25,8 @@ class ExtractFeatures(BeamStage):
 
     backbone = luigi.Parameter(
         default="vgg16/fc2",
-        description="efficientnet-lite0|lite1|lite2, vgg16|vgg19/fc2|fc1|block5_pool, alexnet/fc7|fc6|pool5, "
-        "keras:NAME, hub:HANDLE",
+        description="efficientnet-lite0|lite1|lite2[/blockN], vgg16|vgg19/fc2|fc1|block5_pool, alexnet/fc7|fc6|pool5, "
+        "keras:NAME, hub:HANDLE, concat:A+B",
     )
     weights = luigi.Parameter(default="imagenet", description="imagenet, random:SEED or a weights file; none for hub")
     input_size = luigi.IntParameter(default=0, description="side of the network's input in pixels; 0: its own")

@@ -53,7 +53,8 @@ class FineTuneBackbone(FeaturesInput):
         if features.backbone.startswith("hub:"):
             raise ConfigurationError(
                 f"{features.backbone} is a SavedModel, whose blocks cannot be told apart; set backbone of "
-                "[ExtractFeatures] to a vgg, alexnet or keras: network, or finetune_backbone of [pipeline] to false."
+                "[ExtractFeatures] to an efficientnet-lite, vgg, alexnet or keras: network, or finetune_backbone of "
+                "[pipeline] to false."
             )
         if features.weights == TUNED:
             raise ConfigurationError(
