@@ -13,7 +13,7 @@ import numpy as np
 from model.lean_keras import tf  # isort: skip  # before whatever imports Keras
 
 from model.decoding.beam_search import BeamOptions
-from model.decoding.constraints import DEFAULT_CONSTRAINTS
+from model.decoding.constraints import Constraints
 from model.decoding.ensemble import as_one
 from model.decoding.strategies import BeamStrategy, Search, decode_rows
 from model.mrnn.network import MRNN, load_network, refine_features
@@ -34,7 +34,7 @@ from schemas.reranking import RerankingSetting
 Progress = Callable[[float, str], None]
 BATCH_SIZE = 32
 EAGER_IMAGES = 64  # up to which compiling graphs takes longer than computing without them
-DEFAULT_SEARCH = BeamStrategy(3, 29, DEFAULT_CONSTRAINTS, BeamOptions(length_penalty=1.0))
+DEFAULT_SEARCH = BeamStrategy(3, 29, Constraints(no_repeat_ngram=3), BeamOptions(length_penalty=1.0))
 
 
 @dataclass(frozen=True)

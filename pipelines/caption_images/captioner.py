@@ -106,10 +106,8 @@ def captioner_of_artifacts(models: Sequence[Path], features: Path, captions: Pat
     if tuned := made.upstream.get("network"):
         paths["weights"] = str(_sibling(features, tuned) / BACKBONE_WEIGHTS)
     path = features / "features.h5"
-    with FeatureFile(path) as file:
-        description = asdict(file.description)
     tokens = captions / "tokens.jsonl" if captions else None
-    return Captioner(tuple(models), {**made.parameters, **paths}, description, path, tokens)
+    return Captioner(tuple(models), {**made.parameters, **paths}, asdict(FeatureFile(path).description), path, tokens)
 
 
 def _sibling(artifact: Path, other: Upstream) -> Path:

@@ -82,15 +82,13 @@ def write_release(
     write_results(directory / "captions" / "reranked_test" / "results.json", reranked)
     features = _write_features(directory, sources, images, options.dtype, progress)
 
-    with FeatureFile(sources["original"] / "features.h5") as original:
-        backbone = asdict(original.description)
     index = {
         "dataset": read_provenance(sources["refined"]).dataset,
         "key": read_provenance(sources["refined"]).key,
         "images": {split: sum(image.split == split for image in images) for split in splits},
         "captioned": len(reranked),
         "features": features,
-        "backbone": backbone,
+        "backbone": asdict(FeatureFile(sources["original"] / "features.h5").description),
     }
     write_json(directory / INDEX, index)
     write_text(directory / "README.md", dataset_card(corpus, index, sources))

@@ -45,8 +45,7 @@ def write_captioner_release(directory: Path, model: Path, features: Path, scores
         shutil.copyfile(model / BACKBONE_WEIGHTS, directory / "model" / BACKBONE_WEIGHTS)
     for name, artifact in (("original", features), ("model", model)):
         write_provenance(directory, name, artifact)
-    with FeatureFile(features / "features.h5") as file:
-        description = file.description
+    description = FeatureFile(features / "features.h5").description
     write_json(directory / INDEX, {"dataset": made.dataset, "key": made.key, "backbone": asdict(description)})
     sheet, corpus = read_caption_scores(scores), DATASETS[made.dataset]
     front = {

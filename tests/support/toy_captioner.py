@@ -119,6 +119,6 @@ class ToyCaptioner:
         folder = self.root / "release"
         shutil.copytree(self.model, folder / "model")
         write_json(folder / "provenance" / "original.json", {"stage": "ExtractFeatures", "parameters": self.parameters})
-        with FeatureFile(self.features / "features.h5") as features:
-            write_json(folder / "release.json", {"backbone": asdict(features.description)})
+        description = FeatureFile(self.features / "features.h5").description
+        write_json(folder / "release.json", {"backbone": asdict(description)})
         return folder

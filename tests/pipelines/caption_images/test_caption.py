@@ -21,6 +21,7 @@ from model.decoding.sampling import Sampling, sample_captions
 from model.decoding.strategies import SamplingStrategy
 from model.mrnn.network import MRNN
 from model.reranking.neighbors import nearest
+from model.text.detokenize import detokenize
 from pipelines.caption_images.caption import CaptionedImages, caption_images
 from pipelines.caption_images.captioner import Captioner, captioner_of_artifacts, find_captioner
 from pipelines.caption_images.inputs import find_images
@@ -53,7 +54,7 @@ def caption(artifacts, captioner: Captioner, setting=None, path=None, search=SEA
 def assert_same(found: CaptionedImages, expected) -> None:
     assert [image.image_id for image in found.images] == [image.image_id for image in expected]
     for one, other in zip(found.images, expected, strict=True):
-        assert [each.text for each in one.captions] == [" ".join(each.tokens) for each in other.captions]
+        assert [each.text for each in one.captions] == [detokenize(each.tokens) for each in other.captions]
         np.testing.assert_allclose(
             [each.log_prob for each in one.captions], [each.log_prob for each in other.captions], rtol=1e-3, atol=1e-3
         )
@@ -98,7 +99,7 @@ def test_samples_are_those_of_the_pipeline_and_compared_with_one_another(hub_art
     found = caption(hub_artifacts, captioner, RerankingSetting("bleu"), search=search)
     rows = hub_artifacts.rows
     drawn = sample_captions(hub_artifacts.net, rows, 5, search.sampling, 3, 0, 6, search.constraints)
-    expected = [sorted(" ".join(VOCABULARY.decode(each.tokens)) for each in of_image) for of_image in drawn]
+    expected = [sorted(detokenize(VOCABULARY.decode(each.tokens)) for each in of_image) for of_image in drawn]
     assert [sorted(each.text for each in image.captions) for image in found.images] == expected
     for image in found.images:
         scores = [each.consensus for each in image.captions]
@@ -113,7 +114,9 @@ def test_several_models_are_an_ensemble(hub_artifacts, tmp_path):
     found = caption(hub_artifacts, captioner_of_artifacts(both, hub_artifacts.features, None))
     expected = SEARCH(Ensemble([hub_artifacts.net, other]))(hub_artifacts.rows, 0)
     for image, of_image in zip(found.images, expected, strict=True):
-        assert [each.text for each in image.captions] == [" ".join(VOCABULARY.decode(each.tokens)) for each in of_image]
+        assert [each.text for each in image.captions] == [
+            detokenize(VOCABULARY.decode(each.tokens)) for each in of_image
+        ]
 
 
 def test_fine_tuned_backbone_is_found_among_the_artifacts(hub_artifacts, tmp_path):

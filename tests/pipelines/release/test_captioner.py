@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from model.text.detokenize import detokenize
 from pipelines.caption_images.caption import caption_images
 from pipelines.caption_images.inputs import find_images
 from pipelines.data.datasets import DATASETS
@@ -59,7 +60,7 @@ def test_release_captions_images_like_the_pipeline(toy, release, tmp_path):
     found = caption_images(find_images(str(toy.pictures)), moved, search=SEARCH)
     expected = toy.in_the_pipeline()
     assert [image.captions[0].text for image in found.images] == [
-        " ".join(image.captions[0].tokens) for image in expected
+        detokenize(image.captions[0].tokens) for image in expected
     ]
     np.testing.assert_allclose(
         [image.captions[0].log_prob for image in found.images],
