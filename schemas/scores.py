@@ -38,7 +38,7 @@ class _Scores:
 class CaptionScores(_Scores):
     """Scores of captions that the pipeline generated.
 
-    captions: `greedy`, `beam`, `wide` (a wider beam) or `reranked`; reranking: similarity, feature kind, its metric, k
+    captions: `greedy`, `beam`, `n-best` or `reranked`; reranking: similarity, feature kind, its metric, k
     and m, and `tuned on` which split, or None; image_input: `own`, or `shuffled` for the image-blind control;
     perplexity: 2 ** (bits a word) of the split's references under the model, end sign counted.
     """

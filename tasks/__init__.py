@@ -1,67 +1,57 @@
-"""The stages: what depends on what, where artifacts live, when they are complete. No algorithms.
+"""Luigi stages: dependencies, parameters, artifact locations and completeness. No algorithms.
 
-`luigi --module tasks STAGE` runs any of them. TensorFlow and Beam are imported only inside `work`, which runs in a
-process of its own. Importing this package has no side effects.
+`luigi --module tasks STAGE` (or `mrnn run`) runs any of them. Stages are imported when they are needed, so that
+`mrnn --help` loads neither Luigi nor a stage. TensorFlow and Beam are imported only inside `work`, in a process of its
+own.
 """
 
-from tasks.captions.find_neighbors import FindNeighbors
-from tasks.captions.generate_captions import GenerateCaptions
-from tasks.captions.rerank_captions import RerankCaptions
-from tasks.captions.tune_reranking import TuneReranking
-from tasks.cli.caption import CaptionImages
-from tasks.cli.compare import CompareRuns
-from tasks.cli.evaluate import EvaluateFile
-from tasks.cli.gc import CollectGarbage
-from tasks.cli.invalidate import Invalidate
-from tasks.cli.rerank import RerankFile
-from tasks.cli.show import ShowPipeline
-from tasks.cli.validate import ValidateDataset
-from tasks.cli.verify import VerifyArtifacts
-from tasks.cli.verify_release import VerifyRelease
-from tasks.data.download_dataset import DownloadDataset
-from tasks.data.prepare_annotations import PrepareAnnotations
-from tasks.data.tokenize_captions import TokenizeCaptions
-from tasks.evaluation.evaluate_captions import EvaluateCaptions
-from tasks.evaluation.evaluate_perplexity import EvaluatePerplexity
-from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
-from tasks.features.extract_features import ExtractFeatures
-from tasks.features.import_features import ImportFeatures
-from tasks.full_pipeline import FullPipeline
-from tasks.release.publish_features import PublishFeatures
-from tasks.report.build_report import BuildReport
-from tasks.training.fine_tune_backbone import FineTuneBackbone
-from tasks.training.refine_features import RefineFeatures
-from tasks.training.train_model import TrainModel
-from tasks.training.train_self_critical import TrainSelfCritical
+import sys
+from functools import cache
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "BuildReport",
-    "CaptionImages",
-    "CollectGarbage",
-    "CompareRuns",
-    "DownloadDataset",
-    "EvaluateCaptions",
-    "EvaluateFile",
-    "EvaluatePerplexity",
-    "EvaluateRetrieval",
-    "ExtractFeatures",
-    "FindNeighbors",
-    "FineTuneBackbone",
-    "FullPipeline",
-    "GenerateCaptions",
-    "ImportFeatures",
-    "Invalidate",
-    "PrepareAnnotations",
-    "PublishFeatures",
-    "RefineFeatures",
-    "RerankCaptions",
-    "RerankFile",
-    "ShowPipeline",
-    "TokenizeCaptions",
-    "TrainModel",
-    "TrainSelfCritical",
-    "TuneReranking",
-    "ValidateDataset",
-    "VerifyArtifacts",
-    "VerifyRelease",
-]
+STAGES = {
+    "BuildReport": "tasks.report.build_report",
+    "DownloadDataset": "tasks.data.download_dataset",
+    "EvaluateCaptions": "tasks.evaluation.evaluate_captions",
+    "EvaluatePerplexity": "tasks.evaluation.evaluate_perplexity",
+    "EvaluateRetrieval": "tasks.evaluation.evaluate_retrieval",
+    "ExtractFeatures": "tasks.features.extract_features",
+    "FindNeighbors": "tasks.captions.find_neighbors",
+    "FineTuneBackbone": "tasks.training.fine_tune_backbone",
+    "FullPipeline": "tasks.full_pipeline",
+    "GenerateCaptions": "tasks.captions.generate_captions",
+    "ImportFeatures": "tasks.features.import_features",
+    "PrepareAnnotations": "tasks.data.prepare_annotations",
+    "PublishFeatures": "tasks.release.publish_features",
+    "RefineFeatures": "tasks.training.refine_features",
+    "RerankCaptions": "tasks.captions.rerank_captions",
+    "TokenizeCaptions": "tasks.data.tokenize_captions",
+    "TrainModel": "tasks.training.train_model",
+    "TrainSelfCritical": "tasks.training.train_self_critical",
+    "TuneReranking": "tasks.captions.tune_reranking",
+}
+"""Name of each stage -> its module."""
+
+__all__ = list(STAGES)
+
+
+@cache
+def load_stages() -> dict[str, Any]:
+    """Import all stages, which registers them with Luigi, and load the layered configuration; return them by name."""
+    from tasks.configuration import load_configuration
+
+    load_configuration()
+    return {name: getattr(import_module(module), name) for name, module in STAGES.items()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in STAGES:
+        return load_stages()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if "luigi" in sys.modules:  # `luigi --module tasks STAGE` expects that this import registers the stages
+    from tasks.luigi_command import prepare
+
+    prepare()

@@ -1,6 +1,8 @@
-"""Images that a path or a pattern names."""
+"""The image files that paths, folders and patterns stand for."""
 
 import glob
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from model.backbones.images import image_suffixes
@@ -9,32 +11,43 @@ from schemas.errors import InputError
 from schemas.text import printable
 
 
-def find_images(path: str) -> list[ImageSource]:
-    """Finds the image at `path`, the images in a folder and below it, or those that match a pattern.
+def find_images(paths: Sequence[str]) -> list[ImageSource]:
+    """Find the images that the paths stand for, each once.
 
-    In a folder, a file counts if its name ends like that of a readable format and is not hidden. A file that is named
-    itself counts whatever its name.
+    In a folder, files count that are not hidden and whose suffix is that of a readable format. A file that is named
+    itself counts whatever its suffix.
 
     Args:
-        path: A file, a folder or a pattern such as `holiday/*.jpg`.
+        paths: Files, folders with all below them, and patterns such as `holiday/*.jpg`.
 
     Returns:
-        The images in the order of their names, which are their ids (escaped by `printable`).
+        The images. The id of an image is its path as given, or its path below the folder; where two have the same, the
+        folder as given precedes it. Ids are printable, see `schemas.text.printable`.
 
     Raises:
-        InputError: There is no such file, or no image in the folder.
+        InputError: One of the paths stands for no image.
     """
+    found: dict[Path, tuple[str, str]] = {}  # absolute path -> short and long id
+    for path in paths:
+        for short, file in sorted(_find(path).items()):
+            found.setdefault(file.absolute(), (printable(str(short)), printable(str(file))))
+    uses = Counter(short for short, _ in found.values())
+    return [ImageSource(short if uses[short] == 1 else long, str(file)) for file, (short, long) in found.items()]
+
+
+def _find(path: str) -> dict[Path, Path]:
+    """Short name -> file."""
     given = Path(path).expanduser()
     if given.is_dir():
         found = {file.relative_to(given): file for file in given.rglob("*") if _is_image_name(file, given)}
     elif given.exists():
         found = {given: given} if given.is_file() else {}
-    else:  # checked first, because a file name may contain the characters of a pattern
+    else:  # checked last, because a file name may contain the characters of a pattern
         names = glob.glob(str(given), recursive=True)  # noqa: PTH207  (a pattern may be absolute)
         found = {Path(name): Path(name) for name in names if Path(name).is_file()}
     if not found:
         raise InputError(f"There is no image at {printable(path)}; name a file, a folder or a pattern like 'a/*.jpg'.")
-    return [ImageSource(printable(str(name)), str(found[name].absolute())) for name in sorted(found)]
+    return found
 
 
 def _is_image_name(file: Path, folder: Path) -> bool:

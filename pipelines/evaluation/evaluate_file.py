@@ -11,8 +11,8 @@ from schemas.interop.caption_files import read_generated, read_references
 from schemas.scores import FileScores, write_caption_scores
 
 
-def evaluate_file(results: Path, references: Path, out: Path, baseline: Path | None) -> FileScores:
-    """Scores the first caption of each image of `results`; writes `scores.json` and `per_image.jsonl` into `out`.
+def evaluate_file(results: Path, references: Path, out: Path | None, baseline: Path | None) -> FileScores:
+    """Score the first caption of each image of `results`; write `scores.json` and `per_image.jsonl` to `out`, if given.
 
     With `baseline`, captions of the same images by another system, also by how much the first are better, with paired
     bootstrap intervals.
@@ -54,7 +54,8 @@ def evaluate_file(results: Path, references: Path, out: Path, baseline: Path | N
             for metric, difference in (compare_captions(scores, theirs) if theirs else {}).items()
         },
     )
-    write_caption_scores(out, sheet, list(captions), scores.per_image)
+    if out is not None:
+        write_caption_scores(out, sheet, list(captions), scores.per_image)
     return sheet
 
 

@@ -32,11 +32,11 @@ class GenerateCaptions(BeamStage, SplitParam):
 
     search = luigi.ChoiceParameter(
         default="beam",
-        choices=["greedy", "beam", "wide", "sample"],
-        description="`wide` gives the hypotheses for reranking, `sample` draws as many from the model's distribution",
+        choices=["greedy", "beam", "n-best", "sample"],
+        description="`n-best` gives the hypotheses for reranking, `sample` draws as many from the model's distribution",
     )
     beam_width = luigi.IntParameter(default=3, description="of `beam`: for the best single caption (TF-mRNN: 3)")
-    n_best = luigi.IntParameter(default=10, description="of `wide`: for many (paper, Section 8: 10)")
+    n_best = luigi.IntParameter(default=10, description="of `n-best`: for many (paper, Section 8: 10)")
     temperature = luigi.FloatParameter(default=1.0, description="of `sample`: log-probabilities are divided by it")
     top_k = luigi.IntParameter(default=0, description="of `sample`: only the so many likeliest words; 0: all")
     top_p = luigi.FloatParameter(default=1.0, description="of `sample`: only the likeliest words of this probability")
@@ -46,10 +46,12 @@ class GenerateCaptions(BeamStage, SplitParam):
     forbidden = luigi.ListParameter(default=["<pad>", "<unk>"], description="words of the vocabulary never to be said")
     no_repeat_ngram = luigi.IntParameter(default=0, description="no so many words in a row come twice; 0: they may")
     length_penalty = luigi.FloatParameter(
-        default=0.0, description="of `beam` and `wide`: alpha of ln P / ((5 + length) / 6)^alpha; the paper: 0"
+        default=0.0, description="of `beam` and `n-best`: alpha of ln P / ((5 + length) / 6)^alpha; the paper: 0"
     )
-    groups = luigi.IntParameter(default=1, description="of `wide`: diverse beam search in so many groups; 1: plain")
-    diversity = luigi.FloatParameter(default=0.5, description="of `wide` in groups: nats that a word said before costs")
+    groups = luigi.IntParameter(default=1, description="of `n-best`: diverse beam search in so many groups; 1: plain")
+    diversity = luigi.FloatParameter(
+        default=0.5, description="of `n-best` in groups: penalty in nats per earlier use of a token"
+    )
     ensemble = luigi.ListParameter(
         default=[], description="seeds of further models, trained alike, whose probabilities are averaged"
     )
@@ -58,7 +60,7 @@ class GenerateCaptions(BeamStage, SplitParam):
     @property
     def width(self) -> int:
         """The width of the search, or how many captions are drawn."""
-        widths = {"greedy": 1, "beam": self.beam_width, "wide": self.n_best, "sample": self.n_best}
+        widths = {"greedy": 1, "beam": self.beam_width, "n-best": self.n_best, "sample": self.n_best}
         return int(widths[self.search])
 
     def models(self) -> dict[str, Stage]:
@@ -90,7 +92,7 @@ class GenerateCaptions(BeamStage, SplitParam):
             return SamplingStrategy(self.width, sampling, self.seed, self.max_length, constraints)
         options = BeamOptions(
             0.0 if self.search == "greedy" else self.length_penalty,
-            self.groups if self.search == "wide" else 1,
+            self.groups if self.search == "n-best" else 1,
             self.diversity,
         )
         return BeamStrategy(self.width, self.max_length, constraints, options)

@@ -44,7 +44,7 @@ class RerankCaptions(BeamStage, Reranking):
     def requires(self) -> dict[str, Stage]:
         """Hypotheses, the training captions, and neighbors: those that are asked for, or all that may be chosen."""
         required: dict[str, Stage] = {
-            "hypotheses": self.upstream(GenerateCaptions, search="wide"),
+            "hypotheses": self.upstream(GenerateCaptions, search="n-best"),
             "captions": self.upstream(TokenizeCaptions),
         }
         if self.against == "neighbors":

@@ -38,7 +38,7 @@ class TuneReranking(ModelInput):
     def requires(self) -> dict[str, Stage]:
         """Hypotheses, references and neighbors of the validation split."""
         return {
-            "hypotheses": self.upstream(GenerateCaptions, split="val", search="wide"),
+            "hypotheses": self.upstream(GenerateCaptions, split="val", search="n-best"),
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
             **self.neighbors("val"),

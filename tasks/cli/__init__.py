@@ -1,0 +1,54 @@
+"""The `mrnn` command: one module per subcommand; a subcommand imports what it computes with when it runs.
+
+Exit codes: 0 success, 1 an error in input, configuration or a stage (one sentence on standard error), 2 wrong usage,
+130 interrupted. `mrnn run` exits with Luigi's codes, which `[retcode]` of `configs/default.cfg` lists.
+"""
+
+import sys
+
+import typer
+
+from tasks.cli import caption, compare, evaluate, gc, invalidate, rerank, run, show, validate, verify
+
+app = typer.Typer(
+    name="mrnn",
+    help="m-RNN image captioner: train, caption, evaluate, and manage runs.",
+    epilog="Exit codes: 0 success, 1 error in input or stage, 2 usage, 130 interrupted; `mrnn run` has more.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+for command in (
+    run.run,
+    caption.caption,
+    evaluate.evaluate,
+    rerank.rerank,
+    validate.validate,
+    show.show,
+    compare.compare,
+    invalidate.invalidate,
+    gc.gc,
+    verify.verify,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the `mrnn` command; errors that a user can fix are one sentence on standard error."""
+    from tasks.cli.console import make_output_safe
+
+    make_output_safe()
+    try:
+        app(prog_name="mrnn")
+    except KeyboardInterrupt:
+        print("Interrupted. Completed artifacts are kept; rerun the same command to resume.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        from tasks.cli.errors import describe_error
+
+        sentence = describe_error(error)
+        if sentence is None:
+            raise
+        print(sentence, file=sys.stderr)
+        sys.exit(1)

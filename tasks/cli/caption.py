@@ -1,161 +1,159 @@
-"""CaptionImages: captions of anybody's pictures by a trained model."""
+"""`mrnn caption`: captions of any images by a trained model."""
 
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import luigi
+import typer
 
-from schemas.errors import ConfigurationError, InputError
-from tasks.base.stage import Stage
-from tasks.captions.find_neighbors import FindNeighbors
-from tasks.captions.generate_captions import GenerateCaptions
-from tasks.captions.rerank_captions import RerankCaptions
-from tasks.captions.tune_reranking import TuneReranking
-from tasks.cli.command import Command
-from tasks.data.tokenize_captions import TokenizeCaptions
-from tasks.runtime.executor import run_process
-from tasks.runtime.workspace import Workspace
-from tasks.training.source import ModelSource
+from schemas.text import quantity
+from tasks.cli.options import ConfigOption, Json, Settings
 
-SETTINGS = "settings.json"
-SHOWN = 3  # captions a picture on the terminal
-NAMED = 10  # pictures that could not be read, in the last sentence; `rejects.jsonl` has all
+if TYPE_CHECKING:
+    from pipelines.caption_images.caption import CaptionedImages
+    from pipelines.caption_images.captioner import Captioner
+    from pipelines.features.images import ImageSource
+    from schemas.reranking import RerankingSetting
+    from tasks.base.stage import Stage
+
+SHOWN = 3  # captions per image on the terminal
+NAMED = 10  # rejected images in the error; `rejects.jsonl` and --json have all
 
 
-class CaptionImages(Command, ModelSource):
-    """Captions pictures with the model of the configuration, or of a release; prints, and writes files to a folder.
+def caption(
+    images: Annotated[list[str], typer.Argument(help="Images, folders, or patterns such as 'holiday/*.jpg'.")],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Release, or artifact of TrainModel or TrainSelfCritical; default: the model of --config, or the "
+            "pretrained one."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for captions as JSON lines and CSV, and a gallery.")] = None,
+    as_json: Json = False,
+    rerank: Annotated[bool, typer.Option(help="Rerank by consensus, where training captions are available.")] = True,
+    backbone: Annotated[str, typer.Option(help="Location of the model's backbone, if it has moved.")] = "",
+    weights: Annotated[str, typer.Option(help="Location of the backbone's weights, if they have moved.")] = "",
+    config: ConfigOption = None,
+    settings: Settings = None,
+) -> None:
+    """Caption images with a trained model, or with the pretrained one.
 
-    Search and reranking are those of GenerateCaptions and RerankCaptions.
+    With --model, --config or --set, search and reranking are those of GenerateCaptions and RerankCaptions. Unreadable
+    images are skipped and named, and the command then exits with 1.
     """
+    from pipelines.caption_images.inputs import find_images
+    from schemas.errors import InputError
+    from tasks.cli.console import print_json
 
-    images = luigi.Parameter(description="a picture, a folder of pictures, or a pattern such as 'holiday/*.jpg'")
-    model = luigi.Parameter(
-        default="",
-        description="a release, or an artifact of TrainModel or TrainSelfCritical, if not the configuration's",
-    )
-    backbone = luigi.Parameter(default="", description="where the model's image network is, if not where it was")
-    weights = luigi.Parameter(default="", description="where its weights are, if not where they were")
-    rerank = luigi.BoolParameter(
-        default=True,
-        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="order captions by consensus with those of similar training images, where these are at hand",
-    )
-    out = luigi.Parameter(default="", significant=False, description="folder for what is written; default: in data_dir")
-
-    def requires(self) -> dict[str, Stage]:
-        """The models of the configuration and what they were made from, unless another is named.
-
-        Raises:
-            ConfigurationError: another is named, and the configuration wants something of its own models.
-        """
-        generation = self.upstream(GenerateCaptions)
-        tuned = self.rerank and self.upstream(RerankCaptions).against == "tuned"
-        if self.model:
-            if generation.ensemble:
-                raise ConfigurationError("--model is one model; set ensemble of [GenerateCaptions] to [].")
-            if tuned:
-                raise ConfigurationError(
-                    "Reranking is tuned for the configuration's model, not for that of --model; set against of "
-                    "[RerankCaptions] to neighbors or self, or --rerank to false."
-                )
-            return {}
-        return {
-            **generation.models(),
-            "features": self.features(),
-            "captions": self.upstream(TokenizeCaptions),
-            **({"tuning": self.upstream(TuneReranking)} if tuned else {}),
-        }
-
-    def parameters(self, significant: bool) -> dict[str, Any]:
-        """As of every stage; paths are absolute, and text whatever bytes they have."""
-        values = super().parameters(significant)
-        for name in ("images", "model"):
-            if values.get(name):
-                values[name] = ascii(str(Path(values[name]).expanduser().absolute()))
-        return values
-
-    @cached_property
-    def directory(self) -> Path:
-        """`out`, or the folder that is named by pictures and model."""
-        return Path(self.out).expanduser() if self.out else super().directory
-
-    @property
-    def log_path(self) -> Path:
-        """In the folder itself: what is beside it may be anybody's."""
-        return self.directory / "log.txt"
-
-    def act(self) -> None:
-        """Captions, writes, prints.
-
-        Raises:
-            InputError: there is no picture, or some could not be read; the others have their captions.
-        """
-        from pipelines.caption_images.inputs import find_images
-        from pipelines.caption_images.outputs import read_outputs
-        from schemas.io.files import write_json
-
-        find_images(self.images)  # says what is wrong before TensorFlow is loaded
-        self.directory.mkdir(parents=True, exist_ok=True)
-        write_json(self.directory / SETTINGS, self.settings())
-        counts = run_process(self.job(), self.log_path)["counts"]
-        captioned = read_outputs(self.directory)
-        for each in captioned.images:
-            print(each.image_id)
-            for caption in each.captions[:SHOWN]:
-                print(f"  {caption.probability:8.2g}  {caption.text or '(an empty caption)'}")
-        print(f"captioned pictures: {counts['captioned']}, gallery: {self.directory / 'gallery.html'}")
-        rejects = captioned.rejects
-        if rejects:
-            named = "; ".join(f"{reject.image_id}: {reject.error}" for reject in rejects[:NAMED])
-            more = f"; and {len(rejects) - NAMED} more" if len(rejects) > NAMED else ""
-            raise InputError(
-                f"{len(rejects)} of {counts['pictures']} pictures could not be read and were skipped ({named}{more}); "
-                "mend or remove them."
-            )
-
-    def settings(self) -> dict[str, Any]:
-        """Search and reranking: what the command line says of other tasks is known only where it is read."""
-        from dataclasses import asdict
-
-        settings: dict[str, Any] = {"search": self.upstream(GenerateCaptions).to_str_params()}
-        if self.rerank:
-            tuning = self.requires().get("tuning")
-            setting = self.upstream(RerankCaptions).setting(
-                self.upstream(FindNeighbors).metric, tuning.directory if tuning else None
-            )
-            settings["reranking"] = asdict(setting)
-        return settings
-
-    def work(self, workspace: Workspace) -> None:
-        """Writes hypotheses, captions and the gallery."""
-        from pipelines.caption_images.caption import caption_images
-        from pipelines.caption_images.captioner import captioner_of_artifacts, find_captioner
-        from pipelines.caption_images.inputs import find_images
+    sources = find_images(images)
+    captioned = _caption(sources, model, rerank, (backbone, weights), config, settings)
+    if out:
         from pipelines.caption_images.outputs import write_outputs
-        from schemas.checkpoint import read_checkpoint
-        from schemas.io.files import read_json
-        from schemas.reranking import RerankingSetting
 
-        images = find_images(self.images)
-        inputs, settings = workspace.inputs, read_json(workspace.directory / SETTINGS)
-        generation = GenerateCaptions.from_str_params(settings["search"])
-        captioner = (
-            find_captioner(Path(self.model).expanduser())
-            if self.model
-            else captioner_of_artifacts(generation.models_among(inputs), inputs["features"], inputs["captions"])
+        directory = out.expanduser()
+        directory.mkdir(parents=True, exist_ok=True)
+        write_outputs(directory, captioned, sources)
+    if as_json:
+        print_json(_records(captioned))
+    else:
+        for image in captioned.images:
+            print(image.image_id)
+            for each in image.captions[:SHOWN]:
+                print(f"  {each.probability:8.2g}  {each.text or '(an empty caption)'}")
+        if out:
+            print(f"{quantity(len(captioned.images), 'image')} captioned, gallery: {out / 'gallery.html'}")
+    if rejects := captioned.rejects:
+        named = "; ".join(f"{reject.image_id}: {reject.error}" for reject in rejects[:NAMED])
+        more = f"; and {len(rejects) - NAMED} more" if len(rejects) > NAMED else ""
+        raise InputError(f"{len(rejects)} of {len(sources)} images could not be read and were skipped ({named}{more}).")
+
+
+def _caption(
+    sources: "list[ImageSource]",
+    model: Path | None,
+    rerank: bool,
+    moved: tuple[str, str],
+    config: str | None,
+    settings: list[str] | None,
+) -> "CaptionedImages":
+    """Caption with the pretrained model, or as the configuration says."""
+    from tasks.cli.console import progress_bar, quiet_libraries
+
+    options: dict[str, Any] = dict(zip(("backbone", "weights"), moved, strict=True))
+    captioner = generation = None
+    if model or config or settings:
+        from tasks.cli.pipeline import open_configuration, parsed
+
+        stages = open_configuration(config)
+        with parsed(settings):
+            generation = stages["GenerateCaptions"]()
+            reranking = stages["RerankCaptions"]() if rerank else None
+            _check(generation, reranking, model)
+            captioner = _find_captioner(stages, generation, model)
+            if reranking and captioner.tokens:
+                options["reranking"] = _reranking_setting(stages, reranking)
+                generation = generation.clone(search="n-best")
+    quiet_libraries()
+    with progress_bar() as progress:
+        progress(0.0, "loading the networks")
+        from pipelines.caption_images.caption import caption_images
+
+        if captioner:
+            from schemas.checkpoint import read_checkpoint
+
+            options["search"] = generation.search_with(read_checkpoint(captioner.models[0]).vocabulary)
+        return caption_images(sources, captioner, progress=progress, **options)
+
+
+def _check(generation: Any, reranking: Any, model: Path | None) -> None:
+    from schemas.errors import ConfigurationError
+
+    if model and generation.ensemble:
+        raise ConfigurationError("--model is one model; set ensemble of [GenerateCaptions] to [].")
+    if model and reranking and reranking.against == "tuned":
+        raise ConfigurationError(
+            "Reranking is tuned for the configuration's model, not for --model; set against of [RerankCaptions] "
+            "to neighbors or self, or give --no-rerank."
         )
-        setting = None
-        if self.rerank and captioner.tokens:
-            setting, generation = RerankingSetting(**settings["reranking"]), generation.clone(search="wide")
-        captioned = caption_images(
-            images,
-            captioner,
-            backbone=self.backbone,
-            weights=self.weights,
-            search=generation.search_with(read_checkpoint(captioner.models[0]).vocabulary),
-            reranking=setting,
-            progress=workspace.progress,
+
+
+def _find_captioner(stages: dict[str, Any], generation: Any, model: Path | None) -> "Captioner":
+    from pipelines.caption_images.captioner import captioner_of_artifacts, find_captioner
+
+    if model:
+        return find_captioner(model.expanduser())
+    models = [_made(stage) for stage in generation.models().values()]
+    captions = _made(generation.upstream(stages["TokenizeCaptions"]))
+    return captioner_of_artifacts(models, _made(generation.features()), captions)
+
+
+def _reranking_setting(stages: dict[str, Any], reranking: Any) -> "RerankingSetting":
+    tuning = _made(reranking.upstream(stages["TuneReranking"])) if reranking.against == "tuned" else None
+    setting: RerankingSetting = reranking.setting(reranking.upstream(stages["FindNeighbors"]).metric, tuning)
+    return setting
+
+
+def _made(stage: "Stage") -> Path:
+    """The artifact of a stage that has to be there."""
+    from schemas.errors import ConfigurationError
+
+    if not stage.complete():
+        raise ConfigurationError(
+            f"{stage} is missing in {stage.data_dir}; train the model of this configuration with `mrnn run`, "
+            "or give a model with --model."
         )
-        write_outputs(workspace.directory, captioned, images)
-        workspace.counts.update(pictures=len(images), captioned=len(captioned.images), rejected=len(captioned.rejects))
+    return stage.directory
+
+
+def _records(captioned: "CaptionedImages") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    images = [
+        {
+            "image": image.image_id,
+            "captions": [{**asdict(each), "probability": each.probability} for each in image.captions],
+            "neighbors": image.neighbors,
+        }
+        for image in captioned.images
+    ]
+    return {"captioned": images, "rejected": [asdict(each) for each in captioned.rejects]}

@@ -1,39 +1,43 @@
-"""CompareRuns: all runs in the data directory, side by side."""
+"""`mrnn compare`: all runs of a data directory, side by side."""
 
 from pathlib import Path
+from typing import Annotated
 
-import luigi
+import typer
 
-from schemas.errors import InputError
-from tasks.cli.command import Command
+from tasks.cli.options import ConfigOption, DataDir, Json
 
 
-class CompareRuns(Command):
-    """Prints the scores of all runs, the parameters in which they differ and their time; writes CSV and a page."""
+def compare(
+    config: ConfigOption = None,
+    data_dir: DataDir = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for runs.csv and runs.html; default: `comparison` in the data directory."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare all scored runs, and write CSV and an HTML page.
 
-    data_dir = luigi.Parameter(
-        config_path={"section": "pipeline", "name": "data_dir"}, description="root of all artifacts"
-    )
-    out = luigi.Parameter(
-        default="", description="folder for runs.csv and runs.html; default: `comparison` in data_dir"
-    )
+    Shows scores, time, and the parameters that differ.
+    """
+    from pipelines.artifacts.compare_runs.runs import find_runs
+    from pipelines.artifacts.compare_runs.tables import format_runs, runs_as_records, write_runs_csv, write_runs_page
+    from schemas.errors import InputError
+    from tasks.cli.console import print_json
+    from tasks.cli.pipeline import data_directory
 
-    def act(self) -> None:
-        """Reads, prints and writes.
-
-        Raises:
-            InputError: nothing was scored in this data directory.
-        """
-        from pipelines.artifacts.compare_runs.runs import find_runs
-        from pipelines.artifacts.compare_runs.tables import format_runs, write_runs_csv, write_runs_page
-
-        runs, problems = find_runs(Path(self.data_dir))
-        for problem in problems:
-            print(f"Warning: {problem}")
-        if not runs:
-            raise InputError(f"{self.data_dir} has no scores to compare; run FullPipeline, or set --data-dir.")
-        out = Path(self.out).expanduser() if self.out else Path(self.data_dir) / "comparison"
-        write_runs_csv(out / "runs.csv", runs)
-        write_runs_page(out / "runs.html", runs, problems)
+    root = data_directory(data_dir, config)
+    runs, problems = find_runs(root)
+    for problem in problems:
+        typer.echo(f"Warning: {problem}", err=True)
+    if not runs:
+        raise InputError(f"{root} has no scores to compare; run the pipeline first (`mrnn run`), or set --data-dir.")
+    folder = out.expanduser() if out else root / "comparison"
+    write_runs_csv(folder / "runs.csv", runs)
+    write_runs_page(folder / "runs.html", runs, problems)
+    if as_json:
+        print_json(runs_as_records(runs))
+    else:
         print(format_runs(runs))
-        print(f"{len(runs)} runs: {out / 'runs.csv'}, {out / 'runs.html'}")
+        print(f"{len(runs)} runs: {folder / 'runs.csv'}, {folder / 'runs.html'}")

@@ -1,40 +1,53 @@
-"""EvaluateFile: the scores of anybody's captions."""
+"""`mrnn evaluate`: scores of captions from files."""
 
 from pathlib import Path
+from typing import Annotated, Any
 
-import luigi
+import typer
 
-from tasks.cli.command import Command
+from tasks.cli.options import Json
 
 
-class EvaluateFile(Command):
-    """Scores a file of captions against a file of references; prints the scores and writes them to a folder."""
+def evaluate(
+    results: Annotated[
+        Path, typer.Argument(help="Captions: COCO results JSON, JSON lines, hypotheses.jsonl or m-RNN's list.")
+    ],
+    references: Annotated[
+        Path, typer.Argument(help="References: COCO captions JSON, JSON lines, annotations.jsonl or m-RNN's list.")
+    ],
+    baseline: Annotated[Path | None, typer.Option(help="Captions of the same images to compare with.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write scores.json and per_image.jsonl to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score captions with the COCO metrics.
 
-    results = luigi.Parameter(description="captions: COCO results JSON, JSON lines, hypotheses.jsonl or m-RNN's list")
-    references = luigi.Parameter(
-        description="COCO captions JSON, JSON records or lines, annotations.jsonl or m-RNN's list"
+    Prints each metric with its 95 % bootstrap interval, and the difference to a baseline.
+    """
+    from dataclasses import asdict
+
+    from pipelines.evaluation.evaluate_file import evaluate_file
+    from tasks.cli.console import print_json, print_table
+
+    sheet = evaluate_file(results, references, out, baseline)
+    if as_json:
+        print_json(asdict(sheet))
+        return
+    rows = []
+    for metric, value in sheet.metrics.items():
+        low, high = sheet.intervals.get(metric, (None, None))
+        interval = f"[{low:.4f}, {high:.4f}]" if low is not None else ""
+        rows.append([metric, f"{value:.4f}", interval, _difference(sheet.differences.get(metric))])
+    print_table(
+        ["metric", "value", "95 % interval", f"minus {baseline.name}" if baseline else ""], rows, right=["value"]
     )
-    out = luigi.Parameter(description="folder for scores.json and per_image.jsonl")
-    baseline = luigi.Parameter(default="", description="captions of the same images to compare with, as `results`")
+    for metric, why in sheet.left_out.items():
+        print(f"{metric} left out: {why}")
+    for warning in sheet.warnings:
+        print(f"Warning: {warning}")
+    print(f"{sheet.n} images scored, {sheet.not_captioned} with references only")
 
-    def act(self) -> None:
-        """Scores, writes and prints."""
-        from pipelines.evaluation.evaluate_file import evaluate_file
 
-        sheet = evaluate_file(
-            Path(self.results), Path(self.references), Path(self.out), Path(self.baseline) if self.baseline else None
-        )
-        for metric, value in sheet.metrics.items():
-            line = f"{metric:10s} {value:7.4f}"
-            if metric in sheet.intervals:
-                low, high = sheet.intervals[metric]
-                line += f"  [{low:.4f}, {high:.4f}]"
-            if metric in sheet.differences:
-                found = sheet.differences[metric]
-                line += f"  {found['value']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}], p {found['p']:.3f}"
-            print(line)
-        for metric, reason in sheet.left_out.items():
-            print(f"{metric:10s} left out: {reason}")
-        for warning in sheet.warnings:
-            print(f"Warning: {warning}")
-        print(f"{sheet.n} images scored, {sheet.not_captioned} with references only: {Path(self.out) / 'scores.json'}")
+def _difference(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return f"{found['value']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}], p {found['p']:.3f}"

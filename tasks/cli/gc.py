@@ -1,64 +1,45 @@
-"""CollectGarbage: artifacts that no configuration reaches."""
+"""`mrnn gc`: remove artifacts that no configuration reaches."""
 
 import time
 from datetime import timedelta
-from pathlib import Path
+from typing import Annotated
 
-import luigi
+import typer
 
-from schemas.errors import ConfigurationError
-from tasks.cli.command import Command
-from tasks.cli.graph import remove_artifacts
-from tasks.cli.reachable import reachable, reachable_by
-from tasks.runtime.locks import is_locked
+from tasks.cli.options import DataDir, _complete_configuration
 
 
-class CollectGarbage(Command):
-    """Prints, and with `delete` removes, complete artifacts that no task needs under the given configurations.
+def gc(
+    configs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIGS]...",
+            help="Configurations whose artifacts stay; default: that of LUIGI_CONFIG_PATH, or the packaged defaults.",
+            autocompletion=_complete_configuration,
+        ),
+    ] = None,
+    keep: Annotated[int, typer.Option(min=0, help="Number of newest artifacts of each stage that stay anyway.")] = 1,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove the artifacts, in place of printing them.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List or delete artifacts that no configuration reaches.
 
-    The newest of each stage stay, and what the kept ones were made from. What was begun and never completed, releases
-    elsewhere, downloaded archives and whatever else lies in the data directory are not touched.
+    The newest of each stage stay, and what the kept ones were made from. Partial artifacts, releases elsewhere,
+    downloaded archives and foreign files are not touched.
     """
+    from pipelines.artifacts.collect_garbage import find_artifacts, find_garbage
+    from tasks.cli.graph import check_idle, remove_artifacts
+    from tasks.cli.pipeline import data_directory
+    from tasks.cli.reachable import reachable
 
-    configs = luigi.ListParameter(
-        default=[], description="configuration files whose artifacts stay, a JSON list; default: that of this command"
-    )
-    keep = luigi.IntParameter(default=1, description="newest artifacts of each stage that stay anyway")
-    delete = luigi.BoolParameter(description="remove them; otherwise they are only printed")
-    data_dir = luigi.Parameter(
-        config_path={"section": "pipeline", "name": "data_dir"}, description="root of all artifacts"
-    )
-
-    def act(self) -> None:
-        """Looks, prints and, if asked to, removes.
-
-        Raises:
-            ConfigurationError: a configuration cannot be read, or an artifact is being made right now; nothing is
-                removed.
-        """
-        from pipelines.artifacts.collect_garbage import find_artifacts, find_garbage
-
-        data_dir = Path(self.data_dir)
-        if self.delete:
-            _check_idle(data_dir)
-        kept = set().union(*map(reachable_by, map(Path, self.configs))) if self.configs else reachable()
-        garbage = find_garbage(list(find_artifacts(data_dir)), kept, self.keep)
-        for each in garbage:
-            age = timedelta(seconds=round(time.time() - each.made))
-            print(
-                f"{'removing' if self.delete else 'would remove'} {each.directory}  {each.size / 1e6:.1f} MB, {age} old"
-            )
-        total = sum(each.size for each in garbage)
-        if self.delete:
-            remove_artifacts([each.directory for each in garbage])
-        print(
-            f"{len(garbage)} artifacts, {total / 1e6:.1f} MB {'removed' if self.delete else 'to remove with --delete'}"
-        )
-
-
-def _check_idle(data_dir: Path) -> None:
-    """A stage that runs reads artifacts that only it knows of."""
-    for lock in data_dir.glob("*/*/.*.lock"):
-        directory = lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
-        if is_locked(directory):
-            raise ConfigurationError(f"{directory} is being made by another process; remove garbage when it is done.")
+    root = data_directory(data_dir, configs[0] if configs else None)
+    if delete:
+        check_idle(root)
+    garbage = find_garbage(list(find_artifacts(root)), reachable(configs or []), keep)
+    for each in garbage:
+        age = timedelta(seconds=round(time.time() - each.made))
+        print(f"{'removing' if delete else 'would remove'} {each.directory}  {each.size / 1e6:.1f} MB, {age} old")
+    if delete:
+        remove_artifacts([each.directory for each in garbage])
+    total = sum(each.size for each in garbage)
+    print(f"{len(garbage)} artifacts, {total / 1e6:.1f} MB {'removed' if delete else 'to remove with --delete'}")

@@ -1,7 +1,7 @@
-"""The graph of stages below a task, and of artifacts on disk."""
+"""The graph of stages that a task requires, and of artifacts on disk."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,37 +9,36 @@ from schemas.errors import ConfigurationError
 from schemas.io.files import read_json
 from schemas.provenance import FILE_NAME, Provenance, read_provenance
 from tasks.base.stage import Stage
-from tasks.runtime.locks import LockedError, artifact_lock
+from tasks.runtime.locks import LockedError, artifact_lock, is_locked
 from tasks.runtime.workspace import NOTE, SCRATCH
 
 
-def walk(task: Stage) -> Iterator[tuple[int, Stage, bool]]:
-    """Yields (depth, stage, whether it is the first time) depth first; what a stage requires comes the first time."""
-    seen: set[str] = set()
+def inputs_first(root: Stage) -> list[Stage]:
+    """Return `root` and all stages that it requires, each once, inputs before the stages that read them."""
+    found: dict[str, Stage] = {}
 
-    def visit(stage: Stage, depth: int) -> Iterator[tuple[int, Stage, bool]]:
-        first = stage.task_id not in seen
-        seen.add(stage.task_id)
-        yield depth, stage, first
-        if first:
+    def visit(stage: Stage) -> None:
+        if stage.task_id not in found:
             for required in stage.requires().values():
-                yield from visit(required, depth + 1)
+                visit(required)
+            found[stage.task_id] = stage
 
-    return visit(task, 0)
+    visit(root)
+    return list(found.values())
 
 
 def needs(task: Stage, keys: set[str]) -> bool:
-    """Whether the task's artifact is one of these, or is made from one of them, directly or not."""
+    """Whether the task's artifact has one of these keys, or is made from such an artifact, directly or not."""
     return task.key in keys or any(needs(required, keys) for required in task.requires().values())
 
 
 def artifacts(dataset_directory: Path) -> list[tuple[Path, Provenance]]:
-    """All complete artifacts of a corpus, by path."""
+    """All complete artifacts of a dataset, by path."""
     return [(path.parent, read_provenance(path.parent)) for path in sorted(dataset_directory.glob(f"*/*/{FILE_NAME}"))]
 
 
 def downstream(keys: set[str], dataset_directory: Path) -> list[Path]:
-    """The artifacts with these keys and all that were made or begun from them, whatever the configuration."""
+    """The artifacts with these keys and all, complete or partial, that were made from them by any configuration."""
     made_from = {
         **{
             note.parents[1]: set(read_json(note)["upstream"])
@@ -56,10 +55,10 @@ def downstream(keys: set[str], dataset_directory: Path) -> list[Path]:
 
 
 def remove_artifacts(directories: Sequence[Path]) -> None:
-    """Deletes artifacts, all marks of completeness before anything else.
+    """Delete artifacts, all provenance files before anything else.
 
     Raises:
-        ConfigurationError: one of them is being made right now; nothing is deleted.
+        ConfigurationError: One of them is being made right now; nothing is deleted.
     """
     with ExitStack() as locks:
         for directory in directories:
@@ -71,3 +70,15 @@ def remove_artifacts(directories: Sequence[Path]) -> None:
             (directory / FILE_NAME).unlink(missing_ok=True)
         for directory in directories:
             shutil.rmtree(directory)
+
+
+def check_idle(data_dir: Path) -> None:
+    """Check that no stage is running, which would read artifacts that only it knows of.
+
+    Raises:
+        ConfigurationError: One is.
+    """
+    for lock in data_dir.glob("*/*/.*.lock"):
+        directory = lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
+        if is_locked(directory):
+            raise ConfigurationError(f"{directory} is being made by another process; remove garbage when it is done.")

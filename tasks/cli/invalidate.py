@@ -1,39 +1,42 @@
-"""Invalidate: deletes a stage's artifact and all that was made from it."""
+"""`mrnn invalidate`: delete a stage's artifact and all that was made from it."""
 
 from pathlib import Path
+from typing import Annotated
 
-import luigi
+import typer
 
-from schemas.errors import ConfigurationError
-from tasks.cli.command import Command
-from tasks.cli.graph import downstream, needs, remove_artifacts, walk
-from tasks.full_pipeline import FullPipeline
+from tasks.cli.options import ConfigOption, Settings, StageArgument
 
 
-class Invalidate(Command):
-    """Prints and deletes the stage's artifacts under the current configuration, and all that was made from them."""
+def invalidate(
+    stage: StageArgument,
+    config: ConfigOption = None,
+    settings: Settings = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only print what would be deleted.")] = False,
+) -> None:
+    """Delete a stage's artifacts and all made from them.
 
-    stage = luigi.Parameter(description="name of a stage, such as TrainModel")
-    dry_run = luigi.BoolParameter(description="print only")
+    The artifacts are those of the configuration. Nothing is deleted while one of them is being made.
+    """
+    from schemas.errors import ConfigurationError
+    from tasks.cli.graph import downstream, inputs_first, needs, remove_artifacts
+    from tasks.cli.pipeline import check_stage, open_configuration, parsed
 
-    def act(self) -> None:
-        """Prints and deletes.
-
-        Raises:
-            ConfigurationError: the pipeline has no such stage, or one of the artifacts is being made right now.
-        """
-        pipeline = FullPipeline()
-        below = [task for depth, task, first in walk(pipeline) if first and depth > 0]
-        chosen = {task.key for task in below if task.stage == self.stage}
+    check_stage(stage)
+    stages = open_configuration(config)
+    with parsed(settings):
+        pipeline = stages["FullPipeline"]()
+        *required, _ = inputs_first(pipeline)
+        chosen = {task.key for task in required if task.stage == stage}
         if not chosen:
-            names = sorted({task.stage for task in below})
-            raise ConfigurationError(f"The pipeline has no stage {self.stage!r}; its stages are {', '.join(names)}.")
+            names = sorted({task.stage for task in required})
+            raise ConfigurationError(f"This pipeline does not need {stage}; its stages are {', '.join(names)}.")
         on_disk = downstream(chosen, Path(pipeline.data_dir) / pipeline.dataset)
-        begun = [task.directory for task in below if task.directory.exists() and needs(task, chosen)]
-        directories = list(dict.fromkeys([*on_disk, *begun]))
-        for directory in directories:
-            print(f"{'would delete' if self.dry_run else 'deleting'} {directory}")
-        if not directories:
-            print(f"{self.stage} has no artifact.")
-        if not self.dry_run:
-            remove_artifacts(directories)
+        partial = [task.directory for task in required if task.directory.exists() and needs(task, chosen)]
+    directories = list(dict.fromkeys([*on_disk, *partial]))
+    for directory in directories:
+        print(f"{'would delete' if dry_run else 'deleting'} {directory}")
+    if not directories:
+        print(f"{stage} has no artifact.")
+    if not dry_run:
+        remove_artifacts(directories)

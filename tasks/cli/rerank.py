@@ -1,54 +1,61 @@
-"""RerankFile: consensus reranking of anybody's captions."""
+"""`mrnn rerank`: consensus reranking of captions from files."""
 
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-import luigi
-
-from tasks.cli.command import Command
+import typer
 
 
-class RerankFile(Command):
-    """Puts the captions of each image into the order of their consensus with the captions of similar images."""
+class Metric(StrEnum):
+    """Distances between features."""
 
-    hypotheses = luigi.Parameter(description="several captions an image: hypotheses.jsonl, JSON lines or m-RNN's list")
-    references = luigi.Parameter(description="captions of the reference images: COCO JSON, JSON lines or m-RNN's list")
-    out = luigi.Parameter(description="folder for results.json, hypotheses.jsonl and reranked.jsonl")
-    neighbors = luigi.Parameter(default="", description="neighbors.h5 of FindNeighbors")
-    features = luigi.Parameter(
-        default="", description="features of both sides, see schemas/interop/features.py; else by none"
-    )
-    metric = luigi.ChoiceParameter(default="euclidean", choices=["euclidean", "cosine"], description="of features")
-    similarity = luigi.ChoiceParameter(
-        default="cider", choices=["cider", "bleu", "bleu-compat"], description="of two sentences"
-    )
-    k = luigi.IntParameter(default=60, description="nearest images whose captions are the references")
-    m = luigi.IntParameter(default=125, description="largest similarities that are summed (paper: 175 for bleu)")
+    EUCLIDEAN = "euclidean"
+    COSINE = "cosine"
 
-    def act(self) -> None:
-        """Reranks, writes, and says how many images changed their caption."""
-        from tqdm import tqdm
 
-        from pipelines.captions.rerank_file import rerank_file
+class Similarity(StrEnum):
+    """Similarities of two captions."""
 
-        with tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar:30}|", disable=None, leave=False) as bar:
+    CIDER = "cider"
+    BLEU = "bleu"
+    BLEU_COMPAT = "bleu-compat"
 
-            def progress(fraction: float) -> None:
-                bar.n = fraction
-                bar.refresh()
 
-            counts = rerank_file(
-                Path(self.hypotheses),
-                Path(self.references),
-                Path(self.out),
-                neighbors=Path(self.neighbors) if self.neighbors else None,
-                features=Path(self.features) if self.features else None,
-                metric=self.metric,
-                similarity=self.similarity,
-                k=self.k,
-                m=self.m,
-                progress=progress,
-            )
-        print(
-            f"{counts['images']} images reranked, {counts['first_changed']} with another first caption: "
-            f"{Path(self.out) / 'results.json'}"
+def rerank(
+    hypotheses: Annotated[
+        Path, typer.Argument(help="Several captions per image: hypotheses.jsonl, JSON lines or m-RNN's list.")
+    ],
+    references: Annotated[
+        Path, typer.Argument(help="Captions of the reference images: COCO JSON, JSON lines or m-RNN's list.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for results.json, hypotheses.jsonl and reranked.jsonl.")],
+    neighbors: Annotated[Path | None, typer.Option(help="neighbors.h5 of FindNeighbors.")] = None,
+    features: Annotated[Path | None, typer.Option(help="Features of both sides; see docs/artifacts.md.")] = None,
+    metric: Annotated[Metric, typer.Option(help="Distance between features.")] = Metric.EUCLIDEAN,
+    similarity: Annotated[Similarity, typer.Option(help="Similarity of two captions.")] = Similarity.CIDER,
+    k: Annotated[int, typer.Option("-k", min=1, help="Nearest images whose captions are the references.")] = 60,
+    m: Annotated[int, typer.Option("-m", min=1, help="Largest similarities to sum (paper: 175 for bleu).")] = 125,
+) -> None:
+    """Rerank captions by consensus with those of similar images.
+
+    Without --neighbors and --features: with the other captions of the same image.
+    """
+    from pipelines.captions.rerank_file import rerank_file
+    from tasks.cli.console import progress_bar
+
+    with progress_bar() as progress:
+        counts = rerank_file(
+            hypotheses,
+            references,
+            out,
+            neighbors=neighbors,
+            features=features,
+            metric=metric.value,
+            similarity=similarity.value,
+            k=k,
+            m=m,
+            progress=lambda fraction: progress(fraction, "comparing captions"),
         )
+    changed = counts["first_changed"]
+    print(f"{counts['images']} images reranked, {changed} with another first caption: {out / 'results.json'}")

@@ -1,56 +1,72 @@
-"""ShowPipeline: the tree of stages with the state of each."""
+"""`mrnn show`: the stages of the pipeline with the state of each."""
 
-import json
 import time
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import luigi
+import typer
 
-from schemas.provenance import FILE_NAME, read_provenance
-from tasks.base.stage import Stage
-from tasks.cli.command import Command
-from tasks.cli.graph import walk
-from tasks.full_pipeline import FullPipeline
-from tasks.runtime.locks import is_locked
+from tasks.cli.options import ConfigArgument, Json, Settings
+
+if TYPE_CHECKING:
+    from tasks.base.stage import Stage
 
 
-class ShowPipeline(Command):
-    """Prints FullPipeline's stages: key, state, size, age, how long each took, and which stages need it."""
+def show(
+    config: ConfigArgument = None,
+    settings: Settings = None,
+    times: Annotated[bool, typer.Option("--time", help="Show where the time went, slowest first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show all stages with state, size, age and duration.
 
-    json = luigi.BoolParameter(description="for programs: a JSON list with a record a stage")
+    In the order of computation. Where a stage occurs several times, the parameters that differ follow. States:
+    complete, running, partial, missing.
+    """
+    from tasks.cli.console import print_json, print_table
+    from tasks.cli.pipeline import open_configuration, parsed
 
-    def act(self) -> None:
-        """Prints the tree; what several stages need is shown in full once."""
-        tree = [(depth, stage, first) for depth, stage, first in walk(FullPipeline()) if depth > 0]
-        needed_by: dict[str, list[str]] = {}
-        for _, stage, first in tree:
-            for required in stage.requires().values() if first else ():
-                needed_by.setdefault(required.task_id, []).append(str(stage))
-        records = {
-            stage.task_id: {**_look(stage), "needed_by": needed_by.get(stage.task_id, [])}
-            for _, stage, first in tree
-            if first
-        }
-        if self.json:
-            print(json.dumps(list(records.values()), indent=2))
-            return
-        for depth, stage, first in tree:
-            words = _in_words(records[stage.task_id]) if first else "(see above)"
-            print(f"{'  ' * (depth - 1)}{stage}  {words}")
+    stages = open_configuration(config)
+    with parsed(settings):
+        records = describe_stages(stages["FullPipeline"]())
+    if as_json:
+        print_json(records)
+    elif times:
+        print_table(*_time_table(records), right=("time", "share", "memory"))
+    else:
+        print_table(*_state_table(records), right=("size", "age", "time"))
 
 
-def _look(stage: Stage) -> dict[str, Any]:
-    """What is known of the artifact; sizes are bytes, times seconds."""
+def describe_stages(root: "Stage") -> list[dict[str, Any]]:
+    """One record per artifact that `root`, which has none, requires: inputs before the stages that read them.
+
+    Sizes are in bytes, ages and durations in seconds.
+    """
+    from tasks.cli.graph import inputs_first
+
+    *stages, _ = inputs_first(root)
+    needed_by: dict[str, list[str]] = {}
+    for stage in stages:
+        for required in stage.requires().values():
+            needed_by.setdefault(required.task_id, []).append(str(stage))
+    return [{**_describe(stage, stages), "needed_by": needed_by.get(stage.task_id, [])} for stage in stages]
+
+
+def _describe(stage: "Stage", stages: Sequence["Stage"]) -> dict[str, Any]:
+    from schemas.provenance import FILE_NAME, read_provenance
+    from tasks.runtime.locks import is_locked
+
     record: dict[str, Any] = {
         "stage": stage.stage,
         "key": stage.key,
         "directory": str(stage.directory),
+        "differs": _differing(stage, [each for each in stages if each.stage == stage.stage]),
         "requires": {name: str(required) for name, required in stage.requires().items()},
     }
     if not stage.complete():
-        begun = "begun" if stage.directory.exists() else "missing"
-        return {**record, "state": "running" if is_locked(stage.directory) else begun}
+        partial = "partial" if stage.directory.exists() else "missing"
+        return {**record, "state": "running" if is_locked(stage.directory) else partial}
     provenance = read_provenance(stage.directory)
     return {
         **record,
@@ -58,13 +74,53 @@ def _look(stage: Stage) -> dict[str, Any]:
         "size": sum(path.stat().st_size for path in stage.directory.rglob("*") if path.is_file()),
         "age": round(time.time() - (stage.directory / FILE_NAME).stat().st_mtime),
         "seconds": provenance.seconds,
+        "peak_memory_bytes": provenance.peak_memory_bytes,
     }
 
 
-def _in_words(record: dict[str, Any]) -> str:
-    words = str(record["state"])
-    if words == "complete":
-        age = timedelta(seconds=record["age"])
-        words += f", {record['size'] / 1e6:.1f} MB, made {age} ago in {record['seconds']:.1f} s"
-    needed_by = list(dict.fromkeys(name.partition(" ")[0] for name in record["needed_by"]))
-    return f"{words}, for {', '.join(needed_by)}" if needed_by else words
+def _differing(stage: "Stage", same: Sequence["Stage"]) -> dict[str, Any]:
+    """The parameters in which the stages of one name differ, with this one's values."""
+    mine = stage.parameters(significant=True)
+    return {
+        name: value
+        for name, value in mine.items()
+        if any(other.parameters(significant=True).get(name) != value for other in same)
+    }
+
+
+def _state_table(records: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    rows = []
+    for record in records:
+        measured = ["", "", ""]
+        if record["state"] == "complete":
+            measured = [f"{record['size'] / 1e6:.1f} MB", _duration(record["age"]), _duration(record["seconds"])]
+        rows.append([record["stage"], record["key"], record["state"], *measured, _settings(record)])
+    return ["stage", "key", "state", "size", "age", "time", "parameters"], rows
+
+
+def _time_table(records: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    complete = sorted((each for each in records if "seconds" in each), key=lambda each: -each["seconds"])
+    total = sum(record["seconds"] for record in complete)
+    rows = [
+        [
+            record["stage"],
+            record["key"],
+            _duration(record["seconds"]),
+            f"{record['seconds'] / total:.0%}" if total else "",
+            f"{record['peak_memory_bytes'] / 1e9:.2f} GB",
+            _settings(record),
+        ]
+        for record in complete
+    ]
+    return ["stage", "key", "time", "share", "memory", "parameters"], [
+        *rows,
+        ["total", "", _duration(total), "", "", ""],
+    ]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def _settings(record: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in record["differs"].items())

@@ -1,58 +1,63 @@
-"""ValidateDataset: looks a corpus over before it is used."""
+"""`mrnn validate`: check a dataset before it is used."""
 
-import luigi
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
-from schemas.errors import ConfigurationError, InputError
-from tasks.cli.command import Command
-from tasks.data.download_dataset import source_root
+import typer
+
+from tasks.cli.options import Json
 
 
-class ValidateDataset(Command):
-    """Prints what is wrong with images and captions, with file and line, and what they are like; fails on errors."""
+class Tokenizer(StrEnum):
+    """Tokenizers of TokenizeCaptions."""
 
-    source = luigi.Parameter(description="folder with the images and their captions")
-    dataset = luigi.Parameter(default="custom", description="name of the corpus, see pipelines/datasets")
-    partition = luigi.Parameter(
-        default="", description="as of PrepareAnnotations; without it, a tenth to validate, a tenth to test"
-    )
-    tokenizer = luigi.ChoiceParameter(
-        default="tf-mrnn", choices=["tf-mrnn", "treebank"], description="as of TokenizeCaptions"
-    )
-    max_images = luigi.IntParameter(default=20000, description="images to open at most, 0: all")
+    TF_MRNN = "tf-mrnn"
+    TREEBANK = "treebank"
 
-    def act(self) -> None:
-        """Looks and prints.
 
-        Raises:
-            ConfigurationError: there is no such corpus or folder.
-            InputError: the corpus has errors; they are printed before.
-        """
-        from tqdm import tqdm
+def validate(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the images and their captions.")],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset.")] = "custom",
+    partition: Annotated[
+        str, typer.Option(help="As of PrepareAnnotations; default: a tenth to validate, a tenth to test.")
+    ] = "",
+    tokenizer: Annotated[Tokenizer, typer.Option(help="As of TokenizeCaptions.")] = Tokenizer.TF_MRNN,
+    max_images: Annotated[int, typer.Option(min=0, help="Maximum number of images to open (0 = all).")] = 20000,
+    every: Annotated[bool, typer.Option("--all", help="Print every finding, not three of each kind.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the images and captions of a dataset.
 
-        from pipelines.data.datasets import find_dataset
-        from pipelines.data.validate_dataset import validate
+    Names every fault with file and line, and exits with 1 if there are errors.
+    """
+    from pipelines.data.datasets import find_dataset
+    from pipelines.data.validate_dataset import EXAMPLES
+    from pipelines.data.validate_dataset import validate as validate_dataset
+    from schemas.errors import ConfigurationError, InputError
+    from tasks.cli.console import print_json, progress_bar
 
-        corpus, root = find_dataset(self.dataset), source_root(self.source)
-        if not root.is_dir():
-            raise ConfigurationError(f"There is no folder {root}; set --source to that of the images.")
-        with tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar:30}|{postfix}", disable=None, leave=False) as bar:
-
-            def progress(fraction: float, message: str) -> None:
-                bar.n = fraction
-                bar.set_postfix_str(message)
-
-            found = validate(
-                self.dataset,
-                corpus,
-                root,
-                progress,
-                partition=self.partition,
-                tokenizer=self.tokenizer,
-                max_images=self.max_images,
-            )
-        for line in found.lines():
+    found_dataset, root = find_dataset(dataset), source.expanduser().absolute()
+    if not root.is_dir():
+        raise ConfigurationError(f"There is no folder {root}; give the folder with the images and captions.")
+    with progress_bar() as progress:
+        found = validate_dataset(
+            dataset,
+            found_dataset,
+            root,
+            progress,
+            partition=partition,
+            tokenizer=tokenizer.value,
+            max_images=max_images,
+        )
+    if as_json:
+        groups = [{"level": group.level, "kind": group.kind, "messages": group.messages} for group in found.groups()]
+        print_json({"findings": groups, "limits": found.limits, "facts": found.facts, "next": found.next_command()})
+    else:
+        for line in found.lines(None if every else EXAMPLES):
             print(line)
         print(f"{len(found.errors)} errors, {len(found.remarks)} remarks")
-        if found.errors:
-            raise InputError(f"{root} has {len(found.errors)} errors, printed above; mend them and look again.")
+    if found.errors:
+        raise InputError(f"{root} has {len(found.errors)} errors, printed above; fix them and validate again.")
+    if not as_json:
         print(f"No errors. Continue with\n  {found.next_command()}")

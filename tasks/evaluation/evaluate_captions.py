@@ -16,7 +16,7 @@ class EvaluateCaptions(Reranking):
     version = 5  # the perplexity comes from EvaluatePerplexity
 
     captions = luigi.ChoiceParameter(
-        default="beam", choices=["greedy", "beam", "wide", "reranked"], description="Captions that are scored."
+        default="beam", choices=["greedy", "beam", "n-best", "reranked"], description="Captions that are scored."
     )
 
     def requires(self) -> dict[str, Stage]:

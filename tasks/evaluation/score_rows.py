@@ -28,7 +28,7 @@ class AllScores(ModelInput):
         rows = {
             "m-RNN, greedy": row(captions="greedy"),
             "m-RNN, beam": row(captions="beam"),
-            "m-RNN, wide beam": row(captions="wide"),
+            "m-RNN, n-best": row(captions="n-best"),
             "m-RNN, reranked (CIDEr, refined)": row(captions="reranked", similarity="cider", feature_kind="refined"),
             "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
             "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),

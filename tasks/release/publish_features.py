@@ -46,7 +46,7 @@ class PublishFeatures(ModelInput):
             "original": self.features(),
             "refined": self.upstream(RefineFeatures),
             "model": self.model(),
-            "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
+            "hypotheses": self.upstream(GenerateCaptions, search="n-best", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbors_original": self.upstream(FindNeighbors, feature_kind="original", **test),
             "neighbors_refined": self.upstream(FindNeighbors, feature_kind="refined", **test),

@@ -31,7 +31,7 @@ class BuildReport(AllScores):
             "captions": self.upstream(TokenizeCaptions),
             "features": self.features(),
             "model": self.model(),
-            "hypotheses": self.upstream(GenerateCaptions, search="wide", **test),
+            "hypotheses": self.upstream(GenerateCaptions, search="n-best", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbors refined": self.upstream(FindNeighbors, feature_kind="refined", **test),
             "neighbors original": self.upstream(FindNeighbors, feature_kind="original", **test),

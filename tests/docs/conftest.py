@@ -42,18 +42,18 @@ class Followed:
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     """The `sh` blocks of docs/tutorial.md, line after line, with the parameters of `TINY`."""
     directory = tmp_path_factory.mktemp("tutorial")
-    shutil.copy(ROOT / "luigi.cfg", directory)
-    shutil.copytree(ROOT / "configs", directory / "configs")
     (directory / "tiny.cfg").write_text(TINY)
     # Without Java, whose METEOR would take longest.
     tools = directory / "bin"
     tools.mkdir()
     for tool in ("bash", "cat", "head"):
         (tools / tool).symlink_to(str(shutil.which(tool)))
+    (tools / "mrnn").write_text(f'#!/bin/sh\nexec {sys.executable} -m tasks.cli "$@"\n')
+    (tools / "mrnn").chmod(0o755)
     environment = {
         **os.environ,
         "LUIGI_CONFIG_PATH": "tiny.cfg",
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(tools)]),
+        "PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent)]),
         "PYTHONPATH": str(ROOT),
     }
     page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")

@@ -22,8 +22,8 @@ def test_every_command_succeeds(tutorial: Followed) -> None:
 
 
 def test_of_seven_stages_two_run_again(tutorial: Followed) -> None:
-    first = tutorial.output_of("--captions beam --split test --local-scheduler")
-    second = tutorial.output_of("--GenerateCaptions-length-penalty 1.0")
+    first = tutorial.output_of("EvaluateCaptions.split=test")
+    second = tutorial.output_of("GenerateCaptions.length_penalty=1.0")
     assert len(STARTED.findall(first)) == 7
     assert STARTED.findall(second) == ["GenerateCaptions", "EvaluateCaptions"]
 
@@ -37,7 +37,7 @@ def test_the_files_shown_are_what_they_are_said_to_be(tutorial: Followed) -> Non
 
 
 def test_runs_are_told_apart_by_the_parameter_that_was_changed(tutorial: Followed) -> None:
-    assert "length_penalty" in tutorial.output_of("CompareRuns")
+    assert "length_penalty" in tutorial.output_of("mrnn compare")
 
 
 @pytest.mark.parametrize("stage", ["TrainModel", "GenerateCaptions", "EvaluateCaptions"])

@@ -17,7 +17,7 @@ from tests.support.faults.runs import ROOT, Run, configured, started, wait_until
 
 YEAR = 365 * 86400
 SECONDS_TO_TAKE_OVER = 20.0
-MADE_BY_ANOTHER = 10  # `already_running` of luigi.cfg: another worker of the central scheduler did a part
+MADE_BY_ANOTHER = 10  # `already_running` of configs/default.cfg: another worker of the central scheduler did a part
 
 
 def run_at_once(runs: list[Run]) -> Counter:

@@ -24,7 +24,7 @@ FAULTS = {
 @pytest.mark.parametrize("text", FAULTS)
 def test_it_ends_with_a_sentence(tmp_path, text):
     (tmp_path / "test.cfg").write_text(text)
-    run = Run("tasks", "ShowPipeline", tmp_path / "test.cfg")
+    run = Run("tasks", "FullPipeline", tmp_path / "test.cfg")
     said = run.finish()
     assert run.process.returncode
     assert "Traceback" not in said

@@ -43,6 +43,19 @@ class Pipeline:
             check=False,
         )
 
+    def mrnn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `mrnn ...`; standard error is part of the output."""
+        return subprocess.run(
+            [sys.executable, "-m", "tasks.cli", *arguments],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "LUIGI_CONFIG_PATH": str(self.configuration)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
     def artifact(self, stage: str) -> Path:
         """The only artifact of a stage."""
         (found,) = (path.parent for path in self.data_dir.glob(f"shapes/{stage}/*/provenance.json"))

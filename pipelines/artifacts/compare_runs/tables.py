@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from pipelines.artifacts.compare_runs.plots import metric_plot
 from pipelines.artifacts.compare_runs.runs import Run, differences, metrics_of
@@ -37,6 +38,25 @@ def format_runs(runs: Sequence[Run]) -> str:
             lines.append(" ".join(cells) + f"  {run.key}  {printable(words)}")
         lines.append("")
     return "\n".join(lines)
+
+
+def runs_as_records(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One record per run, for JSON: its scores, its time in seconds, and the parameters in which the runs differ."""
+    return [
+        {
+            "dataset": run.dataset,
+            "split": run.scores.split,
+            "key": run.key,
+            "captions": run.scores.captions,
+            "metrics": dict(run.scores.metrics),
+            "perplexity": run.scores.perplexity,
+            "images": run.scores.n,
+            "seconds": run.seconds,
+            "made": run.made,
+            "parameters": differing,
+        }
+        for run, differing in zip(runs, differences(runs), strict=True)
+    ]
 
 
 def write_runs_csv(path: Path, runs: Sequence[Run]) -> None:

@@ -48,7 +48,7 @@ def hub_artifacts(tmp_path_factory) -> ToyCaptioner:
 
 
 def caption(artifacts, captioner: Captioner, setting=None, path=None, search=SEARCH) -> CaptionedImages:
-    return caption_images(find_images(str(path or artifacts.pictures)), captioner, search=search, reranking=setting)
+    return caption_images(find_images([str(path or artifacts.pictures)]), captioner, search=search, reranking=setting)
 
 
 def assert_same(found: CaptionedImages, expected) -> None:
@@ -149,7 +149,7 @@ def test_release_asks_for_a_backbone_that_was_a_path(hub_artifacts):
 
 def test_another_backbone_is_refused(hub_artifacts):
     captioner = captioner_of_artifacts([hub_artifacts.model], hub_artifacts.features, None)
-    images = find_images(str(hub_artifacts.pictures))
+    images = find_images([str(hub_artifacts.pictures)])
     with pytest.raises(ArtifactError, match=r"is not the one of .*--backbone"):
         caption_images(images, captioner, backbone="efficientnet-lite2", weights="random:1")
 
@@ -188,7 +188,7 @@ def test_broken_images_are_skipped_and_hostile_names_do_no_harm(hub_artifacts, t
     captioner = captioner_of_artifacts([hub_artifacts.model], hub_artifacts.features, hub_artifacts.captions)
     out = tmp_path / "out"
     out.mkdir()
-    images = find_images(str(folder))
+    images = find_images([str(folder)])
     captioned = caption_images(images, captioner, search=SEARCH, reranking=SETTING)
     assert (len(captioned.images), len(captioned.rejects)) == (3, 2)
     write_outputs(out, captioned, images)
@@ -213,7 +213,7 @@ def test_broken_images_are_skipped_and_hostile_names_do_no_harm(hub_artifacts, t
 
 def test_outputs_without_a_readable_image_list_the_rejects(hub_artifacts, tmp_path):
     (tmp_path / "empty.png").touch()
-    images = find_images(str(tmp_path / "empty.png"))
+    images = find_images([str(tmp_path / "empty.png")])
     captioned = caption_images(images, find_captioner(hub_artifacts.model), search=SEARCH, reranking=SETTING)
     assert not captioned.images
     write_outputs(tmp_path, captioned, images)

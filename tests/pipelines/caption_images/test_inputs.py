@@ -18,8 +18,8 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def names(path) -> list[str]:
-    return [picture.image_id for picture in find_images(str(path))]
+def names(*paths) -> list[str]:
+    return [picture.image_id for picture in find_images([*map(str, paths)])]
 
 
 def test_find_images_takes_files_named_like_images_from_a_folder(tmp_path):
@@ -42,19 +42,25 @@ def test_find_images_prefers_a_file_to_a_pattern(tmp_path):
     assert names(tmp_path / "**" / "*.png") == sorted(str(path) for path in tmp_path.rglob("*.png"))
 
 
-def test_find_images_refuses_paths_without_images(tmp_path):
+def test_find_images_takes_several_paths_and_each_image_once(tmp_path):
+    touch(tmp_path, "a/x.png", "b/x.png", "b/y.png")
+    found = names(tmp_path / "a", tmp_path / "b", tmp_path / "b" / "y.png")
+    assert found == [str(tmp_path / "a" / "x.png"), str(tmp_path / "b" / "x.png"), "y.png"]
+
+
+def test_nothing_to_caption_is_said_in_a_sentence(tmp_path):
     touch(tmp_path, "notes.txt")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "absent.png", tmp_path / "pipe", tmp_path / "*.gif"):
         with pytest.raises(InputError, match="There is no image at"):
-            find_images(str(path))
+            find_images([str(path)])
 
 
 def test_hostile_names_are_found_and_shown_as_escapes(tmp_path):
     hostile = [b"\xff.png", b"\x1b[31mred.png", b"line\nbreak.png", "\u202egnp.exe.png".encode(), b"back\\slash.png"]
     for name in hostile:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
-    pictures = find_images(str(tmp_path))
+    pictures = find_images([str(tmp_path)])
     assert sorted(picture.image_id for picture in pictures) == sorted(
         ["\\udcff.png", "\\x1b[31mred.png", "line\\nbreak.png", "\\u202egnp.exe.png", "back\\\\slash.png"]
     )

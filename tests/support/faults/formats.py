@@ -49,7 +49,7 @@ from schemas.results import read_results, write_results
 from schemas.scores import Recall, RetrievalScores, read_caption_scores, read_retrieval_scores
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 from tasks.captions.generate_captions import GenerateCaptions
-from tasks.cli.graph import walk
+from tasks.cli.graph import inputs_first
 from tasks.runtime.errors import describe_configuration_error
 from tests.support.torch_files import write_torch_weights
 
@@ -226,7 +226,7 @@ def _read_configuration(path: Path, _: Path) -> None:
     Register.clear_instance_cache()
     try:
         parser.read([path], encoding="utf-8")
-        for _, task, _ in walk(GenerateCaptions()):
+        for task in inputs_first(GenerateCaptions()):
             if not Path(os.path.normpath(task.directory)).is_relative_to(os.path.normpath(task.data_dir)):
                 raise AssertionError(f"{task.directory} is not below {task.data_dir}")
     except UnicodeDecodeError as error:  # before any code of ours is there, as in the documentation

@@ -56,7 +56,7 @@ def captions_of(task):
 
 def test_hypotheses_are_as_the_parameters_say(generate, run):
     task = generate(
-        search="wide",
+        search="n-best",
         n_best=4,
         groups=2,
         diversity=1.0,

@@ -3,6 +3,8 @@
 import pytest
 
 import tasks
+from schemas.errors import ConfigurationError
+from tasks.cli.gc import gc
 from tasks.runtime.locks import artifact_lock
 from tests.support.artifacts import make_artifact
 
@@ -14,7 +16,7 @@ def place(stage) -> str:
 
 
 @pytest.fixture
-def directories(data_dir):
+def directories(data_dir, configuration):
     """An artifact of the configuration, one of another configuration, and two of none."""
     found = {
         "reached": place(tasks.TokenizeCaptions()),
@@ -30,8 +32,8 @@ def left(directories):
     return {name for name, directory in directories.items() if directory.exists()}
 
 
-def test_nothing_is_removed_unless_asked_for(data_dir, run, directories, capsys):
-    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0))
+def test_nothing_is_removed_unless_asked_for(data_dir, directories, capsys):
+    gc(data_dir=data_dir, keep=0)
     assert left(directories) == set(directories)
     said = capsys.readouterr().out
     assert f"would remove {directories['lost']}  " in said
@@ -39,37 +41,39 @@ def test_nothing_is_removed_unless_asked_for(data_dir, run, directories, capsys)
     assert "3 artifacts" in said
 
 
-def test_what_nothing_reaches_is_removed(data_dir, run, directories):
-    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True))
+def test_what_nothing_reaches_is_removed(data_dir, directories):
+    gc(data_dir=data_dir, keep=0, delete=True)
     assert left(directories) == {"reached", "tuning"}
 
 
-def test_the_newest_stay(data_dir, run, directories):
-    assert run(tasks.CollectGarbage(data_dir=str(data_dir), delete=True))
+def test_the_newest_stay(data_dir, directories):
+    gc(data_dir=data_dir, keep=1, delete=True)
     assert left(directories) == {"reached", "tuning", "elsewhere", "newer"}
 
 
-def test_configurations_can_be_named(data_dir, run, directories, tmp_path):
+def test_configurations_can_be_named(data_dir, directories, tmp_path):
     (tmp_path / "other.cfg").write_text("[TokenizeCaptions]\nmin_count = 2\n")
-    configs = [str(tmp_path / "other.cfg"), "luigi.cfg"]
-    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True, configs=configs))
+    configs = [str(tmp_path / "other.cfg"), "default"]
+    gc(configs, data_dir=data_dir, keep=0, delete=True)
     assert left(directories) == {"reached", "tuning", "elsewhere"}
 
 
 @pytest.mark.parametrize("text", [None, "[TokenizeCaptions]\nmin_count = many\n"])
-def test_a_configuration_that_cannot_be_read_removes_nothing(data_dir, run, directories, tmp_path, text):
+def test_a_configuration_that_cannot_be_read_removes_nothing(data_dir, directories, tmp_path, text):
     if text:
         (tmp_path / "bad.cfg").write_text(text)
     configs = [str(tmp_path / "bad.cfg")]
-    assert not run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True, configs=configs))
+    with pytest.raises((ConfigurationError, ValueError)):
+        gc(configs, data_dir=data_dir, keep=0, delete=True)
     assert left(directories) == set(directories)
 
 
-def test_while_a_stage_is_running_nothing_is_removed(data_dir, run, directories):
+def test_while_a_stage_is_running_nothing_is_removed(data_dir, directories):
     running = data_dir / "toys" / "Double" / "2123456789"
     running.mkdir(parents=True)
     with artifact_lock(running):
-        assert not run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True))
+        with pytest.raises(ConfigurationError, match="is being made by another process"):
+            gc(data_dir=data_dir, keep=0, delete=True)
         assert left(directories) == set(directories)
-    assert run(tasks.CollectGarbage(data_dir=str(data_dir), keep=0, delete=True))
+    gc(data_dir=data_dir, keep=0, delete=True)
     assert running.exists(), "begun, so it may be gone on with"

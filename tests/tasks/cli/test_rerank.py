@@ -1,9 +1,6 @@
-"""Captions from files, reranked by the command that users give."""
+"""Captions from files, reranked."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,14 +49,9 @@ def best(files):
     }
 
 
-def test_the_command_reranks_by_features(files):
-    command = [str(Path(sys.executable).with_name("luigi")), "--module", "tasks", "RerankFile", "--local-scheduler"]
-    given = {"hypotheses": "hypotheses_of_mine.jsonl", "references": "references.jsonl", "out": "out"}
-    for name, file in {**given, "features": "features.npz"}.items():
-        command += [f"--{name}", str(files / file)]
-    done = subprocess.run(
-        [*command, "--k", "1"], capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False
-    )
+def test_rerank_orders_captions_by_features(files, mrnn):
+    given = [files / name for name in ("hypotheses_of_mine.jsonl", "references.jsonl")]
+    done = mrnn("rerank", *given, "--out", files / "out", "--features", files / "features.npz", "-k", 1, "-m", 10)
     assert done.returncode == 0, done.stderr
     assert "2 images reranked, 2 with another first caption" in done.stdout
     assert best(files)["8"] == "the dog runs"

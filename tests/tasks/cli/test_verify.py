@@ -1,5 +1,6 @@
 """Damage is noticed before it is used, named, and mended without losing anything else."""
 
+import json
 import re
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from schemas.errors import ArtifactError
 from schemas.io.files import read_json, write_json
 from schemas.provenance import read_provenance
-from tasks import VerifyArtifacts
+from tasks.cli.verify import verify as verify_command
 from tasks.runtime.executor import StageFailed
+from tests.support.toy_release import make_toy
 from tests.support.toys import Double
 
 
@@ -26,12 +28,12 @@ def made(data_dir, run):
 
 
 def verify(data_dir, remove=False):
-    VerifyArtifacts(data_dir=str(data_dir), remove=remove).act()
+    verify_command(data_dir=data_dir, remove=remove)
 
 
 def test_what_is_as_it_was_made_is_fine(made, data_dir, capsys):
     verify(data_dir)
-    assert f"All 2 artifacts in {data_dir} are as they were made." in capsys.readouterr().out
+    assert f"All 2 artifacts in {data_dir} are intact." in capsys.readouterr().out
 
 
 def test_what_is_damaged_is_named_and_not_used(made, data_dir, capsys):
@@ -106,3 +108,23 @@ def test_a_hundred_bits_flipped_anywhere_are_noticed(made, data_dir, capsys):
         assert re.search(rf"^{path.parent}", capsys.readouterr().out, re.MULTILINE)
         path.write_bytes(whole)
     verify(data_dir)
+
+
+def test_verify_names_every_problem_of_a_release(tmp_path, capsys):
+    release = make_toy(tmp_path).release()
+    verify_command(release)
+    assert f"{release} is complete and intact." in capsys.readouterr().out
+    (release / "images.jsonl").unlink()
+    (release / "splits" / "val.txt").unlink()
+    with pytest.raises(ArtifactError, match="2 problems"):
+        verify_command(release)
+    assert capsys.readouterr().out.count("is missing") == 2
+
+
+def test_verify_json_lists_the_problems(made, data_dir, capsys):
+    _, source = made
+    (source.directory / "text.txt").write_text("b")
+    with pytest.raises(ArtifactError):
+        verify_command(data_dir=data_dir, as_json=True)
+    (problem,) = json.loads(capsys.readouterr().out)
+    assert str(source.directory) in problem

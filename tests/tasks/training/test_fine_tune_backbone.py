@@ -14,7 +14,7 @@ from schemas.features import FeatureFile
 from schemas.io.files import digest_file
 from schemas.provenance import read_provenance
 from tasks.captions.generate_captions import GenerateCaptions
-from tasks.cli.graph import walk
+from tasks.cli.graph import inputs_first
 from tasks.evaluation.evaluate_captions import EvaluateCaptions
 from tasks.features.extract_features import ExtractFeatures
 from tasks.full_pipeline import FullPipeline
@@ -115,7 +115,7 @@ def test_features_of_the_tuned_network_are_extracted_by_the_same_stage(configure
 
 
 def keys(task):
-    return {(stage.stage, stage.key) for _, stage, first in walk(task) if first}
+    return {(stage.stage, stage.key) for stage in inputs_first(task)}
 
 
 def test_what_does_not_depend_on_the_image_network_is_shared():

@@ -29,7 +29,7 @@ def test_configurations_set_what_is_there_to_be_set(path):
     section = parser["TrainModel"]
     assert {*section} <= PARAMETERS
     assert section.get("variant", "mrnn") in VARIANTS
-    assert f"LUIGI_CONFIG_PATH=configs/{path.name} luigi --module tasks" in path.read_text(encoding="utf-8")
+    assert f"mrnn run {'' if path.stem == 'default' else path.stem}" in path.read_text(encoding="utf-8")
 
 
 def test_every_variant_has_a_configuration_that_names_it():

@@ -13,7 +13,7 @@ from schemas.io.files import write_json
 from schemas.provenance import FILE_NAME, read_provenance
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 from tasks import FullPipeline, GenerateCaptions, RefineFeatures, TrainModel, TrainSelfCritical
-from tasks.cli.graph import walk
+from tasks.cli.graph import inputs_first
 from tests.schemas.test_provenance import PROVENANCE
 
 COLORS, ANIMALS = ["red", "blue"], ["dog", "cat", "bird"]
@@ -110,14 +110,14 @@ def test_nothing_is_left_half_written_where_the_model_is_damaged(data_dir, run):
 
 
 def stages_of(task):
-    return {each.stage for _, each, _ in walk(task)}
+    return {each.stage for each in inputs_first(task)}
 
 
 def test_it_is_used_only_if_that_is_asked_for(data_dir):
     where = {"dataset": "shapes", "data_dir": str(data_dir)}
     assert "TrainSelfCritical" not in stages_of(FullPipeline(**where))
     tuned = FullPipeline(**where, self_critical=True)
-    for _, task, _ in walk(tuned):
+    for task in inputs_first(tuned):
         models = [
             required.stage
             for required in task.requires().values()

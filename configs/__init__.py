@@ -1,0 +1,1 @@
+"""Packaged configuration files: defaults, and one file per experiment."""

@@ -1,0 +1,5 @@
+"""`python -m tasks.cli` is the `mrnn` command."""
+
+from tasks.cli import main
+
+main()

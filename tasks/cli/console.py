@@ -1,0 +1,71 @@
+"""Output of the subcommands: tables and progress with rich, JSON for programs."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+Progress = Callable[[float, str], None]
+WIDEST = 10_000  # columns, where output goes to a file or another program: nothing is cut
+
+
+def make_output_safe() -> None:
+    """Escape characters that the terminal's encoding lacks, in place of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, in ASCII."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """Print a table without lines, on a terminal folded to its width.
+
+    Args:
+        columns: Headings.
+        rows: One text per column.
+        right: Headings of the columns that are aligned right, numbers for example.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from schemas.text import escape_control_characters
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(escape_control_characters(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else WIDEST, highlight=False).print(table)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error while the block runs, where that is a terminal; yields what moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    bar = Progress(
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda fraction, message: bar.update(task, completed=fraction, description=message)
+
+
+def quiet_tensorflow() -> None:
+    """Silence what TensorFlow prints while it is loaded; to be called before that."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
