@@ -43,7 +43,6 @@ def caption(
     """
     from pipelines.caption_images.inputs import find_images
     from schemas.errors import InputError
-    from tasks.cli.console import print_json
 
     sources = find_images(images)
     captioned = _caption(sources, model, rerank, (backbone, weights), config, settings)

@@ -1,6 +1,7 @@
 """Output of the subcommands: tables and progress with rich, JSON for programs."""
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,8 @@ def progress_bar() -> Iterator[Progress]:
         yield lambda fraction, message: bar.update(task, completed=fraction, description=message)
 
 
-def quiet_tensorflow() -> None:
-    """Silence what TensorFlow prints while it is loaded; to be called before that."""
+def quiet_libraries() -> None:
+    """Silence what TensorFlow and others print while they are loaded; to be called before that."""
+    logging.getLogger().setLevel(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

@@ -14,6 +14,7 @@ from tasks.configuration import (
     configuration_files,
     describe_rename,
     find_configuration,
+    load_configuration,
     suggest,
 )
 
@@ -34,6 +35,7 @@ def open_configuration(config: str | None) -> dict[str, Any]:
         os.environ[VARIABLE] = str(find_configuration(config))
     configuration_files()  # before Luigi reads them, whose errors have no sentence
     stages = load_stages()
+    load_configuration()
     check_configuration()
     return stages
 

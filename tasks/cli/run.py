@@ -1,6 +1,5 @@
 """`mrnn run`: the pipeline, or one stage with all that it requires."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -43,5 +42,4 @@ def run(
     arguments = ["--module", "tasks", stage, f"--workers={workers}", *luigi_arguments(settings)]
     if verbose:
         arguments.append("--verbose")
-    sys.argv = ["luigi", *arguments]  # as Luigi and the stages' processes know it
     run_with_retcodes(arguments)

@@ -16,7 +16,6 @@ from typing import Any
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
-from tasks import load_stages
 from tasks.runtime.errors import explain
 from tasks.runtime.job import Job
 from tasks.runtime.workspace import Workspace
@@ -36,8 +35,10 @@ def work(job: Job, reports: Connection) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     workspace = Workspace(job.directory, job.inputs, _reporter(reports))
     try:
-        load_stages()  # and the configuration
-        importlib.import_module(job.module)  # registers the stage
+        importlib.import_module(
+            "tasks"
+        ).load_stages()  # their parameters are on the command line; also the configuration
+        importlib.import_module(job.module)  # registers the stage if it is another one
         # Stages that this one creates have the parameters that the command line sets for them.
         command_line = job.command_line
         with nullcontext() if command_line is None else CmdlineParser.global_instance(list(command_line)):
