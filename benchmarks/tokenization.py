@@ -19,9 +19,9 @@ WORDS = (
 ).split()
 ALONE = """
 import json, sys
-from model.text.ptb import ptb_words
+from model.text.ptb import ptb_tokens
 captions = json.load(open(sys.argv[1]))
-json.dump([" ".join(ptb_words(caption)) for caption in captions], open(sys.argv[2], "w"))
+json.dump([" ".join(ptb_tokens(caption)) for caption in captions], open(sys.argv[2], "w"))
 """
 
 

@@ -13,7 +13,7 @@ from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from model.metrics.bootstrap import Difference, Statistics, differences, interval, mean_of
 from model.metrics.java import ScorerMissing
 from model.metrics.scorers import cider_d, scorers
-from model.text.ptb import ptb_words
+from model.text.ptb import ptb_tokens
 from schemas.errors import InputError
 
 FEW_IMAGES = 20  # below which CIDEr's document frequencies mean little
@@ -55,8 +55,8 @@ def score_captions(
     if set(hypotheses) != set(references):
         odd = sorted(set(hypotheses) ^ set(references))[0]
         raise InputError(f"Image {odd} has a caption but no references, or the reverse; score the same images.")
-    results = {image: [" ".join(ptb_words(text))] for image, text in hypotheses.items()}
-    truth = {image: [" ".join(ptb_words(text)) for text in references[image]] for image in hypotheses}
+    results = {image: [" ".join(ptb_tokens(text))] for image, text in hypotheses.items()}
+    truth = {image: [" ".join(ptb_tokens(text)) for text in references[image]] for image in hypotheses}
     empty = next((image for image, texts in truth.items() if not any(texts)), None)
     if empty is not None:
         raise InputError(f"Image {empty} has no reference with a word in it; leave it out of the split.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from model.metrics.captions import score_captions
 from model.metrics.text_statistics import text_statistics
 from model.text.detokenize import join_words
-from model.text.ptb import SCORING_TOKENIZER, ptb_words
+from model.text.ptb import SCORING_TOKENIZER, ptb_tokens
 from schemas.annotations import read_annotations
 from schemas.hypotheses import read_hypotheses, read_search
 from schemas.reranking import read_setting
@@ -92,10 +92,10 @@ def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:
     """Text statistics of the captions, with the training captions for novelty."""
     references, training = {}, set()
     for image in read_annotations(annotations):
-        words = [tuple(ptb_words(text)) for text in image.captions]
+        words = [tuple(ptb_tokens(text)) for text in image.captions]
         if image.image_id in results:
             references[image.image_id] = words
         if image.split == "train":
             training.update(words)
-    captions = {image_id: tuple(ptb_words(caption)) for image_id, caption in results.items()}
+    captions = {image_id: tuple(ptb_tokens(caption)) for image_id, caption in results.items()}
     return text_statistics(list(captions.values()), [references[image_id] for image_id in captions], training)

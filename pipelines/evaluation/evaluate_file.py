@@ -5,7 +5,7 @@ from pathlib import Path
 
 from model.metrics.captions import Scores, compare_captions, score_captions
 from model.metrics.text_statistics import text_statistics
-from model.text.ptb import SCORING_TOKENIZER, ptb_words
+from model.text.ptb import SCORING_TOKENIZER, ptb_tokens
 from schemas.errors import InputError
 from schemas.interop.caption_files import read_generated, read_references
 from schemas.scores import FileScores, write_caption_scores
@@ -33,7 +33,7 @@ def evaluate_file(results: Path, references: Path, out: Path | None, baseline: P
             )
         # In the order of ours: images are drawn in pairs.
         theirs = _score({image_id: of_baseline[image_id] for image_id in captions}, known, baseline, references)
-    words = {image_id: tuple(ptb_words(text)) for image_id, text in captions.items()}
+    words = {image_id: tuple(ptb_tokens(text)) for image_id, text in captions.items()}
     sheet = FileScores(
         results=results.name,
         references=references.name,
@@ -46,7 +46,7 @@ def evaluate_file(results: Path, references: Path, out: Path | None, baseline: P
         left_out=scores.left_out,
         warnings=list(scores.warnings),
         statistics=text_statistics(
-            list(words.values()), [[tuple(ptb_words(text)) for text in known[image_id]] for image_id in words]
+            list(words.values()), [[tuple(ptb_tokens(text)) for text in known[image_id]] for image_id in words]
         ),
         baseline=baseline.name if baseline else None,
         differences={

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from model.text.ptb import ptb_words
+from model.text.ptb import ptb_tokens
 from pipelines.report.data import WordFrequency, WordStatistics
 
 SHOWN = 15  # words per list
@@ -16,8 +16,8 @@ def count_words(captions: Mapping[str, str], references: Mapping[str, Sequence[s
         captions: The caption of each image by id.
         references: The reference captions of the same images.
     """
-    generated = [ptb_words(caption) for caption in captions.values()]
-    human = [ptb_words(reference) for image_id in captions for reference in references[image_id]]
+    generated = [ptb_tokens(caption) for caption in captions.values()]
+    human = [ptb_tokens(reference) for image_id in captions for reference in references[image_id]]
     ours, theirs = (Counter(word for words in texts for word in words) for texts in (generated, human))
     per_mille = [1000 / max(1, counts.total()) for counts in (ours, theirs)]
     frequencies = [

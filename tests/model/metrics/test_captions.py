@@ -10,7 +10,7 @@ from model.metrics.bootstrap import mean_of
 from model.metrics.captions import Scores, cider, compare_captions, score_captions
 from model.reranking.similarity import CiderSimilarity
 from model.text.ngrams import SentenceTable
-from model.text.ptb import ptb_words
+from model.text.ptb import ptb_tokens
 from schemas.errors import InputError
 
 CAT = "the cat sat on mat"
@@ -84,7 +84,7 @@ def test_case_and_punctuation_do_not_count():
     plain = score_captions({"1": "a dog runs", "2": "two cats"}, {"1": ["a dog runs fast"], "2": ["two cats"]})
     noisy = score_captions({"1": "A dog, runs.", "2": 'Two "cats"!'}, {"1": ["a Dog runs fast ."], "2": ["two cats"]})
     assert (plain.corpus, plain.per_image) == (noisy.corpus, noisy.per_image)
-    assert ptb_words("A dog, runs.") == ["a", "dog", "runs"]
+    assert ptb_tokens("A dog, runs.") == ["a", "dog", "runs"]
 
 
 def test_an_empty_caption_scores_nothing():

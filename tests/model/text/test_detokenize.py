@@ -3,7 +3,7 @@
 import pytest
 
 from model.text.detokenize import detokenize, join_words
-from model.text.ptb import ptb_words
+from model.text.ptb import ptb_tokens
 from model.text.tokenizers import TOKENIZERS, tf_mrnn_words
 
 
@@ -30,4 +30,4 @@ def test_detokenize_attaches_treebank_clitics():
     "text", ["a man in a t-shirt", "a dog's ball", "the black-and-white cat", "a man, a dog", "两只狗在草地上跑"]
 )
 def test_join_words_keeps_the_scored_tokens(text):
-    assert ptb_words(join_words(tf_mrnn_words(text))) == ptb_words(text)
+    assert ptb_tokens(join_words(tf_mrnn_words(text))) == ptb_tokens(text)
