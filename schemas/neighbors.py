@@ -39,19 +39,27 @@ class Neighbors:
 
         Args:
             image_id: Id of a target image.
-            k: Number of neighbors; all known ones by default.
+            k: Number of neighbors; all known ones by default. Limited to the number of reference images.
 
         Raises:
             ArtifactError: The neighbors of this image are unknown.
-            ConfigurationError: Fewer than `k` neighbors are known.
+            ConfigurationError: Fewer than `k` neighbors are known although there are more reference images.
         """
         if image_id not in self._row_of:
             raise ArtifactError(f"Image {image_id} has no {self.kind} neighbors; run FindNeighbors for its split.")
         ids = [self.reference_ids[index] for index in self.indices[self._row_of[image_id]]]
         others = [each for each in ids if each != image_id]
-        if k is not None and len(others) < k:
+        if k is not None and len(others) < min(k, self.available(image_id)):
             raise ConfigurationError(f"{k} neighbors are requested and only {len(others)} are known; lower k.")
         return others[:k]
+
+    def available(self, image_id: str) -> int:
+        """Returns the number of reference images other than the image itself."""
+        return len(self.reference_ids) - (image_id in self._references)
+
+    @cached_property
+    def _references(self) -> frozenset[str]:
+        return frozenset(self.reference_ids)
 
 
 def write_neighbors(path: Path, neighbors: Neighbors) -> None:

@@ -1,5 +1,6 @@
 """Consensus reranking of a whole split: references looked up by neighbors, hypotheses put into their new order."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from schemas.hypotheses import ImageHypotheses, write_hypotheses
 from schemas.io.files import write_json_lines
 from schemas.neighbors import Neighbors
 from schemas.reranking import RerankingSetting
+
+_log = logging.getLogger(__name__)
 
 SIMILARITIES = ("cider", "bleu", "bleu-compat")
 
@@ -97,6 +100,8 @@ class Reranker:
         self._comparison = Comparison(setting.similarity, hypotheses, training_captions)
         self._neighbors = neighbors
         self._setting = setting
+        if neighbors and len(neighbors.reference_ids) < setting.k:
+            _log.warning("k = %d is limited to the %d reference images", setting.k, len(neighbors.reference_ids))
 
     def __call__(self, image: ImageHypotheses) -> Reranked:
         """One of the images.
