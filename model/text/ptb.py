@@ -256,7 +256,8 @@ def _tokenize(text: str) -> Iterator[str]:
             yield plain[0].lower()
             position = plain.end()
             continue
-        match, rewrite, length = None, _keep, 0
+        match, length = None, 0
+        rewrite: Callable[[str], str] = _keep
         for pattern, of_rule in _RULES:
             found = pattern.match(text, position)
             if found and found.end() - position > length:

@@ -53,6 +53,8 @@ def caption(
         directory.mkdir(parents=True, exist_ok=True)
         write_outputs(directory, captioned, sources)
     if as_json:
+        from tasks.cli.console import print_json
+
         print_json(_records(captioned))
     else:
         for image in captioned.images:
@@ -79,7 +81,8 @@ def _caption(
     from tasks.cli.console import progress_bar, quiet_libraries
 
     options: dict[str, Any] = dict(zip(("backbone", "weights"), moved, strict=True))
-    captioner = generation = None
+    captioner: Captioner | None = None
+    generation: Any = None
     if model or config or settings:
         from tasks.cli.pipeline import open_configuration, parsed
 

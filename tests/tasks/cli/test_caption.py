@@ -27,15 +27,15 @@ def test_caption_writes_captions_and_names_an_unreadable_image(captioner, mrnn, 
     done = mrnn("caption", folder, "--model", captioner.model, "--out", tmp_path / "out", *settings)
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == "good.png"
-    assert "1 images captioned, gallery: " in done.stdout
+    assert "1 image captioned, gallery: " in done.stdout
     assert done.stderr.startswith("1 of 2 images could not be read and were skipped (bad\\x1b[31m.png: the file is not")
     assert len(done.stderr.splitlines()) == 1, "nothing of TensorFlow"
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written >= {"captions.jsonl", "captions.csv", "gallery.html", "rejects.jsonl"}
     (record,) = map(json.loads, (tmp_path / "out" / "captions.jsonl").read_text().splitlines())
     best = record["captions"][0]
-    assert done.stdout.splitlines()[1].split() == [f"{best['probability']:.2g}", *best["caption"].split()]
-    assert all(len(each["caption"].split()) >= 3 for each in record["captions"])
+    assert done.stdout.splitlines()[1].split() == [f"{best['probability']:.2g}", *best["text"].split()]
+    assert all(len(each["text"].split()) >= 3 for each in record["captions"])
     assert best["consensus"] is not None and len(record["captions"]) == 10, "reranked, as training captions are there"
     assert len(record["neighbors"]) == 2
 
@@ -44,7 +44,7 @@ def test_caption_json_without_reranking_orders_by_probability(captioner, mrnn):
     done = mrnn("caption", captioner.pictures, "--model", captioner.model, "--no-rerank", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [record["picture"] for record in found["captioned"]] == captioner.ids and found["rejected"] == []
+    assert [record["image"] for record in found["captioned"]] == captioner.ids and found["rejected"] == []
     for record in found["captioned"]:
         probabilities = [each["probability"] for each in record["captions"]]
         assert probabilities == sorted(probabilities, reverse=True)
@@ -52,9 +52,17 @@ def test_caption_json_without_reranking_orders_by_probability(captioner, mrnn):
 
 
 def test_caption_without_a_trained_model_names_the_remedy(captioner, mrnn):
-    done = mrnn("caption", captioner.pictures / "p0.png")
+    done = mrnn("caption", captioner.pictures / "p0.png", "--config", "shapes-finetuned")
     assert done.returncode == 1
     assert "train the model of this configuration with `mrnn run`, or give a model with --model." in done.stderr
+
+
+def test_caption_uses_the_pretrained_captioner_by_default(captioner, mrnn):
+    done = mrnn("caption", captioner.pictures / "p0.png", "--json")
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads(done.stdout)["captioned"]
+    assert len(record["captions"][0]["text"].split()) >= 3
+    assert done.stderr == ""
 
 
 def test_caption_names_a_missing_image_before_anything_is_loaded(captioner, mrnn, tmp_path):
