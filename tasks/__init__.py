@@ -17,6 +17,7 @@ STAGES = {
     "EvaluatePerplexity": "tasks.evaluation.evaluate_perplexity",
     "EvaluateRetrieval": "tasks.evaluation.evaluate_retrieval",
     "ExtractFeatures": "tasks.features.extract_features",
+    "ExtractTunedFeatures": "tasks.training.extract_tuned_features",
     "FindNeighbors": "tasks.captions.find_neighbors",
     "FineTuneBackbone": "tasks.training.fine_tune_backbone",
     "FullPipeline": "tasks.full_pipeline",

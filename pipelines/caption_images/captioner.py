@@ -116,7 +116,7 @@ def _sibling(artifact: Path, other: Upstream) -> Path:
 
 
 def _check_extracted(stage: str, model: Path) -> None:
-    if stage != "ExtractFeatures":
+    if stage not in ("ExtractFeatures", "ExtractTunedFeatures"):
         raise ConfigurationError(
             f"{model} was trained on features from {stage}, so the features of other images cannot be computed here; "
             "train a model on features of ExtractFeatures."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.reranking.config import SIMILARITIES
 from model.reranking.consensus import consensus_scores, rerank_order, self_consensus_scores
 from model.reranking.similarity import BleuSimilarity, CiderSimilarity, Similarity
 from model.text.ngrams import SentenceTable, Words
@@ -17,8 +18,6 @@ from schemas.neighbors import Neighbors
 from schemas.reranking import RerankingSetting
 
 _log = logging.getLogger(__name__)
-
-SIMILARITIES = ("cider", "bleu", "bleu-compat")
 
 
 class Comparison:

@@ -67,7 +67,7 @@ def _extraction(provenances: Iterable[Provenance]) -> Facts:
     """Totals of the extraction over all shards; empty for imported features."""
     facts: Facts = []
     for provenance in provenances:
-        if provenance.stage == "ExtractFeatures":
+        if provenance.stage in ("ExtractFeatures", "ExtractTunedFeatures"):
             counts, options = provenance.counts, provenance.operational
             done = counts["images"] - counts["rejected"]
             facts += [

@@ -5,25 +5,19 @@ from typing import TYPE_CHECKING
 import luigi
 
 from tasks.base.beam_stage import BeamStage
+from tasks.base.mixins import ModelParams, SplitParam
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.runtime.workspace import Workspace
-from tasks.training.source import ModelInput
+from tasks.training.source import model_stage
+from tasks.training.trained_model import model_features_stage
 
 if TYPE_CHECKING:
     from model.decoding.strategies import Search
     from schemas.vocabulary import Vocabulary
 
 
-class SplitParam(ModelInput):
-    """A stage that looks at the images of one split."""
-
-    split = luigi.ChoiceParameter(
-        default="test", choices=["train", "val", "test", "unlabeled"], description="whose images"
-    )
-
-
-class GenerateCaptions(BeamStage, SplitParam):
+class GenerateCaptions(BeamStage, ModelParams, SplitParam):
     """Beam search, greedy search or sampling, over every image of the split that has features."""
 
     preload = TENSORFLOW
@@ -65,13 +59,14 @@ class GenerateCaptions(BeamStage, SplitParam):
 
     def models(self) -> dict[str, Stage]:
         """The trained models; several are an ensemble."""
-        return {"model": self.model(), **{f"model_seed_{seed}": self.model(seed=seed) for seed in self.ensemble}}
+        others = {f"model_seed_{seed}": model_stage(self, seed=seed) for seed in self.ensemble}
+        return {"model": model_stage(self), **others}
 
     def requires(self) -> dict[str, Stage]:
         """The trained models, the features and the list of images."""
         return {
             **self.models(),
-            "features": self.features(),
+            "features": model_features_stage(self),
             "annotations": self.upstream(PrepareAnnotations),
         }
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import luigi
-
+from model.reranking.config import ConsensusConfig, ReferenceSource
 from tasks.base.beam_stage import BeamStage
+from tasks.base.mixins import ModelParams, RerankingParams, SplitParam
+from tasks.base.params import luigi_parameters
 from tasks.base.stage import Stage
-from tasks.captions.find_neighbors import FeatureKindParam, FindNeighbors
+from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.captions.tune_reranking import TuneReranking
 from tasks.data.tokenize_captions import TokenizeCaptions
@@ -17,29 +18,12 @@ if TYPE_CHECKING:
     from schemas.reranking import RerankingSetting
 
 
-class Reranking(FeatureKindParam):
-    """A stage that depends on how hypotheses are compared with references."""
-
-    similarity = luigi.ChoiceParameter(
-        default="cider", choices=["cider", "bleu", "bleu-compat"], description="of two sentences"
-    )
-    against = luigi.ChoiceParameter(
-        default="neighbors",
-        choices=["neighbors", "self", "tuned"],
-        description="whose captions hypotheses are compared with: nearest training images', or one another's. "
-        "`tuned`: similarity, features, k and m are what TuneReranking finds best on the validation split",
-    )
-
-
-class RerankCaptions(BeamStage, Reranking):
+@luigi_parameters(ConsensusConfig)
+class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
     """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
 
     version = 4  # `search.json` and `reranking.json`
     content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl", "search.json", "reranking.json")
-
-    k = luigi.IntParameter(default=60, description="nearest training images whose captions are the references")
-    m_cider = luigi.IntParameter(default=125, description="largest similarities that are summed, for cider")
-    m_bleu = luigi.IntParameter(default=175, description="the same for bleu")
 
     def requires(self) -> dict[str, Stage]:
         """Hypotheses, the training captions, and neighbors: those that are asked for, or all that may be chosen."""
@@ -47,9 +31,9 @@ class RerankCaptions(BeamStage, Reranking):
             "hypotheses": self.upstream(GenerateCaptions, search="n-best"),
             "captions": self.upstream(TokenizeCaptions),
         }
-        if self.against == "neighbors":
+        if self.against == ReferenceSource.NEIGHBORS:
             required["neighbors"] = self.upstream(FindNeighbors)
-        if self.against == "tuned":
+        if self.against == ReferenceSource.TUNED:
             tuning = self.upstream(TuneReranking)
             required |= {"tuning": tuning, **tuning.neighbors(self.split)}
         return required
@@ -63,7 +47,7 @@ class RerankCaptions(BeamStage, Reranking):
         neighbors = inputs.get("neighbors")
         metric = read_neighbors(neighbors / "neighbors.h5").metric if neighbors else None
         setting = self.setting(metric, inputs.get("tuning"))
-        if self.against == "tuned" and setting.features and setting.metric:
+        if self.against == ReferenceSource.TUNED and setting.features and setting.metric:
             neighbors = inputs[TuneReranking.neighbors_of(setting.features, setting.metric)]
         changed = rerank_split(
             RerankingJob(inputs["hypotheses"], inputs["captions"], neighbors, setting),
@@ -85,7 +69,7 @@ class RerankCaptions(BeamStage, Reranking):
 
         if tuning:
             return read_best_setting(tuning / "grid.json")
-        if self.against == "self":
+        if self.against == ReferenceSource.SELF:
             return RerankingSetting(self.similarity)
         m = self.m_cider if self.similarity == "cider" else self.m_bleu
         return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, m)

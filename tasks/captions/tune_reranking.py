@@ -2,16 +2,16 @@
 
 import luigi
 
+from tasks.base.mixins import ModelParams
 from tasks.base.stage import Stage
 from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
-from tasks.training.source import ModelInput
 
 
-class TuneReranking(ModelInput):
+class TuneReranking(Stage, ModelParams):
     """Scores a grid of settings on the validation split; `grid.json` has all, best first."""
 
     version = 3  # self-consensus has no features; settings name the split

@@ -2,15 +2,16 @@
 
 import luigi
 
+from tasks.base.mixins import ModelParams, RerankingParams, SplitParam
 from tasks.base.stage import Stage
 from tasks.captions.generate_captions import GenerateCaptions
-from tasks.captions.rerank_captions import RerankCaptions, Reranking
+from tasks.captions.rerank_captions import RerankCaptions
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.evaluation.evaluate_perplexity import EvaluatePerplexity
 from tasks.runtime.workspace import Workspace
 
 
-class EvaluateCaptions(Reranking):
+class EvaluateCaptions(Stage, ModelParams, SplitParam, RerankingParams):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
     version = 5  # the perplexity comes from EvaluatePerplexity

@@ -1,19 +1,25 @@
 """EvaluatePerplexity: perplexity of a split's reference captions under the model."""
 
+from tasks.base.mixins import ModelParams, SplitParam
 from tasks.base.stage import TENSORFLOW, Stage
-from tasks.captions.generate_captions import SplitParam
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
+from tasks.training.source import model_stage
+from tasks.training.trained_model import model_features_stage
 
 
-class EvaluatePerplexity(SplitParam):
+class EvaluatePerplexity(Stage, ModelParams, SplitParam):
     """Perplexity of the split's reference captions, computed once per model and split."""
 
     preload = TENSORFLOW
 
     def requires(self) -> dict[str, Stage]:
         """Model, features and reference captions."""
-        return {"model": self.model(), "features": self.features(), "captions": self.upstream(TokenizeCaptions)}
+        return {
+            "model": model_stage(self),
+            "features": model_features_stage(self),
+            "captions": self.upstream(TokenizeCaptions),
+        }
 
     def work(self, workspace: Workspace) -> None:
         """Writes `perplexity.json`."""

@@ -2,13 +2,15 @@
 
 import luigi
 
+from tasks.base.mixins import ModelParams, SplitParam
 from tasks.base.stage import TENSORFLOW, Stage
-from tasks.captions.generate_captions import SplitParam
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
+from tasks.training.source import model_stage
+from tasks.training.trained_model import model_features_stage
 
 
-class EvaluateRetrieval(SplitParam):
+class EvaluateRetrieval(Stage, ModelParams, SplitParam):
     """R@1, R@5, R@10, median and mean rank over images and references of the split."""
 
     preload = TENSORFLOW
@@ -28,8 +30,8 @@ class EvaluateRetrieval(SplitParam):
     def requires(self) -> dict[str, Stage]:
         """Model, features and captions."""
         return {
-            "model": self.model(),
-            "features": self.features(),
+            "model": model_stage(self),
+            "features": model_features_stage(self),
             "captions": self.upstream(TokenizeCaptions),
         }
 

@@ -2,14 +2,14 @@
 
 import luigi
 
+from tasks.base.mixins import ModelParams
 from tasks.base.stage import Stage
 from tasks.captions.rerank_captions import RerankCaptions
 from tasks.evaluation.evaluate_captions import EvaluateCaptions
 from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
-from tasks.training.source import ModelInput
 
 
-class AllScores(ModelInput):
+class AllScores(Stage, ModelParams):
     """A task that looks at all scores on the test split."""
 
     compare_blind = luigi.BoolParameter(

@@ -1,23 +1,14 @@
-"""Which stage gives the image features: extracted here, or imported."""
-
-import luigi
+"""The stage that provides image features."""
 
 from tasks.base.stage import Stage
 from tasks.features.extract_features import ExtractFeatures
 from tasks.features.import_features import ImportFeatures
 
 
-class FeaturesInput(Stage):
-    """A stage that reads image features."""
+def features_stage(task: Stage) -> Stage:
+    """Returns ExtractFeatures or ImportFeatures.
 
-    feature_source = luigi.ChoiceParameter(
-        config_path={"section": "pipeline", "name": "feature_source"},
-        default="extract",
-        choices=["extract", "import"],
-        significant=False,  # the key of the required stage says it
-        description="`extract` or `import`",
-    )
-
-    def features(self) -> Stage:
-        """ExtractFeatures or ImportFeatures."""
-        return self.upstream(ExtractFeatures if self.feature_source == "extract" else ImportFeatures)
+    Args:
+        task: A stage with `FeatureSourceParam`.
+    """
+    return task.upstream(ExtractFeatures if task.feature_source == "extract" else ImportFeatures)

@@ -5,6 +5,7 @@ import logging
 import luigi
 
 from schemas.provenance import is_complete
+from tasks.base.mixins import ModelParams
 from tasks.base.stage import Stage
 from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.generate_captions import GenerateCaptions
@@ -14,12 +15,13 @@ from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
 from tasks.training.fine_tune_backbone import FineTuneBackbone
 from tasks.training.refine_features import RefineFeatures
-from tasks.training.source import ModelInput
+from tasks.training.source import model_stage
+from tasks.training.trained_model import has_tuned_backbone, model_features_stage
 
 log = logging.getLogger("tasks")
 
 
-class PublishFeatures(ModelInput):
+class PublishFeatures(Stage, ModelParams):
     """Features, model, captions, split lists, cards and checksums in one folder; uploaded, if that is asked for."""
 
     version = 2  # files by split in folders, cards, metadata
@@ -38,14 +40,14 @@ class PublishFeatures(ModelInput):
     def requires(self) -> dict[str, Stage]:
         """What is released."""
         test = {"split": "test"}
-        tuned: dict[str, Stage] = {"image_network": self.upstream(FineTuneBackbone)} if self.is_tuned else {}
+        tuned: dict[str, Stage] = {"image_network": self.upstream(FineTuneBackbone)} if has_tuned_backbone(self) else {}
         return {
             **tuned,
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
-            "original": self.features(),
+            "original": model_features_stage(self),
             "refined": self.upstream(RefineFeatures),
-            "model": self.model(),
+            "model": model_stage(self),
             "hypotheses": self.upstream(GenerateCaptions, search="n-best", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbors_original": self.upstream(FindNeighbors, feature_kind="original", **test),

@@ -9,6 +9,8 @@ from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.evaluation.score_rows import AllScores
 from tasks.runtime.workspace import Workspace
+from tasks.training.source import model_stage
+from tasks.training.trained_model import model_features_stage
 
 RANDOM_WEIGHTS_NOTE = (
     "The backbone has random weights from a seed, because pretrained weights would have to be downloaded. The scores "
@@ -29,8 +31,8 @@ class BuildReport(AllScores):
             "download": self.upstream(DownloadDataset),
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
-            "features": self.features(),
-            "model": self.model(),
+            "features": model_features_stage(self),
+            "model": model_stage(self),
             "hypotheses": self.upstream(GenerateCaptions, search="n-best", **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbors refined": self.upstream(FindNeighbors, feature_kind="refined", **test),
@@ -54,7 +56,7 @@ class BuildReport(AllScores):
         scores = {name.removeprefix("scores "): path for name, path in inputs.items() if name.startswith("scores ")}
         extracted = read_provenance(inputs["features"]).parameters
         is_vgg = str(extracted.get("backbone", "")).startswith("vgg")  # a Hub module has weights of its own
-        note = RANDOM_WEIGHTS_NOTE if is_vgg and extracted["weights"].startswith("random:") else None
+        note = RANDOM_WEIGHTS_NOTE if is_vgg and str(extracted.get("weights", "")).startswith("random:") else None
         dataset = find_dataset(self.dataset)
         contents = collect_contents(
             ReportInputs(

@@ -4,17 +4,18 @@ import luigi
 
 from schemas.checkpoint import BACKBONE_WEIGHTS
 from schemas.errors import ConfigurationError
+from tasks.base.mixins import FeatureSourceParam
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.download_dataset import DownloadDataset, dataset_root
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
-from tasks.features.extract_features import TUNED, ExtractFeatures
-from tasks.features.source import FeaturesInput
+from tasks.features.extract_features import ExtractFeatures
+from tasks.features.source import features_stage
 from tasks.runtime.workspace import Workspace
 from tasks.training.train_model import TrainModel
 
 
-class FineTuneBackbone(FeaturesInput):
+class FineTuneBackbone(Stage, FeatureSourceParam):
     """Starts from the trained m-RNN and the network that its features were extracted with; keeps the best epoch."""
 
     preload = TENSORFLOW
@@ -45,7 +46,7 @@ class FineTuneBackbone(FeaturesInput):
         Raises:
             ConfigurationError: these features are not of a network that can be trained further.
         """
-        features = self.features()
+        features = features_stage(self)
         if not isinstance(features, ExtractFeatures):
             raise ConfigurationError(
                 "Imported features have no image network to fine-tune; set feature_source of [pipeline] to extract."
@@ -55,11 +56,6 @@ class FineTuneBackbone(FeaturesInput):
                 f"{features.backbone} is a SavedModel, whose blocks cannot be told apart; set backbone of "
                 "[ExtractFeatures] to an efficientnet-lite, vgg, alexnet or keras: network, or finetune_backbone of "
                 "[pipeline] to false."
-            )
-        if features.weights == TUNED:
-            raise ConfigurationError(
-                f"weights = {TUNED} is for the second extraction only; set weights of [ExtractFeatures] to those to "
-                "start from, and finetune_backbone of [pipeline] to true."
             )
         return {
             "download": self.upstream(DownloadDataset),

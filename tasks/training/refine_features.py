@@ -1,11 +1,13 @@
 """RefineFeatures: the image features as the trained m-RNN sees them."""
 
+from tasks.base.mixins import ModelParams
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.runtime.workspace import Workspace
-from tasks.training.source import ModelInput
+from tasks.training.source import model_stage
+from tasks.training.trained_model import model_features_stage
 
 
-class RefineFeatures(ModelInput):
+class RefineFeatures(Stage, ModelParams):
     """g2(V_I I) of every image that has features; `MRNN.refine` says what it is in other variants."""
 
     preload = TENSORFLOW
@@ -13,7 +15,7 @@ class RefineFeatures(ModelInput):
 
     def requires(self) -> dict[str, Stage]:
         """The trained model and the original features."""
-        return {"model": self.model(), "features": self.features()}
+        return {"model": model_stage(self), "features": model_features_stage(self)}
 
     def work(self, workspace: Workspace) -> None:
         """Writes `features.h5` of kind `refined`."""

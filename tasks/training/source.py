@@ -1,31 +1,22 @@
-"""The stage that provides the final model: TrainSelfCritical, or the one that trains on captions."""
+"""The stage that provides the model that captions are generated with."""
 
 from typing import Any
 
-import luigi
-
 from tasks.base.stage import Stage
 from tasks.training.train_self_critical import TrainSelfCritical
-from tasks.training.trained_model import TrainedModelInput
+from tasks.training.trained_model import trained_model_stage
 
 
-class ModelSource(TrainedModelInput):
-    """A stage that reads the final model, or passes on to others which one that is."""
+def model_stage(task: Stage, **parameters: Any) -> Stage:
+    """Returns TrainSelfCritical, or the stage whose model it starts from.
 
-    self_critical = luigi.BoolParameter(
-        config_path={"section": "pipeline", "name": "self_critical"},
-        default=False,
-        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        significant=False,  # the key of the required stage says it
-        description="the model is trained on by the CIDEr-D of what it says (TrainSelfCritical)",
-    )
+    Args:
+        task: A stage with `ModelParams`.
+        parameters: Parameters of the stage other than the configured ones, such as `seed`.
 
-
-class ModelInput(ModelSource):
-    """A stage that reads the final model."""
-
-    def model(self, **parameters: Any) -> Stage:
-        """TrainSelfCritical, or what it starts from, with these parameters; errors as of `trained_model`."""
-        return (
-            self.upstream(TrainSelfCritical, **parameters) if self.self_critical else self.trained_model(**parameters)
-        )
+    Raises:
+        ConfigurationError: As of `trained_model_stage`.
+    """
+    if task.self_critical:
+        return task.upstream(TrainSelfCritical, **parameters)
+    return trained_model_stage(task, **parameters)

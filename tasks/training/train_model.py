@@ -2,24 +2,15 @@
 
 import luigi
 
+from tasks.base.mixins import FeatureSourceParam, ImageInputParam
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.tokenize_captions import TokenizeCaptions
-from tasks.features.source import FeaturesInput
+from tasks.features.source import features_stage
 from tasks.runtime.executor import assist
 from tasks.runtime.workspace import Workspace
 
 
-class ImageInputParam(FeaturesInput):
-    """A stage that depends on a trained model; which one is passed on to all it requires."""
-
-    image_input = luigi.ChoiceParameter(
-        default="own",
-        choices=["own", "shuffled"],
-        description="`own`, or `shuffled`: each image gets another's features while training (image-blind control)",
-    )
-
-
-class TrainModel(ImageInputParam):
+class TrainModel(Stage, FeatureSourceParam, ImageInputParam):
     """Trains until the CIDEr of generated validation captions no longer rises; keeps the best epoch."""
 
     preload = TENSORFLOW
@@ -84,7 +75,7 @@ class TrainModel(ImageInputParam):
 
     def requires(self) -> dict[str, Stage]:
         """Captions and features."""
-        return {"captions": self.upstream(TokenizeCaptions), "features": self.features()}
+        return {"captions": self.upstream(TokenizeCaptions), "features": features_stage(self)}
 
     def run(self) -> None:
         """As of every stage; of several hosts that train together, one leads and the others assist it."""

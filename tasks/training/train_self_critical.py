@@ -2,14 +2,15 @@
 
 import luigi
 
+from tasks.base.mixins import FeatureSourceParam, FinetuneBackboneParam, ImageInputParam
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
 from tasks.training.train_model import TrainModel
-from tasks.training.trained_model import TrainedModelInput
+from tasks.training.trained_model import model_features_stage, trained_model_stage
 
 
-class TrainSelfCritical(TrainedModelInput):
+class TrainSelfCritical(Stage, FeatureSourceParam, ImageInputParam, FinetuneBackboneParam):
     """Self-critical sequence training (Rennie et al. 2017); keeps the epoch of the best validation CIDEr."""
 
     preload = TENSORFLOW
@@ -45,9 +46,9 @@ class TrainSelfCritical(TrainedModelInput):
         """The trained model, captions and features."""
         seed = {} if self.seed is None else {"seed": self.seed}
         return {
-            "model": self.trained_model(**seed),
+            "model": trained_model_stage(self, **seed),
             "captions": self.upstream(TokenizeCaptions),
-            "features": self.features(),
+            "features": model_features_stage(self),
         }
 
     def work(self, workspace: Workspace) -> None:

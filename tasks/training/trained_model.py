@@ -1,45 +1,46 @@
-"""Which stage trains a model on captions, and on which image features: of a fixed image network, or with it."""
+"""The stages that provide a model trained with cross-entropy, and the features that it was trained on."""
 
 from typing import Any
 
-import luigi
-
 from schemas.errors import ConfigurationError
 from tasks.base.stage import Stage
-from tasks.features.extract_features import TUNED, ExtractFeatures
+from tasks.features.source import features_stage
+from tasks.training.extract_tuned_features import ExtractTunedFeatures
 from tasks.training.fine_tune_backbone import FineTuneBackbone
-from tasks.training.train_model import ImageInputParam, TrainModel
+from tasks.training.train_model import TrainModel
 
 
-class TrainedModelInput(ImageInputParam):
-    """A stage that reads a model that was trained on captions, and the image features that go with it."""
+def has_tuned_backbone(task: Stage) -> bool:
+    """Returns whether the backbone is trained too; that of the image-blind control, which sees no images, never is.
 
-    finetune_backbone = luigi.BoolParameter(
-        config_path={"section": "pipeline", "name": "finetune_backbone"},
-        default=False,
-        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        significant=False,  # the keys of the required stages say it
-        description="train the image network's upper blocks too, and extract features with it again",
-    )
+    Args:
+        task: A stage with `FinetuneBackboneParam` and `ImageInputParam`.
+    """
+    return bool(task.finetune_backbone) and task.image_input == "own"
 
-    @property
-    def is_tuned(self) -> bool:
-        """Whether the image network was trained too; for the control, which sees no images, it never is."""
-        return bool(self.finetune_backbone) and self.image_input == "own"
 
-    def trained_model(self, **parameters: Any) -> Stage:
-        """TrainModel with these parameters, or FineTuneBackbone.
+def trained_model_stage(task: Stage, **parameters: Any) -> Stage:
+    """Returns FineTuneBackbone or TrainModel.
 
-        Raises:
-            ConfigurationError: another model than the configured one is asked for, which has no image network tuned.
-        """
-        if self.is_tuned and parameters:
-            raise ConfigurationError(
-                "Models that were fine-tuned have an image network each and make no ensemble; set ensemble to [] or "
-                "finetune_backbone of [pipeline] to false."
-            )
-        return self.upstream(FineTuneBackbone if self.is_tuned else TrainModel, **parameters)
+    Args:
+        task: A stage with `FeatureSourceParam`, `FinetuneBackboneParam` and `ImageInputParam`.
+        parameters: Parameters of TrainModel other than the configured ones.
 
-    def features(self) -> Stage:
-        """The features that `trained_model` takes: of the tuned network, or as of every stage."""
-        return self.upstream(ExtractFeatures, weights=TUNED) if self.is_tuned else super().features()
+    Raises:
+        ConfigurationError: Parameters are given although the backbone is fine-tuned.
+    """
+    if has_tuned_backbone(task) and parameters:
+        raise ConfigurationError(
+            "Models with a fine-tuned backbone have a backbone each and cannot form an ensemble; set ensemble to [] or "
+            "finetune_backbone of [pipeline] to false."
+        )
+    return task.upstream(FineTuneBackbone if has_tuned_backbone(task) else TrainModel, **parameters)
+
+
+def model_features_stage(task: Stage) -> Stage:
+    """Returns the stage whose features the model takes: of the fine-tuned backbone, or as `features_stage`.
+
+    Args:
+        task: As for `trained_model_stage`.
+    """
+    return task.upstream(ExtractTunedFeatures) if has_tuned_backbone(task) else features_stage(task)

@@ -19,6 +19,7 @@ from tasks.evaluation.evaluate_captions import EvaluateCaptions
 from tasks.features.extract_features import ExtractFeatures
 from tasks.full_pipeline import FullPipeline
 from tasks.runtime.workspace import Workspace
+from tasks.training.extract_tuned_features import ExtractTunedFeatures
 from tasks.training.fine_tune_backbone import FineTuneBackbone
 from tasks.training.refine_features import RefineFeatures
 from tasks.training.train_model import TrainModel
@@ -74,13 +75,13 @@ def corpus(tmp_path):
     return folder
 
 
-def test_features_of_the_tuned_network_are_extracted_by_the_same_stage(configure, corpus, run, data_dir, tmp_path):
+def test_extract_tuned_features_uses_the_fine_tuned_weights(configure, corpus, run, data_dir, tmp_path):
     configure({**SETTINGS, "DownloadDataset": {"source": str(corpus)}})
     refined = RefineFeatures(dataset="custom", data_dir=str(data_dir), finetune_backbone=True)
     assert run(refined)
     made_from = refined.requires()
     features, tuned = made_from["features"], made_from["model"]
-    assert isinstance(features, ExtractFeatures) and isinstance(tuned, FineTuneBackbone)
+    assert isinstance(features, ExtractTunedFeatures) and isinstance(tuned, FineTuneBackbone)
     at_first = tuned.requires()["features"]
 
     # The artifact is a checkpoint like any other, with a curve for the report.
@@ -120,7 +121,7 @@ def keys(task):
 
 def test_what_does_not_depend_on_the_image_network_is_shared():
     frozen, tuned = (keys(FullPipeline(**OF_SHAPES, finetune_backbone=each)) for each in (False, True))
-    assert {stage for stage, _ in tuned - frozen} >= {"FineTuneBackbone", "ExtractFeatures", "RefineFeatures"}
+    assert {stage for stage, _ in tuned - frozen} >= {"FineTuneBackbone", "ExtractTunedFeatures", "RefineFeatures"}
     assert {stage for stage, _ in tuned & frozen} >= {"TokenizeCaptions", "ExtractFeatures", "TrainModel"}
     assert "FineTuneBackbone" not in {stage for stage, _ in frozen}
     assert not {stage for stage, _ in frozen - tuned} & {"TrainModel", "ExtractFeatures"}
@@ -133,22 +134,15 @@ def test_the_image_blind_control_is_not_tuned():
 
 
 def test_models_with_an_image_network_each_make_no_ensemble():
-    assert GenerateCaptions(**OF_SHAPES, ensemble=[1, 2]).requires()["model of seed 2"].seed == 2
-    with pytest.raises(ConfigurationError, match="make no ensemble"):
+    assert GenerateCaptions(**OF_SHAPES, ensemble=[1, 2]).requires()["model_seed_2"].seed == 2
+    with pytest.raises(ConfigurationError, match="cannot form an ensemble"):
         GenerateCaptions(**OF_SHAPES, ensemble=[1], finetune_backbone=True).requires()
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"backbone": "hub:some/where"}, "hub:some/where is a SavedModel"),
-        ({"weights": "fine-tuned"}, "for the second extraction only"),
-    ],
-)
-def test_what_cannot_be_tuned_is_said_before_anything_is_made(configure, settings, message):
-    configure({"ExtractFeatures": settings})
+def test_saved_model_cannot_be_fine_tuned(configure):
+    configure({"ExtractFeatures": {"backbone": "hub:some/where"}})
     ExtractFeatures.clear_instance_cache()
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match="hub:some/where is a SavedModel"):
         _ = RefineFeatures(**OF_SHAPES, finetune_backbone=True).key
 
 

@@ -132,7 +132,7 @@ def test_it_is_used_only_if_that_is_asked_for(data_dir):
 
 def test_models_of_an_ensemble_are_tuned_each_from_its_own(data_dir):
     task = GenerateCaptions(dataset="shapes", data_dir=str(data_dir), self_critical=True, ensemble=(3,))
-    first, second = (task.requires()[name] for name in ("model", "model of seed 3"))
+    first, second = (task.requires()[name] for name in ("model", "model_seed_3"))
     assert (first.stage, second.stage) == ("TrainSelfCritical", "TrainSelfCritical")
     assert first.requires()["model"].seed == TrainModel(dataset="shapes", data_dir="x").seed
     assert second.requires()["model"].seed == 3
