@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import keras
 
-from model.backbones.spec import PRECISIONS
 from schemas.errors import ConfigurationError
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 @contextmanager

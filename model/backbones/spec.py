@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from schemas.errors import ConfigurationError
 
 AVERAGE = "average"
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class BackboneSpec:
             features of several networks side by side).
         weights: `imagenet`, `random:SEED` or a file of Keras weights; empty for `hub`.
         input_size: Side of the input in pixels; 0 is the network's default.
-        precision: One of `PRECISIONS`.
+        precision: One of `model.precision.PRECISIONS`.
         xla: Compile with XLA.
         pool: How the last feature map of EfficientNet-Lite and of `keras:` networks becomes a vector: `average`, or
             `grid:N` for the averages of N x N cells.

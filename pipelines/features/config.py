@@ -19,8 +19,7 @@ class ExtractionConfig:
     crop: str = option("center", "How images become square.", choices=("center", "ten_crop", "squash"))
     pool: str = option(
         "average",
-        "How the last feature map of efficientnet-lite and keras: becomes a vector: average, or grid:N for the averages of "
-        "N x N cells.",
+        "Pooling of the last feature map (efficientnet-lite, keras:): average, or grid:N, the averages of N x N cells.",
     )
     dtype: str = option("float16", "Type of the stored features.", choices=("float16", "float32"))
     precision: str = option(

@@ -121,12 +121,13 @@ def _check(generation: Any, reranking: Any, model: Path | None) -> None:
 
 def _find_captioner(stages: dict[str, Any], generation: Any, model: Path | None) -> "Captioner":
     from pipelines.caption_images.captioner import captioner_of_artifacts, find_captioner
+    from tasks.training.trained_model import model_features_stage
 
     if model:
         return find_captioner(model.expanduser())
     models = [_made(stage) for stage in generation.models().values()]
     captions = _made(generation.upstream(stages["TokenizeCaptions"]))
-    return captioner_of_artifacts(models, _made(generation.features()), captions)
+    return captioner_of_artifacts(models, _made(model_features_stage(generation)), captions)
 
 
 def _reranking_setting(stages: dict[str, Any], reranking: Any) -> "RerankingSetting":

@@ -9,6 +9,7 @@ import tasks
 from schemas.errors import ConfigurationError
 from schemas.reranking import RerankingSetting, write_grid
 from tasks.cli.caption import _check, _find_captioner, _reranking_setting
+from tasks.training.trained_model import model_features_stage
 from tests.support.artifacts import make_artifact
 from tests.support.toy_captioner import ToyCaptioner
 
@@ -86,7 +87,7 @@ def test_the_captioner_is_that_of_the_configuration(data_dir, configuration):
     models = [complete(data_dir, stage) for stage in generation.models().values()]
     assert {path.parent.name for path in models} == {"TrainSelfCritical"} and len(models) == 3
     extraction = {"backbone": "keras:MobileNet", "weights": "random:0", "input_size": 32, "precision": "float32"}
-    features = complete(data_dir, generation.features(), parameters=extraction)
+    features = complete(data_dir, model_features_stage(generation), parameters=extraction)
     captions = complete(data_dir, generation.upstream(tasks.TokenizeCaptions))
     found = _find_captioner(tasks.load_stages(), generation, None)
     assert found.models == tuple(models)
