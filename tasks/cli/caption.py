@@ -36,7 +36,7 @@ def caption(
     config: ConfigOption = None,
     settings: Settings = None,
 ) -> None:
-    """Caption images with a trained model, or with the pretrained one.
+    """Caption images with a pretrained or trained model.
 
     With --model, --config or --set, search and reranking are those of GenerateCaptions and RerankCaptions. Unreadable
     images are skipped and named, and the command then exits with 1.
@@ -95,11 +95,9 @@ def _caption(
             if reranking and captioner.tokens:
                 options["reranking"] = _reranking_setting(stages, reranking)
                 generation = generation.clone(search="n-best")
-    quiet_libraries()
-    with progress_bar() as progress:
-        progress(0.0, "loading the networks")
+    with quiet_libraries():
         from pipelines.caption_images.caption import caption_images
-
+    with progress_bar() as progress:
         if captioner:
             from schemas.checkpoint import read_checkpoint
 

@@ -66,8 +66,18 @@ def progress_bar() -> Iterator[Progress]:
         yield lambda fraction, message: bar.update(task, completed=fraction, description=message)
 
 
-def quiet_libraries() -> None:
-    """Silence what TensorFlow and others print while they are loaded; to be called before that."""
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence what TensorFlow and others print while they are loaded in the block, and their warnings afterwards."""
     logging.getLogger().setLevel(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # libraries in C++ write to the descriptor, whatever the level
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+import model.backbones
 from model.backbones import load_backbone
 from model.backbones.spec import BackboneSpec
 from model.metrics.captions import score_captions
@@ -35,6 +36,7 @@ images, problems = annotate(find_dataset("notes"), pictures, lambda fraction, me
 print("corpus", sorted(image.captions for image in images), problems)
 
 white = np.full((1, 64, 64, 3), 255, np.uint8)
+model.backbones.FAMILIES = (*model.backbones.FAMILIES, "colors")
 print("backbone", load_backbone(BackboneSpec("colors", "")).features(white))
 
 network = MRNN(vocabulary_size=10, feature_size=3, variant="small-gru")

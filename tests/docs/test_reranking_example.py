@@ -23,7 +23,7 @@ def consensus(similarity: str, references: list[str]) -> dict[str, float]:
     image = ImageHypotheses("image", hypotheses)
     captions = {name: [SENTENCES[name].split()] for name in ("r1", "r2", "r3")}
     order = np.array([[list(captions).index(name) for name in references]])
-    neighbors = Neighbors(["image"], list(captions), order, np.zeros(order.shape))
+    neighbors = Neighbors(["image"], list(captions), order, np.zeros(order.shape), "original", "euclidean")
     setting = RerankingSetting(similarity, "original", "euclidean", k=len(references), m=2)
     found = Reranker([image], neighbors, captions, setting)(image)
     names = {tuple(sentence.split()): name for name, sentence in SENTENCES.items() if name.startswith("h")}

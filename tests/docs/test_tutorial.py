@@ -21,10 +21,10 @@ def test_every_command_succeeds(tutorial: Followed) -> None:
         assert status == 0, f"{command}\n{output}"
 
 
-def test_of_seven_stages_two_run_again(tutorial: Followed) -> None:
+def test_of_eight_stages_two_run_again(tutorial: Followed) -> None:
     first = tutorial.output_of("EvaluateCaptions.split=test")
     second = tutorial.output_of("GenerateCaptions.length_penalty=1.0")
-    assert len(STARTED.findall(first)) == 7
+    assert len(STARTED.findall(first)) == 8
     assert STARTED.findall(second) == ["GenerateCaptions", "EvaluateCaptions"]
 
 

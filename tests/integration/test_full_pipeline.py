@@ -11,6 +11,7 @@ import sys
 import h5py
 import numpy as np
 
+from model.text.detokenize import detokenize
 from pipelines.release.verify import verify_release
 from schemas.annotations import read_annotations
 from schemas.features import FeatureFile, read_rejects
@@ -30,7 +31,8 @@ def scores_of(pipeline):
 def how(reranking):
     if reranking is None:
         return None
-    return "tuned" if "tuned on" in reranking else f"{reranking['similarity']}, {reranking['features'].split()[0]}"
+    by = reranking["features"] if "features" in reranking else reranking["against"]
+    return "tuned" if "tuned on" in reranking else f"{reranking['similarity']}, {by}"
 
 
 def test_the_model_looks_at_the_images(pipeline):
@@ -135,7 +137,7 @@ def test_a_release_is_verified_by_one_command(pipeline, tmp_path):
     run = pipeline.mrnn("verify", str(copy))
     assert run.returncode == 1
     assert "images.jsonl is missing" in run.stdout
-    assert "val.txt is damaged" in run.stdout
+    assert "val.txt is corrupted" in run.stdout
     assert "Traceback" not in run.stdout
 
 
@@ -267,8 +269,7 @@ def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeli
         run = pipeline.mrnn("caption", str(tmp_path / "*.png"), "--out", str(tmp_path), *options)
         assert run.returncode == 0, run.stdout
         return [
-            json.loads(line)["captions"][0]["caption"]
-            for line in (tmp_path / "captions.jsonl").read_text().splitlines()
+            json.loads(line)["captions"][0]["text"] for line in (tmp_path / "captions.jsonl").read_text().splitlines()
         ]
 
     def in_the_pipeline(stage, **parameters):
@@ -278,11 +279,13 @@ def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeli
             if parameters.items() <= read_provenance(path.parent).parameters.items()
         )
         captions = {image.image_id: image.captions for image in read_hypotheses(found)}
-        return [" ".join(captions[image_id][0].tokens) for image_id in sorted(image.image_id for image in test)]
+        return [detokenize(captions[image_id][0].tokens) for image_id in sorted(image.image_id for image in test)]
 
     refined = {"split": "test", "similarity": "cider", "against": "neighbors", "feature_kind": "refined"}
-    assert captioned() == in_the_pipeline("RerankCaptions", **refined)
+    assert captioned("--set", "RerankCaptions.against=neighbors") == in_the_pipeline("RerankCaptions", **refined)
     own = {"split": "test", "search": "beam", "image_input": "own"}
-    assert captioned("--no-rerank") == in_the_pipeline("GenerateCaptions", **own)
+    assert captioned("--config", str(pipeline.configuration), "--no-rerank") == in_the_pipeline(
+        "GenerateCaptions", **own
+    )
     release = pipeline.artifact("PublishFeatures")
     assert captioned("--model", str(release)) == in_the_pipeline("GenerateCaptions", **own)

@@ -49,7 +49,7 @@ def test_both_parts_together_are_the_network(count):
 
 
 def test_what_lies_at_the_cut_is_as_high_as_can_be():
-    assert split_before_block(build_chain(), 2).lower.layers[-1].name == "block1_pool"
+    assert split_before_block(build_chain(), 2).frozen.layers[-1].name == "block1_pool"
 
 
 def test_blocks_side_by_side_are_cut_below_both():
@@ -62,5 +62,7 @@ def test_blocks_side_by_side_are_cut_below_both():
 
 @pytest.mark.parametrize("count", [0, 4])
 def test_as_many_blocks_as_there_are(count):
-    with pytest.raises(ConfigurationError, match=r"set blocks to 1\.\.3, consists of block1, block2, fc1\."):
+    with pytest.raises(
+        ConfigurationError, match=r"set blocks to 1\.\.3, for the network consists of block1, block2, fc1\."
+    ):
         split_before_block(build_chain(), count)

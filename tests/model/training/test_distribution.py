@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from model.training.distribution import make_strategy
 from schemas.errors import ConfigurationError
-from tests.support.training_on_replicas import train_all
+from tests.support import training_on_replicas
 
-PROGRAM = Path(__file__).with_name("training_on_replicas.py")
+PROGRAM = Path(training_on_replicas.__file__)
 TOLERANCE = 1e-4  # relative: float32 sums in another order, over nine steps
 
 
 def start(strategy, devices, folder, **environment):
-    root = str(PROGRAM.parents[3])
+    root = str(PROGRAM.parents[2])
     return subprocess.Popen(
         [sys.executable, str(PROGRAM), strategy, str(devices), str(folder)],
         stdout=subprocess.PIPE,
@@ -36,7 +36,7 @@ def told_by(process):
 
 @pytest.fixture(scope="module")
 def on_one_device(tmp_path_factory):
-    return train_all(tf.distribute.get_strategy(), tmp_path_factory.mktemp("one"))
+    return training_on_replicas.train_all(tf.distribute.get_strategy(), tmp_path_factory.mktemp("one"))
 
 
 def assert_alike(several, one):

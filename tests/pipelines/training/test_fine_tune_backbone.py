@@ -18,7 +18,13 @@ class Mean(tf.Module):
 
 def test_a_saved_model_is_refused(tmp_path):
     tf.saved_model.save(Mean(), tmp_path / "mean")
-    extraction = {"backbone": f"hub:{tmp_path / 'mean'}", "weights": "", "input_size": 8, "crop": "squash"}
+    extraction = {
+        "backbone": f"hub:{tmp_path / 'mean'}",
+        "weights": "",
+        "input_size": 8,
+        "crop": "squash",
+        "pool": "average",
+    }
     features = tmp_path / "features"
     features.mkdir()
     write_provenance(

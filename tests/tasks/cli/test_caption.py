@@ -3,10 +3,12 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import tasks
 from schemas.errors import ConfigurationError
+from schemas.features import FeatureDescription, write_features
 from schemas.reranking import RerankingSetting, write_grid
 from tasks.cli.caption import _check, _find_captioner, _reranking_setting
 from tasks.training.trained_model import model_features_stage
@@ -86,8 +88,16 @@ def test_the_captioner_is_that_of_the_configuration(data_dir, configuration):
     generation, _ = configured(data_dir, self_critical=True, ensemble=[1, 2])
     models = [complete(data_dir, stage) for stage in generation.models().values()]
     assert {path.parent.name for path in models} == {"TrainSelfCritical"} and len(models) == 3
-    extraction = {"backbone": "keras:MobileNet", "weights": "random:0", "input_size": 32, "precision": "float32"}
+    extraction = {
+        "backbone": "keras:MobileNet",
+        "weights": "random:0",
+        "input_size": 32,
+        "precision": "float32",
+        "pool": "average",
+    }
     features = complete(data_dir, model_features_stage(generation), parameters=extraction)
+    description = FeatureDescription("toy", "none", "00", 32, "squash", "toys", "0")
+    write_features(features / "features.h5", ["a"], np.zeros((1, 2), np.float32), description)
     captions = complete(data_dir, generation.upstream(tasks.TokenizeCaptions))
     found = _find_captioner(tasks.load_stages(), generation, None)
     assert found.models == tuple(models)

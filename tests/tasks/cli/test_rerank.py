@@ -84,8 +84,6 @@ def test_an_image_is_not_its_own_reference(files):
 def test_what_does_not_fit_is_said(files):
     with pytest.raises(ConfigurationError, match="Both --neighbors and --features"):
         run(files, neighbors=files / "n.h5", features=files / "features.npz")
-    with pytest.raises(ConfigurationError, match="4 neighbors are requested and only 3 are known"):
-        run(files, features=files / "features.npz", k=4)
     with pytest.raises(ConfigurationError, match="no similarity 'rouge'"):
         run(files, features=files / "features.npz", similarity="rouge")
     np.savez(files / "few.npz", ids=np.array(["7", "cat"]), F=np.eye(2, dtype=np.float32))
