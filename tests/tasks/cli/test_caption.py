@@ -96,7 +96,7 @@ def test_the_captioner_is_that_of_the_configuration(data_dir, configuration):
         "pool": "average",
     }
     features = complete(data_dir, model_features_stage(generation), parameters=extraction)
-    description = FeatureDescription("toy", "none", "00", 32, "squash", "toys", "0")
+    description = FeatureDescription("toy", "none", "00", "toys")
     write_features(features / "features.h5", ["a"], np.zeros((1, 2), np.float32), description)
     captions = complete(data_dir, generation.upstream(tasks.TokenizeCaptions))
     found = _find_captioner(tasks.load_stages(), generation, None)
