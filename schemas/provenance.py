@@ -17,11 +17,20 @@ KEY_DIGITS = 10
 
 @dataclass(frozen=True)
 class Upstream:
-    """An artifact that was read: its stage, key and content digest."""
+    """An artifact that was read.
+
+    Attributes:
+        stage: Its stage.
+        key: Its key.
+        digest: Its content digest.
+        in_key: Whether the key of the reading artifact depends on its key; if not, a parameter of that artifact has
+            the digest of what was used of it.
+    """
 
     stage: str
     key: str
     digest: str
+    in_key: bool = True
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def verify_artifacts(data_dir: Path) -> Iterator[tuple[Path, str | None]]:
 
 
 def _find_problem(directory: Path, made: Provenance) -> str | None:
-    upstream = {name: each.key for name, each in made.upstream.items()}
+    upstream = {name: each.key for name, each in made.upstream.items() if each.in_key}
     key = artifact_key(made.stage, made.version, made.parameters, upstream)
     if (directory.parent.name, directory.name) != (made.stage, key) or made.key != key:
         return f"its provenance is that of {made.stage} {key}"

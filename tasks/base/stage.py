@@ -52,6 +52,8 @@ class Stage(luigi.Task):
         private: Inherited parameters that `upstream` does not pass on.
         page: File of the artifact that Luigi's status page links to.
         preload: Modules that take long to import and that `work` needs, such as `TENSORFLOW`.
+        keyed_by_content: Names of required stages whose keys do not count, because `parameters` has a digest of what
+            is used of their artifacts.
     """
 
     version: ClassVar[int] = 1
@@ -60,6 +62,7 @@ class Stage(luigi.Task):
     private: ClassVar[tuple[str, ...]] = ()
     page: ClassVar[str] = ""
     preload: ClassVar[tuple[str, ...]] = ()
+    keyed_by_content: ClassVar[tuple[str, ...]] = ()
 
     dataset = DirectoryName(
         config_path={"section": "pipeline", "name": "dataset"},
@@ -105,7 +108,7 @@ class Stage(luigi.Task):
     @cached_property
     def key(self) -> str:
         """Name of the artifact: a digest of stage, version, significant parameters and keys of the required stages."""
-        upstream = {name: task.key for name, task in self.requires().items()}
+        upstream = {name: task.key for name, task in self.requires().items() if name not in self.keyed_by_content}
         return artifact_key(self.stage, self.version, self.parameters(significant=True), upstream)
 
     @property
@@ -163,6 +166,7 @@ class Stage(luigi.Task):
             inputs={name: required.directory for name, required in self.requires().items()},
             parameters=self.parameters(significant=True),
             operational=self.parameters(significant=False),
+            keyed_by_content=self.keyed_by_content,
             content=self.content,
             volatile_files=self.volatile_files,
             page=self.page,

@@ -20,14 +20,17 @@ class ExtractFeatures(BeamStage):
     preload = TENSORFLOW
     version = 3  # feature rows are stored contiguously
     content = ("features.h5", "rejects.jsonl")
+    keyed_by_content = ("download", "annotations")
 
     def requires(self) -> dict[str, Stage]:
-        """The images and their list."""
+        """Return the images and their list."""
         return {"download": self.upstream(DownloadDataset), "annotations": self.upstream(PrepareAnnotations)}
 
     def parameters(self, significant: bool) -> dict[str, Any]:
-        """As of every stage; of a network on this disk the content is significant, its path is not."""
+        """Return the parameters; the contents of images and of a network on this disk are significant too."""
         values = super().parameters(significant)
+        if significant:
+            values["images"] = self.upstream(PrepareAnnotations).images_digest
         hub = Path(self.backbone.removeprefix("hub:")) if self.backbone.startswith("hub:") else None
         for name, path in (("backbone", hub), ("weights", Path(self.weights) if self.weights else None)):
             if path and path.exists():

@@ -16,6 +16,7 @@ class ImportFeatures(Stage):
     """Reads a feature file in another project's format, checks that it covers the corpus, and stores it as ours."""
 
     version = 2  # feature rows are stored contiguously
+    keyed_by_content = ("annotations",)
 
     path = luigi.Parameter(default="", description="file or folder of features, see schemas/interop/features.py")
     kind = luigi.Parameter(default="imported", description="what to call the features")
@@ -24,7 +25,7 @@ class ImportFeatures(Stage):
     allow_missing = luigi.BoolParameter(default=False, description="images without features become rejects")
 
     def requires(self) -> dict[str, Stage]:
-        """The images that features are wanted of."""
+        """Return the list of the images."""
         return {"annotations": self.upstream(PrepareAnnotations)}
 
     def parameters(self, significant: bool) -> dict[str, Any]:
@@ -32,7 +33,11 @@ class ImportFeatures(Stage):
         values = super().parameters(significant)
         if significant:
             del values["path"]
-            return {**values, "content": self._content()}
+            return {
+                **values,
+                "content": self._content(),
+                "images": self.upstream(PrepareAnnotations).images_digest,
+            }
         return {**values, "path": self.path}
 
     def _content(self) -> str | None:

@@ -111,7 +111,7 @@ def _locked(job: Job) -> Iterator[int]:
 def _make(job: Job, status: StatusPage | None, lock: int) -> None:
     log.info("%s: started", job)
     started, clock = datetime.now(UTC).astimezone(), time.monotonic()
-    upstream = {name: _upstream(directory) for name, directory in job.inputs.items()}
+    upstream = {name: _upstream(directory, name not in job.keyed_by_content) for name, directory in job.inputs.items()}
     job.directory.mkdir(exist_ok=True)
     for leftover in job.directory.rglob(".*.tmp*"):  # of an interrupted run
         leftover.unlink()
@@ -149,9 +149,9 @@ def _make(job: Job, status: StatusPage | None, lock: int) -> None:
             status.link(job.directory / job.page)
 
 
-def _upstream(directory: Path) -> Upstream:
+def _upstream(directory: Path, in_key: bool) -> Upstream:
     made = load_verified(directory)
-    return Upstream(made.stage, made.key, made.digest)
+    return Upstream(made.stage, made.key, made.digest, in_key)
 
 
 def remove_scratch(directory: Path) -> None:

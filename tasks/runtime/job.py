@@ -23,6 +23,7 @@ class Job:
         inputs: Directories of the required artifacts, by the names of `requires`.
         parameters: Significant parameters as JSON values.
         operational: Non-significant parameters as JSON values.
+        keyed_by_content: Names of `inputs` whose keys `key` does not depend on.
         content: Glob patterns of the files that the content digest covers.
         volatile_files: Glob patterns of files that are recorded, but differ between runs because they contain times.
         page: File of the artifact that Luigi's status page links to; empty if there is none.
@@ -43,6 +44,7 @@ class Job:
     inputs: dict[str, Path]
     parameters: dict[str, Any]
     operational: dict[str, Any]
+    keyed_by_content: tuple[str, ...] = ()
     content: tuple[str, ...] = ("*",)
     volatile_files: tuple[str, ...] = ()
     page: str = ""

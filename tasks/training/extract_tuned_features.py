@@ -21,6 +21,7 @@ class ExtractTunedFeatures(BeamStage, FeatureSourceParam):
 
     preload = TENSORFLOW
     content = ("features.h5", "rejects.jsonl")
+    keyed_by_content = ("download", "annotations")  # `parameters` has the digest of the images
 
     @cached_property
     def extraction(self) -> Stage:

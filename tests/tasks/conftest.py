@@ -5,6 +5,7 @@ from pathlib import Path
 import luigi
 import luigi.worker
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -24,3 +25,25 @@ def run():
             return bool(worker.run())
 
     return run_task
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A custom dataset of three images, one in each split."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    lines = ["image,caption,split"]
+    for number, split in enumerate(("train", "val", "test")):
+        Image.new("L", (3, 2)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,a cat number {number},{split}")
+    (folder / "captions.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def stage(data_dir, source):
+    """Makes stages as the command line does with `--DownloadDataset-source`."""
+    configuration = luigi.configuration.get_config()
+    configuration.set("DownloadDataset", "source", str(source))
+    yield lambda cls, **parameters: cls(dataset="custom", data_dir=str(data_dir), **parameters)
+    configuration.remove_section("DownloadDataset")

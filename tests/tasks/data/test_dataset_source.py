@@ -1,7 +1,5 @@
-"""A corpus that is on this disk already is used where it is, and known by what it holds."""
+"""Datasets in a folder of the user: used in place, keyed by content."""
 
-import luigi
-import pytest
 from PIL import Image
 
 from schemas.annotations import read_annotations
@@ -10,27 +8,6 @@ from schemas.provenance import read_provenance
 from tasks.data.download_dataset import DownloadDataset, dataset_root
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
-
-
-@pytest.fixture
-def source(tmp_path):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    lines = ["image,caption,split"]
-    for number, split in enumerate(("train", "val", "test")):
-        Image.new("L", (3, 2)).save(folder / f"{number}.png")
-        lines.append(f"{number}.png,a cat number {number},{split}")
-    (folder / "captions.csv").write_text("\n".join(lines))
-    return folder
-
-
-@pytest.fixture
-def stage(data_dir, source):
-    """Makes stages as the command line does with `--DownloadDataset-source`."""
-    configuration = luigi.configuration.get_config()
-    configuration.set("DownloadDataset", "source", str(source))
-    yield lambda cls, **parameters: cls(dataset="custom", data_dir=str(data_dir), **parameters)
-    configuration.remove_section("DownloadDataset")
 
 
 def test_nothing_is_copied(stage, source, run, data_dir):

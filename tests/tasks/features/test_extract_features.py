@@ -1,6 +1,11 @@
-"""Extracted features are named by the network, wherever that lies, and not by how it is run."""
+"""ExtractFeatures: its key follows the contents of images and weights, and nothing else."""
 
-from tasks import ExtractFeatures
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.artifacts.verify_artifacts import verify_artifacts
+from tasks import DownloadDataset, ExtractFeatures, ImportFeatures, PrepareAnnotations
 
 
 def key(**parameters):
@@ -41,3 +46,52 @@ def test_how_it_is_run_does_not_count():
     assert key(shards=3, batch_size=7, decode_threads=9, inference_threads=2, xla=True) == usual
     assert key(images_at="gs://bucket/images", shards_at="gs://bucket/shards", max_reject_fraction=0.5) == usual
     assert key(precision="mixed_bfloat16") != usual
+
+
+def fresh(stage, cls, **parameters):
+    """A stage as another run of the program makes it: keys are computed anew."""
+    for each in (DownloadDataset, PrepareAnnotations, cls):
+        each.clear_instance_cache()
+    return stage(cls, **parameters)
+
+
+def replace_image(path):
+    """Write another image of as many bytes."""
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    assert path.stat().st_size == size
+
+
+def test_extract_features_runs_again_only_for_other_images(stage, source, run):
+    options = {"backbone": "efficientnet-lite0", "weights": "random:0", "input_size": 32, "shards": 1}
+    extract = fresh(stage, ExtractFeatures, **options)
+    assert run(extract)
+    annotations = extract.requires()["annotations"].key
+    made = (extract.directory / "features.h5").stat().st_mtime_ns
+
+    (source / "README.txt").write_text("Read me")
+    captions = source / "captions.csv"
+    captions.write_text(captions.read_text().replace("cat", "dog"))
+    after_correction = fresh(stage, ExtractFeatures, **options)
+    assert after_correction.requires()["annotations"].key != annotations
+    assert after_correction.directory == extract.directory
+    assert after_correction.complete()
+    assert run(after_correction)
+    assert (extract.directory / "features.h5").stat().st_mtime_ns == made
+
+    replace_image(source / "0.png")
+    after_replacement = fresh(stage, ExtractFeatures, **options)
+    assert after_replacement.directory != extract.directory
+    assert not after_replacement.complete()
+    assert [problem for _, problem in verify_artifacts(Path(extract.data_dir)) if problem] == []
+
+
+def test_import_features_runs_again_only_for_other_images(stage, source, tmp_path):
+    np.savez(tmp_path / "features.npz", ids=np.array(["0", "1", "2"]), F=np.eye(3, dtype=np.float32))
+    path = str(tmp_path / "features.npz")
+    key = fresh(stage, ImportFeatures, path=path).key
+    captions = source / "captions.csv"
+    captions.write_text(captions.read_text().replace("cat", "dog"))
+    assert fresh(stage, ImportFeatures, path=path).key == key
+    replace_image(source / "0.png")
+    assert fresh(stage, ImportFeatures, path=path).key != key
