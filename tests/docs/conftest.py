@@ -40,7 +40,7 @@ class Followed:
 
 @pytest.fixture(scope="session")
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Followed:
-    """The `sh` blocks of docs/tutorial.md, line after line, with the parameters of `TINY`."""
+    """The `sh` blocks of docs/tutorials/first-run.md, line after line, with the parameters of `TINY`."""
     directory = tmp_path_factory.mktemp("tutorial")
     (directory / "tiny.cfg").write_text(TINY)
     # Without Java, whose METEOR would take longest.
@@ -56,7 +56,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Followed:
         "PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent)]),
         "PYTHONPATH": str(ROOT),
     }
-    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/tutorials/first-run.md").read_text(encoding="utf-8")
     outputs = {}
     for block in re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         for command in block.splitlines():

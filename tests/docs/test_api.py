@@ -1,4 +1,4 @@
-"""What docs/api.md lists can be imported, says what it does, and is typed."""
+"""What docs/reference/api.md lists can be imported, says what it does, and is typed."""
 
 import importlib
 import inspect
@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs.conftest import ROOT
 
-MODULES = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+MODULES = re.findall(r"^::: (\S+)$", (ROOT / "docs/reference/api.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def public(holder: Any, module: str) -> Iterator[tuple[str, Any]]:
@@ -40,7 +40,7 @@ def test_every_public_name_is_documented_and_typed(name: str) -> None:
 
 
 def test_the_names_that_the_documentation_promises_are_there() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for module, names in re.findall(
             r"^from ((?:model|schemas)[\w.]*) import ([\w, ]+)$", page.read_text(encoding="utf-8"), re.MULTILINE
         ):

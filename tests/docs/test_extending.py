@@ -1,4 +1,4 @@
-"""docs/extending.md keeps its word: in a copy of the project, its files and nothing else make what it says."""
+"""docs/how-to/extend.md keeps its word: in a copy of the project, its files and nothing else make what it says."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/how-to/extend.md").read_text(encoding="utf-8")
 USE = """
 from pathlib import Path
 

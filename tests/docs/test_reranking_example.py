@@ -1,4 +1,4 @@
-"""The numbers of docs/reranking.md, computed there by hand, are what the code gives."""
+"""The numbers of docs/explanation/reranking.md, computed there by hand, are what the code gives."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from schemas.neighbors import Neighbors
 from schemas.reranking import RerankingSetting
 from tests.docs.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "reranking.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/explanation/reranking.md").read_text(encoding="utf-8")
 SENTENCES = dict(re.findall(r"^\| ([hr]\d) \| ([a-z ]+) \|$", PAGE, re.MULTILINE))
 
 

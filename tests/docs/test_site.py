@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What a browser fetches by itself: not links that one may click.
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*?\bsrc=[\"']?(?:https?:)?//|url\([\"']?(?:https?:)?//", re.I)
 LINKED = re.compile(r"<link\b(?![^>]*rel=[\"']?canonical)[^>]*?\bhref=[\"']?(?:https?:)?//", re.I)
@@ -25,8 +25,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_is_there(site: Path) -> None:
-    pages = {path.name for path in site.glob("*.html")}
-    assert {f"{path.stem}.html" for path in (ROOT / "docs").glob("*.md")} <= pages
+    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
+    docs = ROOT / "docs"
+    assert {path.relative_to(docs).with_suffix(".html").as_posix() for path in docs.rglob("*.md")} <= pages
     assert {"index.html", "contributing.html", "changelog.html", "benchmarks.html"} <= pages
 
 
@@ -38,19 +39,24 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_the_api_is_on_its_page(site: Path) -> None:
-    page = (site / "api.html").read_text(encoding="utf-8")
-    modules = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    page = (site / "reference/api.html").read_text(encoding="utf-8")
+    modules = re.findall(r"^::: (\S+)$", (ROOT / "docs/reference/api.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert modules
     for module in modules:
         assert f'id="{module}"' in page
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_to_files_of_the_repository(page: Path) -> None:
     for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there."
 
 
 def test_the_readme_leads_to_the_documentation() -> None:
-    targets = set(re.findall(r"\]\(docs/([\w-]+\.md)", (ROOT / "README.md").read_text(encoding="utf-8")))
-    assert {"tutorial.md", "troubleshooting.md", "architecture.md", "reproduction.md", "extending.md"} <= targets
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"\]\(docs/([\w-]+)/", readme))
+    assert {"tutorials", "how-to", "reference", "explanation", "results"} <= sections
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 from tests.docs.conftest import ROOT, Followed
 
-NOTEBOOK = ROOT / "docs" / "examples" / "features_and_model.ipynb"
+NOTEBOOK = ROOT / "docs/tutorials/features_and_model.ipynb"
 
 STARTED = re.compile(r"(\w+) \w{10}: started")
 

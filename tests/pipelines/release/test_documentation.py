@@ -1,4 +1,4 @@
-"""The examples of docs/release.md, on a release."""
+"""The examples of docs/how-to/publish-release.md, on a release."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.release.formats import FORMATS
 from tests.support.toy_release import Toy
 
-PAGE = Path(__file__).parents[3] / "docs" / "release.md"
+PAGE = Path(__file__).parents[3] / "docs/how-to/publish-release.md"
 
 
 def test_the_examples_run_and_are_as_short_as_promised(toy: Toy) -> None:
