@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-portable test-faults setup-browser lint audit bench docs lock clean
+.PHONY: help run test coverage test-portable test-faults setup-browser lint audit bench docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
 
 test: $(VENV)/.installed-dev  ## the tests
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+coverage: $(VENV)/.installed-dev  ## the tests with a summary of the code that they cover
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, where Go can build its job service
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
@@ -58,6 +61,7 @@ bench: $(VENV)/.installed-dev  ## the performance suite
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.installed-dev  ## the documentation as a site, in build/site
+	@$(BIN)/python docs/generate_reference.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "documentation  build/site/index.html"
 

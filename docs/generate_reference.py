@@ -57,8 +57,8 @@ def stages_page() -> str:
         "`--set STAGE.PARAMETER=VALUE`, with `--STAGE-PARAMETER VALUE` of the `luigi` command, or in a",
         "[configuration file](configuration.md). A parameter marked * is shared: set it in the given section.",
         "Parameters of execution change no result and are not part of an artifact's key.",
-        "The column *Default* gives the value in the code; a value that the packaged `configs/default.cfg` sets instead",
-        "follows in parentheses.",
+        "The column *Default* gives the value in the code; that of `configs/default.cfg`, if it differs, follows in",
+        "parentheses.",
         "",
         "## Parameters of all stages",
         "",
@@ -135,6 +135,7 @@ def _cell(text: str) -> str:
 def command_line_page() -> str:
     """Return the page of the `mrnn` command: subcommands, options, exit codes, environment variables."""
     command: Any = typer.main.get_command(app)
+    commands: dict[str, Any] = command.commands
     parser = configparser.ConfigParser()
     parser.read(DEFAULTS, encoding="utf-8")
     lines = [
@@ -146,9 +147,9 @@ def command_line_page() -> str:
         "",
         "| Command | Purpose |",
         "|---|---|",
-        *(f"| [`mrnn {name}`](#mrnn-{name}) | {each.help.splitlines()[0]} |" for name, each in command.commands.items()),
+        *(f"| [`mrnn {name}`](#mrnn-{name}) | {each.help.splitlines()[0]} |" for name, each in commands.items()),
     ]
-    for name, each in command.commands.items():
+    for name, each in commands.items():
         lines += ["", f"## mrnn {name}", "", *each.help.split("\n"), "", *_options_table(each)]
     lines += [
         "",

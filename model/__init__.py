@@ -1,1 +1,1 @@
-"""The mathematics, on arrays and Keras models: no Beam, no Luigi, no knowledge of where files lie."""
+"""Network, training, decoding and metrics on arrays and Keras models, without Beam, Luigi or file locations."""

@@ -1,1 +1,3 @@
-"""The contracts: what an artifact holds, how it is read, written and validated."""
+"""Contracts of artifacts: content, reading, writing and validation."""
+
+__version__ = "0.2.0"

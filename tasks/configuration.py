@@ -27,14 +27,37 @@ RENAMED = {
     "TuneOnCider": "TrainSelfCritical",
     "average": "ema_decay",
     "neighbours": "neighbors",
+    "normalisation_images": "normalization_images",
     "optimiser": "optimizer",
     "tokeniser": "tokenizer",
     "wide_beam_width": "n_best",
 }
 """Old name of a stage or of a parameter -> the name that took its place."""
 
-RENAMED_VALUES = {("search", "wide"): "n-best", ("captions", "wide"): "n-best"}
+RENAMED_VALUES = {
+    ("search", "wide"): "n-best",
+    ("captions", "wide"): "n-best",
+    ("split", "unlabelled"): "unlabeled",
+    ("against", "neighbours"): "neighbors",
+}
 """(parameter, old value) -> the value that took its place."""
+
+COMMANDS = {
+    "CaptionImages": "mrnn caption",
+    "CollectGarbage": "mrnn gc",
+    "CompareRuns": "mrnn compare",
+    "EvaluateFile": "mrnn evaluate",
+    "Invalidate": "mrnn invalidate",
+    "RerankFile": "mrnn rerank",
+    "ShowPipeline": "mrnn show",
+    "ValidateDataset": "mrnn validate",
+    "VerifyArtifacts": "mrnn verify",
+    "VerifyRelease": "mrnn verify RELEASE",
+}
+"""Former task -> the command that took its place."""
+
+REMOVED = {"index": "the search for neighbors is exact", "probes": "the search for neighbors is exact"}
+"""Removed parameter -> reason."""
 
 _LUIGI_SECTIONS = frozenset(
     "batch_notifier bigquery core cors elasticsearch email execution_summary hadoop hdfs hive kubernetes logging "
@@ -148,9 +171,23 @@ def read_configuration(path: Path) -> dict[str, dict[str, str]]:
 
 
 def describe_rename(name: str, known: Collection[str]) -> str | None:
-    """One sentence that gives the new name; `name` is a stage, an option, or both with a dot. None if it has none."""
+    """Return one sentence that gives the new name of a renamed stage or option.
+
+    Args:
+        name: Stage, option, or both with a dot.
+        known: Valid names.
+
+    Returns:
+        The sentence; None if the name is valid or was never used.
+    """
+    if name in known:
+        return None
+    if command := COMMANDS.get(name.split(".")[0]):
+        return f"{name.split('.')[0]} is now the command `{command}`."
+    if why := REMOVED.get(name.split(".")[-1]):
+        return f"{name} was removed, because {why}; delete it."
     new = ".".join(RENAMED.get(part, part) for part in name.split("."))
-    return f"{name} is now called {new}." if name not in known and new in known and new != name else None
+    return f"{name} is now called {new}." if new in known else None
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -5,14 +5,15 @@ Exit codes: 0 success, 1 an error in input, configuration or a stage (one senten
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+from schemas import __version__
 from tasks.cli import caption, compare, evaluate, gc, invalidate, rerank, run, show, validate, verify
 
 app = typer.Typer(
     name="mrnn",
-    help="m-RNN image captioner: train, caption, evaluate, and manage runs.",
     epilog="Exit codes: 0 success, 1 error in input or stage, 2 usage, 130 interrupted; `mrnn run` has more.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,6 +33,21 @@ for command in (
     verify.verify,
 ):
     app.command()(command)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        print(f"mrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """m-RNN image captioner: train, caption, evaluate, and manage runs."""
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ def rerank(
     ],
     out: Annotated[Path, typer.Option(help="Folder for results.json, hypotheses.jsonl and reranked.jsonl.")],
     neighbors: Annotated[Path | None, typer.Option(help="neighbors.h5 of FindNeighbors.")] = None,
-    features: Annotated[Path | None, typer.Option(help="Features of both sides; see docs/reference/artifacts.md.")] = None,
+    features: Annotated[Path | None, typer.Option(help="Features of images and reference images.")] = None,
     metric: Annotated[Metric, typer.Option(help="Distance between features.")] = Metric.EUCLIDEAN,
     similarity: Annotated[Similarity, typer.Option(help="Similarity of two captions.")] = Similarity.CIDER,
     k: Annotated[int, typer.Option("-k", min=1, help="Nearest images whose captions are the references.")] = 60,

@@ -18,7 +18,7 @@ class TrainModel(Stage, FeatureSourceParam, ImageInputParam):
     content = ("model.keras", "config.json", "vocabulary.txt")
     volatile_files = ("training/curve.jsonl",)
 
-    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see model/variants and docs/explanation/model.md")
+    variant = luigi.Parameter(default="mrnn", description="which m-RNN, see docs/reference/variants.md")
     embedding_size = luigi.OptionalIntParameter(default=None, description="embedding layer I; default: the variant's")
     recurrent_size = luigi.OptionalIntParameter(default=None, description="recurrent layer, embedding layer II")
     multimodal_size = luigi.OptionalIntParameter(default=None, description="multimodal layer")

@@ -1,4 +1,4 @@
-"""The m-RNNs that were published, one small module a publication; `docs/explanation/model.md` has equations and sources.
+"""The published m-RNNs, one module per publication; `docs/explanation/model.md` gives equations and sources.
 
 A module states its `VARIANTS`, by name; a name is there once.
 """

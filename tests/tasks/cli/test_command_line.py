@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import schemas
 from tests.tasks.cli.conftest import ROOT
 
 SUBCOMMANDS = "run caption evaluate rerank validate show compare invalidate gc verify".split()
@@ -40,6 +41,10 @@ finally:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5, "seconds of a processor"
 
 
+def test_version_is_that_of_the_package(mrnn):
+    assert mrnn("--version").stdout == f"mrnn {schemas.__version__}\n"
+
+
 def test_inspection_loads_no_tensorflow_and_no_beam(tmp_path):
     code = """
 import sys
@@ -63,6 +68,7 @@ SENTENCES = {
     ("show", "flickr8"): "There is no configuration file flickr8; did you mean flickr8k?",
     ("run", "TrainModl"): "There is no configuration or stage TrainModl; did you mean TrainModel?",
     ("run", "flickr8k", "TuneOnCider"): "TuneOnCider is now called TrainSelfCritical.",
+    ("run", "CaptionImages"): "CaptionImages is now the command `mrnn caption`.",
     ("invalidate", "TrainModl"): "There is no stage TrainModl; did you mean TrainModel?",
     ("run", "--set", "TrainModel.dropot=1"): (
         "--set: there is no parameter TrainModel.dropot; did you mean TrainModel.dropout?"
