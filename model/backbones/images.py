@@ -18,6 +18,17 @@ with suppress(ImportError):  # the extra `heif`
 _FORMATS = frozenset("AVIF BMP DIB GIF HEIF JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP".split())
 
 
+HEIF_SUFFIXES = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
+EXTRA = 'pip install "m-rnn[heif]"'
+
+
+def describe_unread(name: str) -> str:
+    """Return the end of a sentence that says why a file is no image that can be read, and what to do."""
+    if name[name.rfind(".") :].lower() in HEIF_SUFFIXES - image_suffixes():
+        return f"is a HEIF image, which cannot be read without a further package; run {EXTRA}"
+    return "has no ending of an image that can be read; convert it to JPEG or PNG"
+
+
 def image_suffixes() -> frozenset[str]:
     """Return the lower-case endings of image files that are read: the formats of Pillow that hold photographs."""
     registered = Image.registered_extensions()
@@ -50,6 +61,10 @@ def decode_image(data: bytes) -> Image.Image:
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
+        if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
+            raise InputError(
+                f"the file is a HEIF image, which cannot be read without a further package: {EXTRA}"
+            ) from error
         raise InputError("the file is not an image in a known format") from error
     except Image.DecompressionBombError as error:
         raise InputError("the file is a decompression bomb") from error

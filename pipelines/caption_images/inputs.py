@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.backbones.images import image_suffixes
+from pipelines.data.files import describe_skipped
 from pipelines.features.images import ImageSource
 from schemas.errors import InputError
 from schemas.text import printable
@@ -35,6 +36,19 @@ def find_images(paths: Sequence[str]) -> list[ImageSource]:
     return [ImageSource(short if uses[short] == 1 else long, str(file)) for file, (short, long) in found.items()]
 
 
+def find_skipped(paths: Sequence[str]) -> list[str]:
+    """Return the files in the folders among `paths` that `find_images` skips because of their endings."""
+    folders = [folder for folder in (Path(path).expanduser() for path in paths) if folder.is_dir()]
+    return sorted(
+        {
+            printable(str(file))
+            for folder in folders
+            for file in folder.rglob("*")
+            if file.is_file() and not _is_hidden(file, folder) and not _is_image_name(file, folder)
+        }
+    )
+
+
 def _find(path: str) -> dict[Path, Path]:
     """Short name -> file."""
     given = Path(path).expanduser()
@@ -46,10 +60,17 @@ def _find(path: str) -> dict[Path, Path]:
         names = glob.glob(str(given), recursive=True)  # noqa: PTH207  (a pattern may be absolute)
         found = {Path(name): Path(name) for name in names if Path(name).is_file()}
     if not found:
-        raise InputError(f"There is no image at {printable(path)}; name a file, a folder or a pattern like 'a/*.jpg'.")
+        skipped = find_skipped([path])
+        seen = f" ({describe_skipped(skipped)})" if skipped else ""
+        raise InputError(
+            f"There is no image at {printable(path)}{seen}; name a file, a folder or a pattern like 'a/*.jpg'."
+        )
     return found
 
 
 def _is_image_name(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and file.suffix.lower() in image_suffixes() and file.is_file()
+    return not _is_hidden(file, folder) and file.suffix.lower() in image_suffixes() and file.is_file()
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from model.backbones.images import image_suffixes
 from pipelines.data.dataset import Problems
 from pipelines.data.files import read_lines, read_token_lines
 from schemas.annotations import UNLABELED, Record
@@ -45,6 +46,7 @@ SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".token")
 _MAX_DEPTH = 3  # folders and the file
 _HEAD_CHARACTERS = 1 << 16
 _NAMED_FILES = 5  # in a message
+_SEPARATOR_LINE = re.compile(r"\Asep=.?\r?\n", re.IGNORECASE)  # which Excel reads ahead of the header
 _SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(sorted(filter(None, SPLITS), key=len, reverse=True))})(?![a-z])")
 
 Reader = Callable[[Path, Problems], Iterator[Record]]
@@ -74,13 +76,16 @@ def find_caption_files(root: Path, paths: Sequence[PurePosixPath]) -> list[Capti
     Raises:
         InputError: There is none, or it is ambiguous which to take.
     """
-    candidates = [path for path in paths if len(path.parts) <= _MAX_DEPTH and path.suffix.lower() in SUFFIXES]
+    shallow = [path for path in paths if len(path.parts) <= _MAX_DEPTH]
+    candidates = [path for path in shallow if path.suffix.lower() in SUFFIXES]
     readers = {path: _recognize(root / path, IMAGE_KEYS) for path in candidates}
     if all(isinstance(reader, str) for reader in readers.values()):
         readers = {path: _recognize(root / path, IMAGE_KEYS + ID_KEYS) for path in candidates}
     found = [CaptionFile(root / path, reader) for path, reader in readers.items() if not isinstance(reader, str)]
     if not found:
+        others = [path for path in shallow if path.suffix.lower() not in image_suffixes().union(SUFFIXES)]
         lacks = [f"{path} {reader}" for path, reader in readers.items()]
+        lacks += [f"{path} is in no format that is read" for path in others]
         seen = f" ({'; '.join(sorted(lacks, key=_by_likelihood)[:_NAMED_FILES])})" if lacks else ""
         raise InputError(f"There are no captions below {root}{seen}; add a file with captions as {WANTED}.")
     if len(found) == 1:
@@ -136,6 +141,8 @@ def _recognize(path: Path, image_keys: Sequence[str]) -> Reader | str:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); change its permissions.") from error
     suffix = path.suffix.lower()
+    if head.rstrip() in ("", "[]", "{}"):
+        return "is empty"
     if "\0" in head[:4] or head.startswith("\ufffd\ufffd"):
         try:
             read_text(path)
@@ -147,7 +154,7 @@ def _recognize(path: Path, image_keys: Sequence[str]) -> Reader | str:
         return _missing_key(head, image_keys) or _read_json_lines
     if suffix == ".json":
         return _recognize_json(path, head, image_keys)
-    first = head.partition("\n")[0]
+    first = _SEPARATOR_LINE.sub("", head).partition("\n")[0]
     if re.match(r"[^\t]+#\d+\t", first):
         return _read_token
     if _delimiter(first, image_keys):
@@ -207,15 +214,16 @@ def _read_token(path: Path, problems: Problems) -> Iterator[Record]:
 
 
 def _read_table(path: Path, problems: Problems) -> Iterator[Record]:
-    stream = io.StringIO(read_text(path), newline="")
+    text, before = _SEPARATOR_LINE.subn("", read_text(path))
+    stream = io.StringIO(text, newline="")
     delimiter = _delimiter(stream.readline(), IMAGE_KEYS + ID_KEYS) or ","
     stream.seek(0)
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
     columns = [_plain_key(name) for name in next(reader)]
-    line = reader.line_num + 1
+    line = before + reader.line_num + 1
     try:
         for cells in reader:
-            place, line = f"{path}, line {line}", reader.line_num + 1
+            place, line = f"{path}, line {line}", before + reader.line_num + 1
             if len(cells) == len(columns):
                 yield from _record(dict(zip(columns, map(str.strip, cells), strict=True)), place, problems)
             elif any(cell.strip() for cell in cells):

@@ -3,15 +3,17 @@
 import os
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from model.backbones.images import image_suffixes
+from model.backbones.images import EXTRA, HEIF_SUFFIXES, image_suffixes
 from pipelines.data.dataset import Problems
 from schemas.errors import InputError
 from schemas.io.files import read_text
+from schemas.text import quantity
 
+_NAMED = 3  # files in a message
 _KEY = re.compile(r"[^#\s]+#\d+")
 
 
@@ -106,6 +108,19 @@ def read_token_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str,
         else:
             seen.add((name, int(index)))
             yield number, name, int(index), caption.strip()
+
+
+def describe_skipped(paths: Sequence[str]) -> str:
+    """Return how many files there are, in all and by ending, and the first of them: `2 files (2 .svg), such as a.svg`.
+
+    Where some are images in a format that needs a package, its name is in the text.
+    """
+    kinds = Counter(PurePosixPath(path).suffix.lower() or "no ending" for path in paths)
+    counts = ", ".join(
+        f"{count} {kind}, which needs {EXTRA}" if kind in HEIF_SUFFIXES else f"{count} {kind}"
+        for kind, count in kinds.most_common()
+    )
+    return f"{quantity(len(paths), 'file')} ({counts}), such as {', '.join(paths[:_NAMED])}"
 
 
 def has_word(caption: str) -> bool:

@@ -44,7 +44,7 @@ def annotate(
             too many invalid captions.
     """
     problems = Problems()
-    records = read_records(dataset, root, partition, problems)
+    records = read_records(dataset, root, partition, problems, max_invalid_fraction)
     if message := too_many_invalid(records, problems, max_invalid_fraction):
         raise InputError(message)
     images: list[AnnotatedImage] = []
@@ -58,13 +58,24 @@ def annotate(
     return images, problems.findings
 
 
-def read_records(dataset: Dataset, root: Path, partition: str, problems: Problems) -> list[Record]:
+def read_records(
+    dataset: Dataset, root: Path, partition: str, problems: Problems, max_invalid_fraction: float = 1.0
+) -> list[Record]:
     """Return the usable records of a dataset, with their valid captions and splits.
 
     Raises:
-        InputError: Two records have the same id; and as the dataset and its partition do.
+        InputError: Two records have the same id, there are none, or too many captions cannot be read; and as the
+            dataset and its partition do.
     """
     records = list(dataset.records(root, problems))
+    check_records(dataset, records, root, problems)
+    if message := too_many_invalid(records, problems, max_invalid_fraction):  # before too few are left for the splits
+        raise InputError(message)
+    return keep_usable(assign_splits(dataset, records, root, partition, problems), root, problems)
+
+
+def check_records(dataset: Dataset, records: Sequence[Record], root: Path, problems: Problems) -> None:
+    """Add repeated ids, and that there are no captions at all, to the errors of `problems`."""
     seen: dict[str, str] = {}
     for record in records:
         if record.image_id in seen:
@@ -74,7 +85,10 @@ def read_records(dataset: Dataset, root: Path, partition: str, problems: Problem
                 "remove or rename one of them.",
             )
         seen[record.image_id] = record.file
-    return keep_usable(assign_splits(dataset, records, root, partition, problems), root, problems)
+    if not records and not problems.of_level("invalid"):
+        problems.error(
+            "missing captions", f"{dataset.title} below {root} has files of captions with no caption; add some."
+        )
 
 
 def keep_usable(records: Sequence[Record], root: Path, problems: Problems) -> list[Record]:

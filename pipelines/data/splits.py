@@ -132,9 +132,10 @@ def _draw(dataset: Dataset, records: Sequence[Record], val: int, test: int, seed
 
     pool = [record.image_id for record in records if not fixed(record)]
     if val + test >= len(pool):
+        remedy = "ask for fewer" if len(pool) >= len(SPLITS) else "add images, at least one for each split"
         raise ConfigurationError(
             f"random:{val}:{test}:{seed} asks for {val + test} of the {len(pool)} captioned images of {dataset.title} "
-            "and leaves none for training; ask for fewer."
+            f"and leaves none for training; {remedy}."
         )
     split_of = draw_splits(pool, val, test, seed)
     return [

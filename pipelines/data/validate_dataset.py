@@ -19,6 +19,7 @@ from model.text.tokenizers import TOKENIZERS
 from pipelines.data.dataset import Dataset, Finding, Problems, Progress
 from pipelines.data.prepare_annotations import (
     MAX_INVALID_FRACTION,
+    check_records,
     describe_empty_split,
     keep_usable,
     too_many_invalid,
@@ -184,15 +185,16 @@ def validate(
     records: list[Record] = []
     try:
         records = list(dataset.records(root, problems))
-        repeated = [image for image, count in Counter(record.image_id for record in records).items() if count > 1]
-        for image_id in repeated:
-            problems.error("repeated image ids", f"Image {image_id} is there twice; remove or rename one of them.")
         if not problems.of_level("error"):
+            check_records(dataset, records, root, problems)
+        has_enough = not too_many_invalid(records, problems, demands.max_invalid_fraction)
+        if has_enough and not problems.of_level("error"):
             report.partition = partition or suggest_partition(records)
             records = assign_splits(dataset, records, root, report.partition, problems)
     except (InputError, ConfigurationError) as error:
+        has_enough = False
         problems.error("files that cannot be used", str(error))
-    is_read = not problems.of_level("error")  # else splits and counts would not be true
+    is_read = has_enough and not problems.of_level("error")  # else splits and counts would not be true
     records = keep_usable(records, root, problems)
     if message := too_many_invalid(records, problems, demands.max_invalid_fraction):
         problems.error("too many invalid captions", message)

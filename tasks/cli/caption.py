@@ -1,5 +1,6 @@
 """`mrnn caption`: captions of any images by a trained model."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,10 +42,13 @@ def caption(
     With --model, --config or --set, search and reranking are those of GenerateCaptions and RerankCaptions. Unreadable
     images are skipped and named, and the command then exits with 1.
     """
-    from pipelines.caption_images.inputs import find_images
+    from pipelines.caption_images.inputs import find_images, find_skipped
+    from pipelines.data.files import describe_skipped
     from schemas.errors import InputError
 
     sources = find_images(images)
+    if skipped := find_skipped(images):
+        print(f"Skipped, since they are no images that can be read: {describe_skipped(skipped)}.", file=sys.stderr)
     captioned = _caption(sources, model, rerank, (backbone, weights), config, settings)
     if out:
         from pipelines.caption_images.outputs import write_outputs

@@ -35,6 +35,7 @@ def validate(
     from pipelines.data.validate_dataset import EXAMPLES
     from pipelines.data.validate_dataset import validate as validate_dataset
     from schemas.errors import ConfigurationError, InputError
+    from schemas.text import quantity
     from tasks.cli.console import print_json, progress_bar
 
     found_dataset, root = find_dataset(dataset), source.expanduser().absolute()
@@ -56,8 +57,8 @@ def validate(
     else:
         for line in found.lines(None if every else EXAMPLES):
             print(line)
-        print(f"{len(found.errors)} errors, {len(found.remarks)} remarks")
+        print(f"{quantity(len(found.errors), 'error')}, {quantity(len(found.remarks), 'remark')}")
     if found.errors:
-        raise InputError(f"{root} has {len(found.errors)} errors, printed above; fix them and validate again.")
+        raise InputError(f"{root} has {quantity(len(found.errors), 'error')}, see above; fix and validate again.")
     if not as_json:
         print(f"No errors. Continue with\n  {found.next_command()}")

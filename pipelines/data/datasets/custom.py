@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from model.backbones.images import image_suffixes
+from model.backbones.images import describe_unread, image_suffixes
 from pipelines.data.caption_files import CaptionFile, find_caption_files, folder_split, read_captions
 from pipelines.data.dataset import Dataset, Problems
-from pipelines.data.files import ImageIndex, list_files
+from pipelines.data.files import ImageIndex, describe_skipped, list_files
 from schemas.annotations import Record
-
-_NAMED = 3  # files in a message
 
 
 class Custom(Dataset):
@@ -35,10 +33,11 @@ class Custom(Dataset):
         suffixes = image_suffixes()
         images = [path for path in paths if PurePosixPath(path).suffix.lower() in suffixes]
         index = ImageIndex(images)
+        others = ImageIndex(path for path in paths if PurePosixPath(path).suffix.lower() not in suffixes)
         files = find_caption_files(root, list(map(PurePosixPath, paths)))
         gathered: dict[str, list[Record]] = {}
         for file, record in read_captions(files, problems):
-            found = _find(record, file, root, index, problems)
+            found = _find(record, file, root, index, others, problems)
             if found is not None:
                 gathered.setdefault(found, []).append(record)
         split_of = _splits_by_folder(gathered)
@@ -51,38 +50,49 @@ class Custom(Dataset):
         if unused:
             problems.remark(
                 "images without captions",
-                f"{len(unused)} of {len(images)} images have no caption, such as {unused[0]}.",
+                f"{len(unused)} of {len(images)} images have no usable caption, such as {unused[0]}.",
             )
         taken = {file.path.relative_to(root).as_posix() for file in files}
-        others = [path for path in paths if path not in taken and PurePosixPath(path).suffix.lower() not in suffixes]
-        if others:
-            kinds = Counter(PurePosixPath(path).suffix.lower() or "no ending" for path in others)
-            counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        skipped = [path for path in paths if path not in taken and PurePosixPath(path).suffix.lower() not in suffixes]
+        if skipped:
             problems.remark(
-                "other files",
-                f"{len(others)} files are neither images nor captions and are skipped ({counts}), such as "
-                f"{', '.join(others[:_NAMED])}.",
+                "other files", f"Neither images that can be read nor captions: {describe_skipped(skipped)}."
             )
 
 
-def _find(record: Record, file: CaptionFile, root: Path, index: ImageIndex, problems: Problems) -> str | None:
-    """Return the image that a record names: relative to the captions file, to the root, or by the end of its path."""
+def _find(
+    record: Record, file: CaptionFile, root: Path, images: ImageIndex, others: ImageIndex, problems: Problems
+) -> str | None:
+    """Return the image that a record names: relative to the captions file, to the root, or by the end of its path.
+
+    Of several, the one in the folder of the record's split is meant.
+    """
     folder = file.path.parent.relative_to(root)
-    beside = index.find((folder / record.file).as_posix()) if folder.parts else []
-    found = beside if len(beside) == 1 else index.find(record.file)
+    beside = images.find((folder / record.file).as_posix()) if folder.parts else []
+    found = beside if len(beside) == 1 else images.find(record.file)
+    if len(found) > 1 and record.split:
+        found = [path for path in found if folder_split(PurePosixPath(path)) == record.split] or found
     if len(found) == 1:
         return found[0]
     if found:
         problems.error(
             "ambiguous names of images",
-            f"{record.place(0)}: {record.file} may be {found[0]} or {found[1]}; give the path below the folder.",
+            f"{record.place(0)}: {record.file} may be {found[0]} or {found[1]}; give its path below the folder, with "
+            "its ending.",
         )
         return None
+    unread = others.find(record.file)
     for number in range(len(record.captions)):
-        problems.invalid(
-            "captions of missing images",
-            f"{record.place(number)}: there is no image {record.file}; add it or remove its captions.",
-        )
+        if unread:
+            problems.invalid(
+                "captions of files that are no images",
+                f"{record.place(number)}: {unread[0]} {describe_unread(unread[0])}.",
+            )
+        else:
+            problems.invalid(
+                "captions of missing images",
+                f"{record.place(number)}: there is no image {record.file}; add it or remove its captions.",
+            )
     return None
 
 

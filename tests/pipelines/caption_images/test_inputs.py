@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.caption_images.inputs import find_images
+from pipelines.caption_images.inputs import find_images, find_skipped
 from schemas.errors import InputError
 from schemas.text import printable
 
@@ -54,6 +54,17 @@ def test_nothing_to_caption_is_said_in_a_sentence(tmp_path):
     for path in (tmp_path, tmp_path / "absent.png", tmp_path / "pipe", tmp_path / "*.gif"):
         with pytest.raises(InputError, match="There is no image at"):
             find_images([str(path)])
+
+
+def test_files_with_other_endings_are_skipped_and_counted(tmp_path):
+    touch(tmp_path, "a.png", "b.svg", "sub/c.heic", "d.pdf", ".hidden.txt")
+    skipped = find_skipped([str(tmp_path), str(tmp_path / "d.pdf")])
+    assert skipped == [str(tmp_path / name) for name in ("b.svg", "d.pdf", "sub/c.heic")]
+    touch(tmp_path, "only/e.heic")
+    with pytest.raises(
+        InputError, match=r'only \(1 file \(1 \.heic, which needs pip install "m-rnn\[heif\]"\), such as'
+    ):
+        find_images([str(tmp_path / "only")])
 
 
 def test_hostile_names_are_found_and_shown_as_escapes(tmp_path):

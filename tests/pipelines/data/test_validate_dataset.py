@@ -1,13 +1,17 @@
 """Validation: everything that is wrong is named, what the pipeline limits is announced, the rest is described."""
 
+import re
 import shlex
 import shutil
 
 import pytest
+from PIL import Image
 
 from pipelines.data.datasets import find_dataset
 from pipelines.data.datasets.shapes import Shapes
+from pipelines.data.prepare_annotations import annotate
 from pipelines.data.validate_dataset import Demands, validate
+from schemas.errors import MRNNError
 
 SMALL = Demands(neighbors=5, similarities=10, batch_size=8)
 
@@ -130,7 +134,7 @@ def test_repeated_captions_and_images_without_are_remarked(root):
     shutil.copy(root / "images" / "shapes_00000.png", root / "images" / "extra.png")
     remarks = "\n".join(look(root).remarks)
     assert "has the caption 'so' more than once" in remarks
-    assert "1 of 25 images have no caption, such as images/extra.png." in remarks
+    assert "1 of 25 images have no usable caption, such as images/extra.png." in remarks
 
 
 def test_without_splits_a_tenth_each_is_drawn(root):
@@ -167,3 +171,21 @@ def test_a_draw_that_leaves_nothing_is_an_error(root):
 
 def test_a_folder_without_captions_is_one_error(tmp_path):
     assert [error.partition(" below ")[0] for error in look(tmp_path).errors] == ["There are no captions"]
+
+
+CAUSES = {
+    "image,caption\na.png,one, two\nb.png,one, two\n": "2 of 2 captions are invalid, .* line 2, has 3 columns",
+    "image,caption\n": "files of captions with no caption",
+    "image,caption\nb.png,one\n": "1 captioned images .* add images, at least one for each split",
+}
+
+
+@pytest.mark.parametrize("text", CAUSES)
+def test_the_cause_is_the_only_error(tmp_path, text):
+    for name in ("a.png", "b.png"):
+        Image.new("L", (3, 2)).save(tmp_path / name)
+    (tmp_path / "captions.csv").write_text(text)
+    (error,) = look(tmp_path).errors
+    assert re.search(CAUSES[text], error)
+    with pytest.raises(MRNNError, match=CAUSES[text]):
+        annotate(find_dataset("custom"), tmp_path, lambda fraction, message: None, "random:1:1:0")

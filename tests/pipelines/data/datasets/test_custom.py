@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from model.backbones.images import image_suffixes
 from pipelines.data.dataset import Problems
 from pipelines.data.datasets import find_dataset
 from pipelines.data.prepare_annotations import keep_usable
@@ -229,7 +230,9 @@ def test_files_without_captions_are_skipped_and_counted(root):
     assert len(records) == 2
     assert found["error"] == found["invalid"] == []
     (remark,) = found["remark"]
-    assert "7 files are neither images nor captions and are skipped (4 .json, 1 .txt, 1 .csv, 1 .svg)" in remark
+    assert remark.startswith(
+        "Neither images that can be read nor captions: 7 files (4 .json, 1 .txt, 1 .csv, 1 .svg), such as README.txt, "
+    )
 
 
 @pytest.mark.parametrize(
@@ -323,6 +326,44 @@ def test_names_match_by_composition_where_that_is_unambiguous(tmp_path, on_disk,
         read_strictly(tmp_path)
 
 
+def test_a_name_of_several_images_means_the_one_in_the_folder_of_its_split(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val", "test"):
+        (tmp_path / f"{split}2017").mkdir()
+        Image.new("L", (3, 2)).save(tmp_path / f"{split}2017" / "1.jpg")
+        content = {"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1, "caption": split}]}
+        if split != "test":
+            (tmp_path / "annotations" / f"captions_{split}2017.json").write_text(json.dumps(content))
+    found = {record.file: (record.split, record.captions) for record in read_strictly(tmp_path)}
+    assert found == {"train2017/1.jpg": ("train", ("train",)), "val2017/1.jpg": ("val", ("val",))}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("b.HEIC", r'line 2: b\.HEIC is a HEIF image, .* run pip install "m-rnn\[heif\]"'),
+        ("b.svg", r"line 2: b\.svg has no ending of an image that can be read; convert it"),
+    ],
+)
+def test_a_caption_of_a_file_that_cannot_be_read_is_told_from_one_without_a_file(root, monkeypatch, name, message):
+    without_plugin = image_suffixes() - {".heic"}
+    monkeypatch.setattr("model.backbones.images.image_suffixes", lambda: without_plugin)
+    monkeypatch.setattr("pipelines.data.datasets.custom.image_suffixes", lambda: without_plugin)
+    (root / name).write_bytes(b"")
+    (root / "c.csv").write_text(f"image,caption\n{name},one\n")
+    records, found = read(root)
+    assert records == found["error"] == []
+    assert re.search(message, found["invalid"][0])
+    assert f"1 file (1 {name[1:].lower()}" in found["remark"][-1]
+
+
+def test_the_separator_line_of_excel_is_skipped_and_counted(root):
+    (root / "c.csv").write_text("\ufeffsep=;\r\nimage;caption\r\na.jpg;one, two\r\nz.jpg;gone\r\n", newline="")
+    records, found = read(root)
+    assert [record.captions for record in records] == [("one, two",)]
+    assert "c.csv, line 4: there is no image z.jpg" in found["invalid"][0]
+
+
 def test_names_match_without_case_and_without_ending(tmp_path):
     Image.new("L", (3, 2)).save(tmp_path / "IMG_1.JPG", "JPEG")
     for name in ("img_1.jpg", "IMG_1", "img_1"):
@@ -365,7 +406,7 @@ def test_images_of_every_format_are_found(tmp_path, ending):
 
 def test_images_without_captions_are_counted(root):
     (root / "c.csv").write_text("image,caption\na.jpg,one\n")
-    assert read(root)[1]["remark"] == ["1 of 2 images have no caption, such as pictures/b.png."]
+    assert read(root)[1]["remark"] == ["1 of 2 images have no usable caption, such as pictures/b.png."]
 
 
 def test_a_file_that_is_no_captions_file_is_named_with_what_it_lacks(root):
@@ -376,7 +417,9 @@ def test_a_file_that_is_no_captions_file_is_named_with_what_it_lacks(root):
         ("c.jsonl", '{"caption": "one"}\n', r"c\.jsonl has no key for the image"),
         ("c.json", '[{"image": "a.jpg"}]', r"c\.json has no key for the caption"),
         ("c.json", "3", r"c\.json is no list or object"),
-        ("empty.csv", "", r"empty\.csv has no header"),
+        ("empty.csv", "", r"empty\.csv is empty"),
+        ("empty.json", "[]\n", r"empty\.json is empty"),
+        ("c.parquet", "PAR1", r"c\.parquet is in no format that is read"),
     ):
         (root / name).write_text(text)
         with pytest.raises(InputError, match=lack):
