@@ -18,7 +18,14 @@ Decode = Callable[[np.ndarray, int], list[list[Decoded]]]
 
 
 class Search(Protocol):
-    """How captions are searched for; hashable, and can be pickled."""
+    """How captions are searched for; hashable, and can be pickled.
+
+    Attributes:
+        max_length: Maximum number of tokens; a caption of this length is truncated and has no end token.
+    """
+
+    @property
+    def max_length(self) -> int: ...
 
     def __call__(self, network: StepModel) -> Decode:
         """The search in a network; what it compiles is compiled once."""

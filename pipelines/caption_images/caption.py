@@ -27,7 +27,7 @@ from schemas.captions import read_tokens
 from schemas.checkpoint import read_checkpoint
 from schemas.errors import ArtifactError
 from schemas.features import FeatureFile, Reject
-from schemas.hypotheses import ImageHypotheses
+from schemas.hypotheses import Hypothesis, ImageHypotheses
 from schemas.neighbors import Neighbors
 from schemas.reranking import RerankingSetting
 
@@ -74,6 +74,77 @@ class CaptionedImages:
     rejects: tuple[Reject, ...]
 
 
+class LoadedCaptioner:
+    """The networks of a captioner in memory.
+
+    Attributes:
+        networks: The m-RNN, or those of an ensemble.
+        vocabulary: Vocabulary of the networks.
+    """
+
+    def __init__(self, captioner: Captioner, backbone: str = "", weights: str = ""):
+        """Loads backbone and networks.
+
+        Args:
+            captioner: Location of the captioner.
+            backbone: Backbone in place of the recorded one, where a SavedModel has moved.
+            weights: Weights of the backbone in place of the recorded ones, where their file has moved.
+
+        Raises:
+            ArtifactError: The backbone is not the one that the model was trained with, or an artifact is damaged.
+            ConfigurationError: The model has no backbone to compute features with, or the ensemble is impossible.
+        """
+        extraction = captioner.extraction
+        spec = captioner.backbone_spec(backbone, weights)
+        self._extractor = FeatureExtractor(spec, extraction["crop"], extraction["dtype"], threads=0)
+        _check_backbone(self._extractor, captioner)
+        checkpoints = [read_checkpoint(path) for path in captioner.models]
+        self.networks = [load_network(checkpoint.network) for checkpoint in checkpoints]
+        self.vocabulary = checkpoints[0].vocabulary
+        self.step_model = as_one(self.networks)
+
+    def extract(
+        self, images: Sequence[ImageSource], progress: Progress = lambda fraction, message: None
+    ) -> tuple[list[str], np.ndarray, list[Reject]]:
+        """Extracts features: ids and features (n, D) of the images that can be read, and the others."""
+        extractor = self._extractor
+        image_ids: list[str] = []
+        rejects: list[Reject] = []
+        blocks = [np.empty((0, extractor.dimension), extractor.dtype)]
+        pixels: list[np.ndarray] = []
+        threads = os.cpu_count() or 1
+        outcomes = read_ahead(images, extractor.input_size, extractor.crop, threads, 2 * BATCH_SIZE, ShardCounts())
+        for number, (image, outcome) in enumerate(outcomes, start=1):
+            if isinstance(outcome, Reject):
+                rejects.append(outcome)
+            else:
+                image_ids.append(image.image_id)
+                pixels.append(outcome)
+            if pixels and (len(pixels) == BATCH_SIZE or number == len(images)):
+                blocks.append(extractor.features(pixels))
+                pixels.clear()
+            progress(number / len(images), f"features of {number} of {len(images)} images")
+        return image_ids, np.concatenate(blocks), rejects
+
+    def decode(
+        self,
+        search: Search,
+        image_ids: Sequence[str],
+        rows: np.ndarray,
+        progress: Progress = lambda fraction, message: None,
+    ) -> list[ImageHypotheses]:
+        """Generates captions from features (n, D).
+
+        Raises:
+            ConfigurationError: The search is impossible.
+        """
+        hypotheses: list[ImageHypotheses] = []
+        for image in decode_rows(search(self.step_model), self.vocabulary, image_ids, rows, BATCH_SIZE):
+            hypotheses.append(image)
+            progress(len(hypotheses) / len(rows), f"{len(hypotheses)} of {len(rows)} images captioned")
+        return hypotheses
+
+
 def caption_images(
     images: Sequence[ImageSource],
     model: Captioner | Path | None = None,
@@ -101,25 +172,21 @@ def caption_images(
     """
     captioner = model if isinstance(model, Captioner) else find_captioner(model) if model else find_pretrained()
     progress(0.0, "loading the networks")
-    extraction = captioner.extraction
-    extractor = FeatureExtractor(
-        captioner.backbone_spec(backbone, weights), extraction["crop"], extraction["dtype"], threads=0
-    )
-    _check_backbone(extractor, captioner)
-    checkpoints = [read_checkpoint(path) for path in captioner.models]
-    networks = [load_network(checkpoint.network) for checkpoint in checkpoints]
-    with _eager_execution(len(images) <= EAGER_IMAGES):
-        image_ids, rows, rejects = _extract(images, extractor, lambda done, message: progress(0.6 * done, message))
-        hypotheses: list[ImageHypotheses] = []
-        for image in decode_rows(search(as_one(networks)), checkpoints[0].vocabulary, image_ids, rows, BATCH_SIZE):
-            hypotheses.append(image)
-            progress(0.6 + 0.3 * len(hypotheses) / len(rows), f"{len(hypotheses)} of {len(rows)} images captioned")
+    loaded = LoadedCaptioner(captioner, backbone, weights)
+    with eager_execution(len(images) <= EAGER_IMAGES):
+        image_ids, rows, rejects = loaded.extract(images, lambda done, message: progress(0.6 * done, message))
+        hypotheses = loaded.decode(search, image_ids, rows, lambda done, message: progress(0.6 + 0.3 * done, message))
     if reranking and captioner.tokens and hypotheses:
         progress(0.9, "reranking captions")
-        found = [*_rerank(hypotheses, rows, networks[0], captioner, reranking)]
+        found = [*_rerank(hypotheses, rows, loaded.networks[0], captioner, reranking)]
     else:
         found = [Reranked(image, [], [], False) for image in hypotheses]
     return CaptionedImages(tuple(map(_captioned, found)), tuple(rejects))
+
+
+def describe_caption(hypothesis: Hypothesis, consensus: float | None = None) -> Caption:
+    """Turns a hypothesis into a caption for people."""
+    return Caption(detokenize(hypothesis.tokens), hypothesis.log_prob, consensus)
 
 
 def _captioned(reranked: Reranked) -> CaptionedImage:
@@ -127,9 +194,7 @@ def _captioned(reranked: Reranked) -> CaptionedImage:
     scores: Sequence[float | None] = reranked.scores or [None] * len(captions)
     return CaptionedImage(
         reranked.image.image_id,
-        tuple(
-            Caption(detokenize(each.tokens), each.log_prob, score) for each, score in zip(captions, scores, strict=True)
-        ),
+        tuple(describe_caption(each, score) for each, score in zip(captions, scores, strict=True)),
         tuple(reranked.neighbors),
     )
 
@@ -145,7 +210,7 @@ def _check_backbone(extractor: FeatureExtractor, captioner: Captioner) -> None:
 
 
 @contextmanager
-def _eager_execution(eager: bool) -> Iterator[None]:
+def eager_execution(eager: bool) -> Iterator[None]:
     """Executes functions that would be compiled to graphs operation by operation."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(eager)
@@ -153,29 +218,6 @@ def _eager_execution(eager: bool) -> Iterator[None]:
         yield
     finally:
         tf.config.run_functions_eagerly(before)
-
-
-def _extract(
-    images: Sequence[ImageSource], extractor: FeatureExtractor, progress: Progress
-) -> tuple[list[str], np.ndarray, list[Reject]]:
-    """Extracts features: ids and features (n, D) of the images that can be read, and the others."""
-    image_ids: list[str] = []
-    rejects: list[Reject] = []
-    blocks = [np.empty((0, extractor.dimension), extractor.dtype)]
-    pixels: list[np.ndarray] = []
-    threads = os.cpu_count() or 1
-    outcomes = read_ahead(images, extractor.input_size, extractor.crop, threads, 2 * BATCH_SIZE, ShardCounts())
-    for number, (image, outcome) in enumerate(outcomes, start=1):
-        if isinstance(outcome, Reject):
-            rejects.append(outcome)
-        else:
-            image_ids.append(image.image_id)
-            pixels.append(outcome)
-        if pixels and (len(pixels) == BATCH_SIZE or number == len(images)):
-            blocks.append(extractor.features(pixels))
-            pixels.clear()
-        progress(number / len(images), f"features of {number} of {len(images)} images")
-    return image_ids, np.concatenate(blocks), rejects
 
 
 def _rerank(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from schemas import __version__
-from tasks.cli import caption, compare, evaluate, gc, invalidate, rerank, run, show, validate, verify
+from tasks.cli import caption, compare, demo, evaluate, gc, invalidate, rerank, run, show, validate, verify
 
 app = typer.Typer(
     name="mrnn",
@@ -23,6 +23,7 @@ app = typer.Typer(
 for command in (
     run.run,
     caption.caption,
+    demo.demo,
     evaluate.evaluate,
     rerank.rerank,
     validate.validate,

@@ -10,6 +10,7 @@ from schemas.text import quantity
 from tasks.cli.options import ConfigOption, Json, Settings
 
 if TYPE_CHECKING:
+    from model.decoding.strategies import Search
     from pipelines.caption_images.caption import CaptionedImages
     from pipelines.caption_images.captioner import Captioner
     from pipelines.features.images import ImageSource
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
 SHOWN = 3  # captions per image on the terminal
 NAMED = 10  # rejected images in the error; `rejects.jsonl` and --json have all
 
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Release, or artifact of TrainModel or TrainSelfCritical; default: the model of --config, or the "
+        "pretrained one."
+    ),
+]
+
 
 def caption(
     images: Annotated[list[str], typer.Argument(help="Images, folders, or patterns such as 'holiday/*.jpg'.")],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="Release, or artifact of TrainModel or TrainSelfCritical; default: the model of --config, or the "
-            "pretrained one."
-        ),
-    ] = None,
+    model: ModelOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for captions as JSON lines and CSV, and a gallery.")] = None,
     as_json: Json = False,
     rerank: Annotated[bool, typer.Option(help="Rerank by consensus, where training captions are available.")] = True,
@@ -82,31 +85,64 @@ def _caption(
     settings: list[str] | None,
 ) -> "CaptionedImages":
     """Caption with the pretrained model, or as the configuration says."""
-    from tasks.cli.console import progress_bar, quiet_libraries
+    from tasks.cli.console import progress_bar
 
-    options: dict[str, Any] = dict(zip(("backbone", "weights"), moved, strict=True))
-    captioner: Captioner | None = None
-    generation: Any = None
-    if model or config or settings:
-        from tasks.cli.pipeline import open_configuration, parsed
-
-        stages = open_configuration(config)
-        with parsed(settings):
-            generation = stages["GenerateCaptions"]()
-            reranking = stages["RerankCaptions"]() if rerank else None
-            _check(generation, reranking, model)
-            captioner = _find_captioner(stages, generation, model)
-            if reranking and captioner.tokens:
-                options["reranking"] = _reranking_setting(stages, reranking)
-                generation = generation.clone(search="n-best")
-    with quiet_libraries():
-        from pipelines.caption_images.caption import caption_images
+    captioner, search, reranking = choose_captioner(model, config, settings, rerank)
+    backbone, weights = moved
     with progress_bar() as progress:
-        if captioner:
-            from schemas.checkpoint import read_checkpoint
+        from pipelines.caption_images.caption import caption_images
 
-            options["search"] = generation.search_with(read_checkpoint(captioner.models[0]).vocabulary)
-        return caption_images(sources, captioner, progress=progress, **options)
+        return caption_images(
+            sources,
+            captioner,
+            backbone=backbone,
+            weights=weights,
+            search=search,
+            reranking=reranking,
+            progress=progress,
+        )
+
+
+def choose_captioner(
+    model: Path | None, config: str | None, settings: list[str] | None, rerank: bool
+) -> "tuple[Captioner, Search, RerankingSetting | None]":
+    """Return the pretrained captioner, or the one of the options, with its search and reranking.
+
+    Args:
+        model: Release or artifact of a model.
+        config: Configuration.
+        settings: Parameters of `--set`.
+        rerank: Whether to rerank, where training captions are available.
+
+    Raises:
+        ConfigurationError: The model is missing or the options do not fit together.
+    """
+    from tasks.cli.console import quiet_libraries
+
+    if not (model or config or settings):
+        with quiet_libraries():
+            from pipelines.caption_images.caption import DEFAULT_SEARCH
+        from pipelines.caption_images.captioner import find_pretrained
+
+        return find_pretrained(), DEFAULT_SEARCH, None
+
+    from schemas.checkpoint import read_checkpoint
+    from tasks.cli.pipeline import open_configuration, parsed
+
+    stages = open_configuration(config)
+    setting = None
+    with parsed(settings):
+        generation: Any = stages["GenerateCaptions"]()
+        reranking = stages["RerankCaptions"]() if rerank else None
+        _check(generation, reranking, model)
+        captioner = _find_captioner(stages, generation, model)
+        if reranking and captioner.tokens:
+            setting = _reranking_setting(stages, reranking)
+            generation = generation.clone(search="n-best")
+    vocabulary = read_checkpoint(captioner.models[0]).vocabulary
+    with quiet_libraries():
+        import pipelines.caption_images.caption  # noqa: F401  (loads TensorFlow)
+    return captioner, generation.search_with(vocabulary), setting
 
 
 def _check(generation: Any, reranking: Any, model: Path | None) -> None:

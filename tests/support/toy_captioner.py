@@ -16,6 +16,7 @@ from model.mrnn.network import MRNN
 from pipelines.beam.runner import BeamRunner
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from pipelines.features.images import ImageSource
+from schemas.annotations import AnnotatedImage, write_annotations
 from schemas.checkpoint import write_checkpoint
 from schemas.features import FeatureFile
 from schemas.hypotheses import Hypothesis, ImageHypotheses
@@ -96,13 +97,24 @@ class ToyCaptioner:
         self.parameters["precision"] = "float32"
         self.parameters["pool"] = "average"
         operational = {"backbone": name} if network == "hub" else {}
-        made_from = {self.features: (), self.captions: (), self.model: (self.features, self.captions)}
+        download, annotations = (
+            root / "toys" / stage / "0123456789" for stage in ("DownloadDataset", "PrepareAnnotations")
+        )
+        write_json(download / "manifest.json", {"root": str(self.pictures)})
+        write_annotations(
+            annotations,
+            [AnnotatedImage(each, each, "train", 56, 40, (f"toy <b>{each}</b>",)) for each in self.ids],
+        )
+        made_from: dict[Path, dict[str, Path]] = {
+            download: {},
+            annotations: {},
+            self.features: {"download": download, "annotations": annotations},
+            self.captions: {},
+            self.model: {"features": self.features, "captions": self.captions},
+        }
         for directory, sources in made_from.items():
             own = self.parameters if directory == self.features else {}
-            upstream = {
-                name: Upstream(source.parent.name, source.name, "00")
-                for name, source in zip(("features", "captions"), sources, strict=False)
-            }
+            upstream = {name: Upstream(source.parent.name, source.name, "00") for name, source in sources.items()}
             place = "/".join(directory.parts[-3:])
             make_artifact(root, place, parameters=own, upstream=upstream, operational=operational)
 
