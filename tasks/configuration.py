@@ -164,7 +164,8 @@ def read_configuration(path: Path) -> dict[str, dict[str, str]]:
     try:
         parser.read_string(content.decode(), str(path))
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}).") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(f"{path}, line {line}, is not UTF-8; save the file as UTF-8.") from error
     except configparser.Error as error:
         raise ConfigurationError(f"{path} is not a configuration file ({reason(error)}).") from error
     return {section: dict(parser[section]) for section in parser.sections()}

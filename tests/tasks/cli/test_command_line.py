@@ -107,6 +107,23 @@ def test_output_does_not_depend_on_the_encoding_of_the_terminal(mrnn, tmp_path):
         assert shown.returncode == 0 and json.loads(shown.stdout)
 
 
+MALFORMED = {
+    b"\xef\xbb\xbf[pipeline]\ndataset = shapes\n": "test.cfg starts with a byte order mark",
+    b"dataset = shapes\n": "test.cfg is not a configuration file (File contains no section headers",
+    b"[pipeline]\ndataset = shapes\ndataset = x\n": "option 'dataset' in section 'pipeline' already exists",
+    b"[pipeline]\ndataset = gr\xfcn\n": "test.cfg, line 2, is not UTF-8",
+}
+
+
+@pytest.mark.parametrize("content", MALFORMED)
+def test_a_malformed_configuration_is_one_sentence(mrnn, tmp_path, content):
+    (tmp_path / "test.cfg").write_bytes(content)
+    run = mrnn("show", tmp_path / "test.cfg")
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert MALFORMED[content] in run.stderr
+
+
 def test_completion_gives_names_of_configurations_and_stages(mrnn):
     def complete(words):
         position = str(len(words.split()) - 1)
