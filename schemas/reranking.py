@@ -15,11 +15,13 @@ class RerankingSetting:
 
     Attributes:
         similarity: Similarity of two captions: `cider`, `bleu` or `bleu-compat`.
-        features: Features by which nearest images are found, `refined` or `original`. None for self-consensus, where
-            the hypotheses of an image are compared with one another.
-        metric: Distance between these features; None for self-consensus.
-        k: Number of nearest images whose captions are the references.
-        m: Number of largest similarities that are summed.
+        features: Features by which images are compared, `refined` or `original`. None for self-consensus, where the
+            hypotheses of an image are compared with one another.
+        metric: Distance between these features; None for self-consensus and kernel-ridge consensus.
+        k: Number of nearest images whose captions are the references of consensus.
+        m: Number of largest similarities that are summed by consensus.
+        gamma: Sharpness of the kernel of kernel-ridge consensus; None for the other methods.
+        regularization: Ridge penalty of kernel-ridge consensus; None for the other methods.
         tuned_on: Split on which TuneReranking chose the setting; None if it was configured.
     """
 
@@ -28,20 +30,25 @@ class RerankingSetting:
     metric: str | None = None
     k: int = 0
     m: int = 0
+    gamma: float | None = None
+    regularization: float | None = None
     tuned_on: str | None = None
 
-    def summary(self) -> dict[str, str | int]:
+    @property
+    def method(self) -> str:
+        """`self-consensus`, `kernel-ridge` or `consensus`."""
+        if self.features is None:
+            return "self-consensus"
+        return "consensus" if self.gamma is None else "kernel-ridge"
+
+    def summary(self) -> dict[str, str | int | float]:
         """Returns the values that apply, for score sheets."""
-        if self.features is None or self.metric is None:
-            values: dict[str, str | int] = {"similarity": self.similarity, "against": "self"}
-        else:
-            values = {
-                "similarity": self.similarity,
-                "features": self.features,
-                "metric": self.metric,
-                "k": self.k,
-                "m": self.m,
-            }
+        applying = {
+            "self-consensus": ("similarity",),
+            "kernel-ridge": ("similarity", "features", "gamma", "regularization"),
+            "consensus": ("similarity", "features", "metric", "k", "m"),
+        }[self.method]
+        values = {"method": self.method, **{name: getattr(self, name) for name in applying}}
         return values if self.tuned_on is None else {**values, "tuned on": self.tuned_on}
 
 

@@ -46,7 +46,7 @@ class CaptionScores(_Scores):
     split: str
     captions: str
     beam_width: int
-    reranking: dict[str, str | int] | None
+    reranking: dict[str, str | int | float] | None
     image_input: str
     perplexity: float
 

@@ -25,6 +25,7 @@ RENAMED = {
     "FindNeighbours": "FindNeighbors",
     "TokeniseCaptions": "TokenizeCaptions",
     "TuneOnCider": "TrainSelfCritical",
+    "against": "method",
     "average": "ema_decay",
     "neighbours": "neighbors",
     "normalisation_images": "normalization_images",
@@ -38,7 +39,8 @@ RENAMED_VALUES = {
     ("search", "wide"): "n-best",
     ("captions", "wide"): "n-best",
     ("split", "unlabelled"): "unlabeled",
-    ("against", "neighbours"): "neighbors",
+    ("method", "neighbours"): "consensus",
+    ("method", "self"): "self-consensus",
 }
 """(parameter, old value) -> the value that took its place."""
 

@@ -16,94 +16,83 @@ from numpy.typing import NDArray
 
 from schemas.errors import ConfigurationError
 
+LANDMARKS = 8192  # order of the largest system of equations that is solved
 _BLOCK_ROWS = 4096  # training images whose kernel values are held at a time by the Nystroem approximation
 
 
-class KernelRidge:
-    """Weights of training images for consensus, by kernel ridge regression on their features.
+def kernel_ridge_weights(
+    training: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    gamma: float,
+    regularization: float,
+    landmarks: int = LANDMARKS,
+) -> NDArray[np.float32]:
+    """Return the weight of each training image for each target image.
 
-    Up to `landmarks` training images the solution is exact: one linear system of that size. Beyond, the kernel is
-    approximated by Nystroem's method on that many evenly spaced training images; time grows linearly with the number
-    of images.
+    Up to `landmarks` training images, N, the solution is exact: one linear system of N equations, 2/3 N^3 operations
+    and 8 N^2 bytes. Beyond, the kernel is approximated by Nystroem's method on that many evenly spaced training images;
+    time and memory then grow linearly with N.
 
     Args:
-        features: Features of the training images, float32 (N, D).
+        training: Features of the training images, (N, D).
+        targets: Features of the target images, (T, D).
         gamma: Sharpness of the kernel exp(gamma (cos - 1)), above 0.
         regularization: Ridge penalty lambda, above 0.
-        landmarks: Largest system of equations to solve.
+        landmarks: Order of the largest system of equations to solve.
+
+    Returns:
+        float32 (T, N); weights may be negative.
 
     Raises:
         ConfigurationError: `gamma` or `regularization` is not above 0.
     """
-
-    def __init__(
-        self, features: NDArray[np.float32], gamma: float = 1.0, regularization: float = 1.0, landmarks: int = 10_000
-    ) -> None:
-        if not (gamma > 0 and regularization > 0):
-            raise ConfigurationError(
-                f"gamma ({gamma}) and the regularization ({regularization}) of kernel-ridge consensus must be above 0."
-            )
-        self._gamma = gamma
-        self._mean = features.mean(axis=0, dtype=np.float64)
-        deviation = features.std(axis=0, dtype=np.float64)
-        self._scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
-        rows = self._unit_rows(features)
-        self._landmarks = rows
-        if len(rows) > landmarks:
-            self._landmarks = rows[np.linspace(0, len(rows) - 1, landmarks).astype(np.int64)]
-        kernel = self._kernel(self._landmarks, self._landmarks).astype(np.float64)
-        identity = np.eye(len(kernel))
-        if self._landmarks is rows:
-            self._weights_of_kernel = np.linalg.inv(kernel + regularization * identity).astype(np.float32)
-            return
-        # With K ~ C M^+ C', C = kernel(rows, landmarks) and M = kernel(landmarks, landmarks), the weights become
-        # w(x) = C (C'C + lambda M)^-1 c(x).
-        gram = np.zeros_like(kernel)
-        blocks = [self._kernel(rows[at : at + _BLOCK_ROWS], self._landmarks) for at in range(0, len(rows), _BLOCK_ROWS)]
-        for block in blocks:
-            gram += block.T.astype(np.float64) @ block
-        jitter = 1e-6 * float(np.trace(gram)) / len(gram)
-        solved = np.linalg.inv(gram + regularization * kernel + jitter * identity).astype(np.float32)
-        self._weights_of_kernel = np.concatenate([block @ solved for block in blocks])
-
-    def weights(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the weight of each training image for each of some images.
-
-        Args:
-            features: Features of the images, float32 (T, D).
-
-        Returns:
-            float32 (T, N); weights may be negative.
-        """
-        kernel = self._kernel(self._unit_rows(features), self._landmarks)
-        weights: NDArray[np.float32] = kernel @ self._weights_of_kernel.T
+    if not (gamma > 0 and regularization > 0):
+        raise ConfigurationError(
+            f"gamma ({gamma}) and the regularization ({regularization}) of kernel-ridge consensus must be above 0."
+        )
+    mean = training.mean(axis=0, dtype=np.float64)
+    deviation = training.std(axis=0, dtype=np.float64)
+    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    rows, target_rows = (_unit_rows((side - mean) * scale) for side in (training, targets))
+    if len(rows) <= landmarks:
+        system = _kernel(rows, rows, gamma).astype(np.float64)
+        system[np.diag_indices(len(rows))] += regularization
+        weights: NDArray[np.float32] = np.linalg.solve(system, _kernel(rows, target_rows, gamma)).T.astype(np.float32)
         return weights
+    # With K ~ C M^+ C', C = kernel(rows, landmarks) and M = kernel(landmarks, landmarks), the weights become
+    # w(x) = C (C'C + lambda M)^-1 c(x).
+    chosen = rows[np.linspace(0, len(rows) - 1, landmarks).astype(np.int64)]
+    blocks = range(0, len(rows), _BLOCK_ROWS)
+    gram = np.zeros((landmarks, landmarks))
+    for start in blocks:
+        block = _kernel(rows[start : start + _BLOCK_ROWS], chosen, gamma).astype(np.float64)
+        gram += block.T @ block
+    gram[np.diag_indices(landmarks)] += 1e-6 * np.trace(gram) / landmarks  # repeated images make it singular
+    gram += regularization * _kernel(chosen, chosen, gamma)
+    solved = np.linalg.solve(gram, _kernel(chosen, target_rows, gamma)).astype(np.float32)
+    return np.concatenate([_kernel(rows[start : start + _BLOCK_ROWS], chosen, gamma) @ solved for start in blocks]).T
 
-    def _unit_rows(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows = ((features - self._mean) * self._scale).astype(np.float32)
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
 
-    def _kernel(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-        kernel: NDArray[np.float32] = np.exp(np.float32(self._gamma) * (left @ right.T - np.float32(1.0)))
-        return kernel
-
-
-def utilities(
-    similarity: NDArray[np.float64], starts: NDArray[np.int64], weights: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Return the utility of each hypothesis of an image.
+def mean_similarities(similarity: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean similarity of each hypothesis of an image to the captions of each training image.
 
     Args:
         similarity: Similarity of each hypothesis to each training caption, the captions in the order of their images:
             float64 (H, R).
         starts: Position of each training image's first caption, rising: int64 (N,). Each has at least one.
-        weights: Weight of each training image, as of `KernelRidge.weights`: float32 (N,).
 
     Returns:
-        float64 (H,).
+        float64 (H, N). Its product with the weights of an image, (N,), is the utility of each hypothesis.
     """
-    counts = np.diff(starts, append=similarity.shape[1])
-    means = np.add.reduceat(similarity, starts, axis=1) / counts
-    result: NDArray[np.float64] = means @ weights.astype(np.float64)
-    return result
+    means: NDArray[np.float64] = np.add.reduceat(similarity, starts, axis=1)
+    return means / np.diff(starts, append=similarity.shape[1])
+
+
+def _unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
+
+
+def _kernel(left: NDArray[np.float32], right: NDArray[np.float32], gamma: float) -> NDArray[np.float32]:
+    kernel: NDArray[np.float32] = np.exp(np.float32(gamma) * (left @ right.T - np.float32(1.0)))
+    return kernel

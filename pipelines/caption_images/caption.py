@@ -20,7 +20,7 @@ from model.mrnn.network import MRNN, load_network, refine_features
 from model.reranking.neighbors import nearest
 from model.text.detokenize import detokenize
 from pipelines.caption_images.captioner import Captioner, find_captioner, find_pretrained
-from pipelines.captions.reranker import Reranked, Reranker
+from pipelines.captions.reranker import ImageWeights, Reranked, Reranker, weigh_images
 from pipelines.features.extractor import FeatureExtractor
 from pipelines.features.images import ImageSource, ShardCounts, read_ahead
 from schemas.captions import read_tokens
@@ -230,31 +230,33 @@ def _rerank(
     assert captioner.tokens
     captions = read_tokens(captioner.tokens, "train")
     image_ids = [image.image_id for image in hypotheses]
-    neighbors = _find_neighbors(image_ids, rows, captions, network, captioner, setting)
-    if neighbors:
-        setting = replace(setting, k=min(setting.k, neighbors.indices.shape[1] - 1))
-    return map(Reranker(hypotheses, neighbors, captions, setting), hypotheses)
+    references = _compare_images(image_ids, rows, captions, network, captioner, setting)
+    if isinstance(references, Neighbors):
+        setting = replace(setting, k=min(setting.k, references.indices.shape[1] - 1))
+    return map(Reranker(hypotheses, references, captions, setting), hypotheses)
 
 
-def _find_neighbors(
+def _compare_images(
     image_ids: Sequence[str],
     rows: np.ndarray,
     captions: Mapping[str, Any],
     network: MRNN,
     captioner: Captioner,
     setting: RerankingSetting,
-) -> Neighbors | None:
-    """Finds the k nearest training images and one more, in case an image has the id of one of them.
+) -> Neighbors | ImageWeights | None:
+    """Finds the k nearest training images and one more, in case an image has the id of one of them, or weights all.
 
     Returns None for self-consensus.
     """
-    if setting.features is None or setting.metric is None:
+    if setting.features is None:
         return None
     assert captioner.features
     features = FeatureFile(captioner.features)
-    reference_ids = [image_id for image_id in captions if image_id in features]
-    references = features.read(reference_ids)
+    training_ids = [image_id for image_id in captions if image_id in features]
+    training = features.read(training_ids)
     if setting.features == "refined":
-        rows, references = (np.concatenate(list(refine_features(network, iter([side])))) for side in (rows, references))
-    indices, distances = nearest(rows, references, setting.k + 1, setting.metric)
-    return Neighbors(list(image_ids), reference_ids, indices, distances, setting.features, setting.metric)
+        rows, training = (np.concatenate(list(refine_features(network, iter([side])))) for side in (rows, training))
+    if setting.metric is None:
+        return weigh_images(image_ids, rows, training_ids, training, setting)
+    indices, distances = nearest(rows, training, setting.k + 1, setting.metric)
+    return Neighbors(list(image_ids), training_ids, indices, distances, setting.features, setting.metric)

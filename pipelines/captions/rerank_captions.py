@@ -1,27 +1,37 @@
 """Consensus reranking on Beam: ranges of images in, files of reranked hypotheses out, joined in order."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
+from model.text.ngrams import Words
 from pipelines.beam.json_shards import read_lines, write_lines
 from pipelines.beam.runner import BeamRunner, complete_shards
 from pipelines.beam.shards import Shard, plan_ranges
-from pipelines.captions.reranker import Reranked, Reranker, write_reranked
+from pipelines.captions.reranker import ImageWeights, Reranked, Reranker, weigh_images, write_reranked
 from schemas.captions import read_tokens
+from schemas.features import FeatureFile
 from schemas.hypotheses import ImageHypotheses, from_record, read_hypotheses, read_search, to_record, write_search
-from schemas.neighbors import read_neighbors
+from schemas.neighbors import Neighbors, read_neighbors
 from schemas.reranking import RerankingSetting, write_setting
 
 
 @dataclass(frozen=True)
 class RerankingJob:
-    """Artifacts, by paths that workers know too, and how to rerank. neighbors: None for self-consensus."""
+    """Artifacts, by paths that are valid for workers too, and how to rerank.
+
+    Attributes:
+        hypotheses: Artifact with the hypotheses.
+        captions: Artifact with the tokenized captions.
+        images: Artifact by which images are compared: neighbors for consensus, features for kernel-ridge consensus,
+            None for self-consensus.
+        setting: How hypotheses are scored.
+    """
 
     hypotheses: Path
     captions: Path
-    neighbors: Path | None
+    images: Path | None
     setting: RerankingSetting
 
 
@@ -35,17 +45,19 @@ def rerank_split(
 ) -> dict[str, int]:
     """Reranks all images of `job.hypotheses`.
 
-    Writes `search.json`, `reranking.json` and the files of `write_reranked`, whose counts are returned.
-
-    Shards that are there and whole are kept. The files are the same for any number of shards.
+    Writes `search.json`, `reranking.json` and the files of `write_reranked`, whose counts are returned. Complete shards
+    are kept. The files are the same for any number of shards.
 
     Raises:
-        ConfigurationError: no such similarity or runner, or fewer than k neighbors are known.
-        ArtifactError: the artifacts do not belong together, or shards are missing although the runner ended well.
-        RunnerError: the runner cannot be reached or gives up.
+        ConfigurationError: There is no such similarity or runner, or fewer than k neighbors are known.
+        ArtifactError: The artifacts do not belong together, or shards are missing although the runner succeeded.
+        RunnerError: The runner cannot be reached or gives up.
     """
     image_ids = [image.image_id for image in read_hypotheses(job.hypotheses)]
     shards = plan_ranges(image_ids, shards_directory, shard_count, "reranked.jsonl")
+    if job.setting.method == "kernel-ridge":  # solved once, not by every worker
+        progress(0.0, "kernel ridge regression")
+        job = replace(job, images=_write_weights(job, image_ids, Path(shards_directory)))
     complete_shards(shards, partial(rerank_shard, job=job), engine, progress)
     write_search(directory, read_search(job.hypotheses))
     write_setting(directory, job.setting)
@@ -75,9 +87,40 @@ def rerank_shard(shard: Shard, job: RerankingJob) -> None:
     )
 
 
+def weights_by_features(
+    features: Path, image_ids: Sequence[str], captions: Mapping[str, Sequence[Words]], setting: RerankingSetting
+) -> ImageWeights:
+    """Weights the captioned training images that have features for each of some images.
+
+    Args:
+        features: Feature artifact.
+        image_ids: Ids of the target images.
+        captions: Training captions by image id.
+        setting: Setting of kernel-ridge consensus.
+
+    Raises:
+        ArtifactError: A target image has no features, or the file is missing or corrupted.
+    """
+    file = FeatureFile(features / "features.h5")
+    training_ids = [image_id for image_id, own in captions.items() if own and image_id in file]
+    return weigh_images(image_ids, file.read(image_ids), training_ids, file.read(training_ids), setting)
+
+
+def _write_weights(job: RerankingJob, image_ids: Sequence[str], directory: Path) -> Path:
+    assert job.images is not None
+    captions = read_tokens(job.captions / "tokens.jsonl", "train")
+    path = directory / "weights.npz"
+    directory.mkdir(parents=True, exist_ok=True)
+    weights_by_features(job.images, image_ids, captions, job.setting).write(path)
+    return path
+
+
 @lru_cache(maxsize=1)  # once a process: the table of all sentences takes longer than a shard
 def _load(job: RerankingJob) -> tuple[list[ImageHypotheses], Reranker]:
     images = list(read_hypotheses(job.hypotheses))
-    neighbors = read_neighbors(job.neighbors / "neighbors.h5") if job.neighbors else None
     captions = read_tokens(job.captions / "tokens.jsonl", "train")
-    return images, Reranker(images, neighbors, captions, job.setting)
+    references: Neighbors | ImageWeights | None = None
+    if job.images:
+        is_consensus = job.setting.method == "consensus"
+        references = read_neighbors(job.images / "neighbors.h5") if is_consensus else ImageWeights.read(job.images)
+    return images, Reranker(images, references, captions, job.setting)

@@ -1,4 +1,4 @@
-"""Consensus reranking of captions from anybody's files."""
+"""Consensus reranking of captions from files of any system."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -8,7 +8,7 @@ import numpy as np
 
 from model.reranking.neighbors import nearest
 from model.text.tokenizers import tf_mrnn_words
-from pipelines.captions.reranker import Reranker, rerank
+from pipelines.captions.reranker import ImageWeights, Reranker, rerank, weigh_images
 from schemas.errors import ConfigurationError, InputError
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses
 from schemas.interop.caption_files import read_generated, read_references
@@ -23,37 +23,45 @@ def rerank_file(
     references: Path,
     out: Path,
     *,
-    neighbors: Path | None,
-    features: Path | None,
-    metric: str,
-    similarity: str,
-    k: int,
-    m: int,
+    setting: RerankingSetting,
+    neighbors: Path | None = None,
+    features: Path | None = None,
     progress: Callable[[float], None],
 ) -> dict[str, int]:
-    """Reranks the captions of each image of `hypotheses` by the captions of its nearest images among `references`.
+    """Reranks the captions of each image of `hypotheses` by the captions of similar images among `references`.
 
-    The nearest are those of `neighbors`, a `neighbors.h5`, or found here in `features`, a file of features of both
-    sides in any form that `schemas.interop.features` reads; without both, by self-consensus. Writes `results.json`
-    with the
-    best caption, `hypotheses.jsonl` and `reranked.jsonl` into `out`; returns counts.
+    Writes `results.json` with the best caption, `hypotheses.jsonl` and `reranked.jsonl`.
+
+    Args:
+        hypotheses: Several captions per image.
+        references: Captions of the reference images.
+        out: Directory to write.
+        setting: How hypotheses are scored; for self-consensus both files may be missing.
+        neighbors: Neighbors of the images, a `neighbors.h5`, for consensus.
+        features: Features of both sides in any form that `schemas.interop.features` reads.
+        progress: Receives the finished fraction.
+
+    Returns:
+        Counts.
 
     Raises:
-        InputError: a file is malformed, or an image has no features.
-        ConfigurationError: both `neighbors` and `features` are given; no such similarity or metric; k is too large.
+        InputError: A file is malformed, or an image has no features.
+        ConfigurationError: Neither or both of `neighbors` and `features` are given where one is needed, or a value of
+            the setting is invalid.
         ArtifactError: `neighbors` does not fit the captions.
     """
-    if neighbors and features:
-        raise ConfigurationError("Both --neighbors and --features are given; give one of them.")
+    if setting.features and (neighbors is None) == (features is None):
+        raise ConfigurationError(f"{setting.method} takes either --neighbors or --features; give one of them.")
+    if setting.method == "kernel-ridge" and features is None:
+        raise ConfigurationError("kernel-ridge compares images by features; give --features, not --neighbors.")
     captions = {
         image_id: [tf_mrnn_words(text) for text in texts] for image_id, texts in read_references(references).items()
     }
     images = _read_hypotheses(hypotheses)
-    found = read_neighbors(neighbors) if neighbors else None
+    found: Neighbors | ImageWeights | None = read_neighbors(neighbors) if neighbors else None
     if features:
-        found = _find(features, [image.image_id for image in images], list(captions), k + 1, metric)
+        found = _compare(features, [image.image_id for image in images], list(captions), setting)
     out.mkdir(parents=True, exist_ok=True)
-    setting = RerankingSetting(similarity, found.kind, found.metric, k, m) if found else RerankingSetting(similarity)
     counts = rerank(images, Reranker(images, found, captions, setting), out, progress)
     best = {image.image_id: " ".join(image.captions[0].tokens) for image in read_hypotheses(out)}
     write_results(out / "results.json", best)
@@ -61,7 +69,7 @@ def rerank_file(
 
 
 def _read_hypotheses(path: Path) -> list[ImageHypotheses]:
-    """Hypotheses in any form; a log-probability that the file does not say is written as 0."""
+    """Reads hypotheses in any form; a log-probability that the file does not contain is written as 0."""
     if path.name == "hypotheses.jsonl":
         return list(read_hypotheses(path.parent))
     return [
@@ -70,19 +78,20 @@ def _read_hypotheses(path: Path) -> list[ImageHypotheses]:
     ]
 
 
-def _find(path: Path, targets: Sequence[str], references: Sequence[str], count: int, metric: str) -> Neighbors:
+def _compare(
+    path: Path, targets: Sequence[str], references: Sequence[str], setting: RerankingSetting
+) -> Neighbors | ImageWeights:
+    """Finds the k nearest references of each target and one more, or weights all of them."""
     rows = _read_rows(path, {*targets, *references})
     for side in (targets, references):
         missing = [image_id for image_id in side if image_id not in rows]
         if missing:
             raise InputError(f"{path} has no features of image {missing[0]} (and {len(missing) - 1} more); add them.")
-    indices, distances = nearest(
-        np.stack([rows[image_id] for image_id in targets]),
-        np.stack([rows[image_id] for image_id in references]),
-        count,
-        metric,
-    )
-    return Neighbors(list(targets), list(references), indices, distances, path.name, metric)
+    target_rows, reference_rows = (np.stack([rows[image_id] for image_id in side]) for side in (targets, references))
+    if setting.metric is None:
+        return weigh_images(targets, target_rows, references, reference_rows, setting)
+    indices, distances = nearest(target_rows, reference_rows, setting.k + 1, setting.metric)
+    return Neighbors(list(targets), list(references), indices, distances, path.name, setting.metric)
 
 
 def _read_rows(path: Path, wanted: set[str]) -> Mapping[str, np.ndarray]:

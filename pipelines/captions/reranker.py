@@ -1,14 +1,16 @@
-"""Consensus reranking of a whole split: references looked up by neighbors, hypotheses put into their new order."""
+"""Consensus reranking of a whole split: references looked up by image, hypotheses sorted by their scores."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from model.reranking.config import SIMILARITIES
 from model.reranking.consensus import consensus_scores, rerank_order, self_consensus_scores
+from model.reranking.kernel_ridge import kernel_ridge_weights, mean_similarities
 from model.reranking.similarity import BleuSimilarity, CiderSimilarity, Similarity
 from model.text.ngrams import SentenceTable, Words
 from schemas.errors import ArtifactError, ConfigurationError
@@ -18,19 +20,93 @@ from schemas.neighbors import Neighbors
 from schemas.reranking import RerankingSetting
 
 _log = logging.getLogger(__name__)
+SHOWN_NEIGHBORS = 10  # kept in `reranked.jsonl` for the report
+
+
+@dataclass(frozen=True, eq=False)
+class ImageWeights:
+    """Weights of all training images for each target image, for kernel-ridge consensus.
+
+    Attributes:
+        target_ids: Ids of the N target images.
+        reference_ids: Ids of the M training images.
+        values: Weights float32 (N, M); 0 where both are the same image.
+    """
+
+    target_ids: Sequence[str]
+    reference_ids: Sequence[str]
+    values: np.ndarray
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {image_id: row for row, image_id in enumerate(self.target_ids)}
+
+    def of(self, image_id: str) -> np.ndarray:
+        """Returns the weights of all training images for a target image, float32 (M,).
+
+        Raises:
+            ArtifactError: The image has none.
+        """
+        if image_id not in self._row_of:
+            raise ArtifactError(f"Image {image_id} has no features; extract the features of its split.")
+        weights: np.ndarray = self.values[self._row_of[image_id]]
+        return weights
+
+    def write(self, path: Path) -> None:
+        """Writes an NPZ file."""
+        np.savez(path, values=self.values, target_ids=self.target_ids, reference_ids=self.reference_ids)
+
+    @classmethod
+    def read(cls, path: Path) -> "ImageWeights":
+        """Reads an NPZ file of `write`."""
+        with np.load(path) as file:
+            return cls(file["target_ids"].tolist(), file["reference_ids"].tolist(), file["values"])
+
+
+def weigh_images(
+    target_ids: Sequence[str],
+    targets: np.ndarray,
+    reference_ids: Sequence[str],
+    references: np.ndarray,
+    setting: RerankingSetting,
+) -> ImageWeights:
+    """Weights training images by kernel ridge regression.
+
+    Args:
+        target_ids: Ids of the target images.
+        targets: Their features (N, D).
+        reference_ids: Ids of the training images.
+        references: Their features (M, D).
+        setting: Setting with `gamma` and `regularization`.
+
+    Raises:
+        ConfigurationError: One of these is not above 0.
+    """
+    assert setting.gamma is not None and setting.regularization is not None
+    values = kernel_ridge_weights(references, targets, setting.gamma, setting.regularization)
+    columns = {image_id: column for column, image_id in enumerate(reference_ids)}
+    for row, image_id in enumerate(target_ids):
+        if image_id in columns:  # an image is not its own reference
+            values[row, columns[image_id]] = 0.0
+    return ImageWeights(target_ids, reference_ids, values)
 
 
 class Comparison:
     """Hypotheses and references in one table, found by their images.
 
-    similarity: `cider`, with document frequencies of all references, `bleu`, or `bleu-compat`, which keeps a slip of
-    mRNN-CR. hypotheses and references: tokenized sentences by image id.
+    Args:
+        similarity: `cider`, with document frequencies of all references, `bleu`, or `bleu-compat`, which reproduces an
+            error of mRNN-CR.
+        hypotheses: Tokenized hypotheses by image id.
+        references: Tokenized references by image id.
+
+    Raises:
+        ConfigurationError: There is no such similarity.
     """
 
     def __init__(
         self, similarity: str, hypotheses: Mapping[str, Sequence[Words]], references: Mapping[str, Sequence[Words]]
     ):
-        """Raises ConfigurationError if there is no such similarity."""
         if similarity not in SIMILARITIES:
             raise ConfigurationError(f"There is no similarity {similarity!r}; set it to {', '.join(SIMILARITIES)}.")
         sentences: list[Words] = []
@@ -48,31 +124,48 @@ class Comparison:
             else BleuSimilarity(table, compat=similarity == "bleu-compat")
         )
 
-    def with_references(self, image_id: str, nearest: Sequence[str]) -> np.ndarray:
-        """Similarity of an image's hypotheses with all references of the images `nearest`: float64 (H, R).
+    def with_references(self, image_id: str, images: Sequence[str]) -> np.ndarray:
+        """Similarity of an image's hypotheses with all references of other images: float64 (H, R).
 
         Raises:
-            ArtifactError: one of those has no references.
+            ArtifactError: One of those has no references.
         """
-        hypotheses, references = self._rows
-        unknown = next((each for each in nearest if each not in references), None)
-        if unknown is not None:
-            raise ArtifactError(f"Image {unknown} is a neighbor without captions; the artifacts do not fit.")
-        rows = [references[each] for each in nearest]
-        return self._similarity(hypotheses[image_id], np.concatenate([np.empty(0, np.int64), *rows]))
+        return self._similarity(self._rows[0][image_id], np.concatenate(self._reference_rows(images)))
+
+    def mean_by_image(self, image_id: str, images: Sequence[str]) -> np.ndarray:
+        """Mean similarity of an image's hypotheses with the references of each of `images`: float64 (H, images).
+
+        Raises:
+            ArtifactError: One of those has no references.
+        """
+        rows = self._reference_rows(images)
+        starts = np.cumsum([len(each) for each in rows[:-1]])
+        return mean_similarities(self._similarity(self._rows[0][image_id], np.concatenate(rows)), starts)
 
     def among_hypotheses(self, image_id: str) -> np.ndarray:
         """Similarity of an image's hypotheses with one another: float64 (H, H)."""
         rows = self._rows[0][image_id]
         return self._similarity(rows, rows)
 
-
-SHOWN_NEIGHBORS = 10  # kept in `reranked.jsonl` for the report
+    def _reference_rows(self, images: Sequence[str]) -> list[np.ndarray]:
+        """Rows of the references of each image, after an empty array."""
+        references = self._rows[1]
+        unknown = next((each for each in images if each not in references), None)
+        if unknown is not None:
+            raise ArtifactError(f"Image {unknown} is a neighbor without captions; the artifacts do not fit.")
+        return [np.empty(0, np.int64), *(references[each] for each in images)]
 
 
 @dataclass(frozen=True)
 class Reranked:
-    """An image's hypotheses in their new order, their consensus scores, some neighbors; whether another is first."""
+    """An image after reranking.
+
+    Attributes:
+        image: Its hypotheses in their new order.
+        scores: Their scores, descending.
+        neighbors: Ids of the training images with the largest influence, first `SHOWN_NEIGHBORS`.
+        first_changed: Whether another hypothesis is first now.
+    """
 
     image: ImageHypotheses
     scores: list[float]
@@ -81,54 +174,65 @@ class Reranked:
 
 
 class Reranker:
-    """Puts the hypotheses of images of one split into order."""
+    """Sorts the hypotheses of images of one split by their scores.
+
+    Args:
+        images: Images with their hypotheses.
+        references: Neighbors for consensus, weights for kernel-ridge consensus, or None for self-consensus.
+        training_captions: Tokenized training captions by image id.
+        setting: How hypotheses are scored.
+
+    Raises:
+        ConfigurationError: There is no such similarity.
+    """
 
     def __init__(
         self,
         images: Sequence[ImageHypotheses],
-        neighbors: Neighbors | None,
+        references: Neighbors | ImageWeights | None,
         training_captions: Mapping[str, Sequence[Words]],
         setting: RerankingSetting,
     ):
-        """`training_captions`: tokenized, by image id. Without `neighbors`, hypotheses are compared with one another.
-
-        Raises:
-            ConfigurationError: no such similarity.
-        """
         hypotheses = {image.image_id: [each.tokens for each in image.captions] for image in images}
         self._comparison = Comparison(setting.similarity, hypotheses, training_captions)
-        self._neighbors = neighbors
+        self._references = references
         self._setting = setting
-        if neighbors and len(neighbors.reference_ids) < setting.k:
-            _log.warning("k = %d is limited to the %d reference images", setting.k, len(neighbors.reference_ids))
+        if isinstance(references, Neighbors) and len(references.reference_ids) < setting.k:
+            _log.warning("k = %d is limited to the %d reference images", setting.k, len(references.reference_ids))
 
     def __call__(self, image: ImageHypotheses) -> Reranked:
-        """One of the images.
+        """Reranks one of the images.
 
         Raises:
-            ConfigurationError: fewer than k neighbors are known.
-            ArtifactError: the image has no neighbors, or a neighbor no captions; the artifacts do not fit.
+            ConfigurationError: Fewer than k neighbors are known.
+            ArtifactError: The image has no neighbors or features, or a neighbor no captions.
         """
-        if self._neighbors:
-            nearest = self._neighbors.nearest(image.image_id, self._setting.k)
-            similarity = self._comparison.with_references(image.image_id, nearest)
-            scores = consensus_scores(similarity, self._setting.m)
-        else:
-            nearest = []
-            scores = self_consensus_scores(self._comparison.among_hypotheses(image.image_id))
+        scores, neighbors = self._score(image.image_id)
         order = rerank_order(scores)
         return Reranked(
             ImageHypotheses(image.image_id, tuple(image.captions[index] for index in order)),
             [round(float(scores[index]), 6) for index in order],
-            nearest[:SHOWN_NEIGHBORS],
+            neighbors[:SHOWN_NEIGHBORS],
             bool(order[0] != 0),
         )
+
+    def _score(self, image_id: str) -> tuple[np.ndarray, list[str]]:
+        """Scores of an image's hypotheses, and the training images that influence them most, first to last."""
+        references = self._references
+        if isinstance(references, Neighbors):
+            nearest = references.nearest(image_id, self._setting.k)
+            return consensus_scores(self._comparison.with_references(image_id, nearest), self._setting.m), nearest
+        if isinstance(references, ImageWeights):
+            weights = references.of(image_id)
+            scores = self._comparison.mean_by_image(image_id, references.reference_ids) @ weights.astype(np.float64)
+            return scores, [references.reference_ids[each] for each in np.argsort(-weights, kind="stable")]
+        return self_consensus_scores(self._comparison.among_hypotheses(image_id)), []
 
 
 def rerank(
     images: Sequence[ImageHypotheses], reranker: Reranker, directory: Path, progress: Callable[[float], None]
 ) -> dict[str, int]:
-    """Reranks all images here; writes and returns what `write_reranked` does."""
+    """Reranks all images in this process; writes and returns what `write_reranked` does."""
 
     def one_by_one() -> Iterator[Reranked]:
         for number, image in enumerate(images, start=1):

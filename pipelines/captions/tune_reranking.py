@@ -1,56 +1,72 @@
 """Which settings of consensus reranking would have chosen best on a split."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from model.metrics.captions import Scores, score_captions
+from model.reranking.config import RerankingGrid
 from model.reranking.consensus import choices, score_of, self_consensus_scores
 from model.text.detokenize import join_words
 from model.text.ngrams import Words
-from pipelines.captions.reranker import Comparison
-from schemas.errors import ConfigurationError
-from schemas.hypotheses import ImageHypotheses
-from schemas.neighbors import Neighbors
+from pipelines.captions.rerank_captions import weights_by_features
+from pipelines.captions.reranker import Comparison, ImageWeights
+from schemas.annotations import read_annotations
+from schemas.captions import read_tokens
+from schemas.hypotheses import read_hypotheses
+from schemas.neighbors import read_neighbors
 from schemas.reranking import RerankingSetting, write_grid
 
 METRICS = ("CIDEr-D", "BLEU-4")
 SPLIT = "val"  # on which settings are compared
 
 
-def tune_reranking(
-    images: Sequence[ImageHypotheses],
-    neighbors: Sequence[Neighbors],
-    training_captions: Mapping[str, Sequence[Words]],
-    references: Mapping[str, Sequence[str]],
-    similarities: Sequence[str],
-    ks: Sequence[int],
-    ms: Sequence[int],
-    path: Path,
-    progress: Callable[[float, str], None],
-) -> tuple[RerankingSetting, dict[str, float]]:
-    """Scores every setting, writes them to `path` as JSON, best CIDEr-D first, and returns the best and its scores.
+@dataclass(frozen=True)
+class TuneRerankingInputs:
+    """Artifacts that TuneReranking reads.
 
-    Self-consensus is a setting too, once per similarity.
+    Attributes:
+        hypotheses: Hypotheses of the validation images.
+        annotations: Their reference captions.
+        captions: Tokenized training captions.
+        neighbors: Neighbors of these images, one artifact per feature kind and metric.
+        features: Features of all images by feature kind.
+    """
+
+    hypotheses: Path
+    annotations: Path
+    captions: Path
+    neighbors: Sequence[Path]
+    features: Mapping[str, Path]
+
+
+def tune_reranking(
+    inputs: TuneRerankingInputs, directory: Path, grid: RerankingGrid, progress: Callable[[float, str], None]
+) -> tuple[RerankingSetting, dict[str, float]]:
+    """Scores every setting, writes them to `grid.json`, best CIDEr-D first, and returns the best and its scores.
+
+    Self-consensus is a setting too, once per similarity. A k above the number of known neighbors counts as that number.
+    Kernel-ridge consensus needs 4 bytes per validation image, training image and setting.
 
     Args:
-        images: Hypotheses of the split's images.
-        neighbors: Neighbors of these images, one artifact per kind of features and metric.
-        training_captions: Tokenized training captions by image id.
-        references: Raw reference captions of the split's images.
-        similarities: Similarities in the grid.
-        ks: Numbers of nearest images; a number above the known neighbors counts as that number.
-        ms: Numbers of largest similarities that are summed.
-        path: File to write.
+        inputs: Artifacts to read.
+        directory: Artifact to write.
+        grid: Settings to compare.
         progress: Receives the finished fraction and a message.
 
     Raises:
-        ConfigurationError: the grid is empty.
+        ArtifactError: An input is missing or corrupted, or the inputs do not fit.
+        ConfigurationError: A value of the grid is invalid.
     """
-    if not (similarities and ks and ms):
-        raise ConfigurationError("The grid of TuneReranking is empty; set similarities, ks and ms.")
+    images = read_hypotheses(inputs.hypotheses)
     hypotheses = {image.image_id: [each.tokens for each in image.captions] for image in images}
+    training_captions = read_tokens(inputs.captions / "tokens.jsonl", "train")
+    references = {image.image_id: image.captions for image in read_annotations(inputs.annotations, SPLIT)}
+    weights = list(_weigh(inputs.features, list(hypotheses), training_captions, grid, progress))
+    neighbors = [read_neighbors(path / "neighbors.h5") for path in inputs.neighbors]
     scores = _scores_by_rank(hypotheses, references)
     scored: list[tuple[RerankingSetting, dict[str, float]]] = []
 
@@ -58,24 +74,56 @@ def tune_reranking(
         values = {each: score_of(chosen, [score.statistics[each] for score in scores]) for each in METRICS}
         scored.append((setting, values))
 
-    for number, similarity in enumerate(similarities):
+    for number, similarity in enumerate(grid.similarities):
         comparison = Comparison(similarity, hypotheses, training_captions)
         alike = [self_consensus_scores(comparison.among_hypotheses(image_id)) for image_id in hypotheses]
         add(RerankingSetting(similarity, tuned_on=SPLIT), np.array([own.argmax() for own in alike]))
         for part, each_kind in enumerate(neighbors):
             features, metric = each_kind.kind, each_kind.metric
-            done = (number + part / len(neighbors)) / len(similarities)
-            progress(done, f"{similarity}, {features} features, {metric}")
-            nearest = {image_id: each_kind.nearest(image_id)[: max(ks)] for image_id in hypotheses}
+            done = (number + part / len(neighbors)) / len(grid.similarities)
+            progress(0.5 + done / 2, f"{similarity}, {features} features, {metric}")
+            nearest = {image_id: each_kind.nearest(image_id)[: max(grid.ks)] for image_id in hypotheses}
             compared = [comparison.with_references(image_id, own) for image_id, own in nearest.items()]
             captions = [np.array([len(training_captions[each]) for each in own]) for own in nearest.values()]
             known = min(len(own) for own in nearest.values())
-            for k in sorted({min(k, known) for k in ks}):
-                for m, chosen in zip(ms, choices(compared, captions, k, ms), strict=True):
-                    add(RerankingSetting(similarity, features, metric, k, m, SPLIT), chosen)
+            for k in sorted({min(k, known) for k in grid.ks}):
+                for m, chosen in zip(grid.ms, choices(compared, captions, k, grid.ms), strict=True):
+                    add(RerankingSetting(similarity, features, metric, k, m, tuned_on=SPLIT), chosen)
+        for setting, chosen in zip(*_choose_by_weights(comparison, hypotheses, weights), strict=True):
+            add(replace(setting, similarity=similarity), chosen)
     scored.sort(key=lambda each: -each[1]["CIDEr-D"])
-    write_grid(path, {each: scores[0].corpus[each] for each in METRICS}, scored)
+    write_grid(directory / "grid.json", {each: scores[0].corpus[each] for each in METRICS}, scored)
     return scored[0]
+
+
+def _weigh(
+    features: Mapping[str, Path],
+    image_ids: Sequence[str],
+    captions: Mapping[str, Sequence[Words]],
+    grid: RerankingGrid,
+    progress: Callable[[float, str], None],
+) -> Iterator[tuple[RerankingSetting, ImageWeights]]:
+    """Yields the settings of kernel-ridge consensus, for any similarity, with the weights of training images."""
+    settings = list(product(features, grid.gammas, grid.regularizations))
+    for number, (kind, gamma, regularization) in enumerate(settings):
+        progress(0.5 * number / len(settings), f"kernel ridge regression, {kind} features, gamma {gamma}")
+        setting = RerankingSetting("", kind, gamma=gamma, regularization=regularization, tuned_on=SPLIT)
+        yield setting, weights_by_features(features[kind], image_ids, captions, setting)
+
+
+def _choose_by_weights(
+    comparison: Comparison,
+    hypotheses: Mapping[str, Sequence[Words]],
+    weights: Sequence[tuple[RerankingSetting, ImageWeights]],
+) -> tuple[list[RerankingSetting], list[np.ndarray]]:
+    """Returns settings, and the positions int64 (N,) of the hypotheses that each chooses."""
+    settings, tables = [setting for setting, _ in weights], [table for _, table in weights]
+    chosen: list[list[int]] = [[] for _ in settings]
+    for image_id in hypotheses:
+        similarity = comparison.mean_by_image(image_id, tables[0].reference_ids)
+        for own, table in zip(chosen, tables, strict=True):
+            own.append(int((similarity @ table.of(image_id).astype(np.float64)).argmax()))
+    return settings, [np.array(own) for own in chosen]
 
 
 def _scores_by_rank(hypotheses: Mapping[str, Sequence[Words]], references: Mapping[str, Sequence[str]]) -> list[Scores]:

@@ -4,10 +4,9 @@ from model.reranking.config import NeighborConfig
 from tasks.base.mixins import FeatureKindParam, ModelParams, SplitParam
 from tasks.base.params import luigi_parameters
 from tasks.base.stage import Stage
+from tasks.captions.compared_features import compared_features_stage
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.runtime.workspace import Workspace
-from tasks.training.refine_features import RefineFeatures
-from tasks.training.trained_model import model_features_stage
 
 
 @luigi_parameters(NeighborConfig)
@@ -18,8 +17,10 @@ class FindNeighbors(Stage, ModelParams, SplitParam, FeatureKindParam):
 
     def requires(self) -> dict[str, Stage]:
         """The features and the list of images."""
-        features = self.upstream(RefineFeatures) if self.feature_kind == "refined" else model_features_stage(self)
-        return {"features": features, "annotations": self.upstream(PrepareAnnotations)}
+        return {
+            "features": compared_features_stage(self, self.feature_kind),
+            "annotations": self.upstream(PrepareAnnotations),
+        }
 
     def work(self, workspace: Workspace) -> None:
         """Writes `neighbors.h5`."""

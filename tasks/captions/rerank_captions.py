@@ -1,13 +1,15 @@
 """RerankCaptions: hypotheses ordered by their consensus with the captions of similar training images."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from model.reranking.config import ConsensusConfig, ReferenceSource
+from model.reranking.config import ConsensusConfig, KernelRidgeConfig, RerankingMethod
 from tasks.base.beam_stage import BeamStage
 from tasks.base.mixins import ModelParams, RerankingParams, SplitParam
 from tasks.base.params import luigi_parameters
 from tasks.base.stage import Stage
+from tasks.captions.compared_features import compared_features_stage
 from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.captions.tune_reranking import TuneReranking
@@ -18,24 +20,26 @@ if TYPE_CHECKING:
     from schemas.reranking import RerankingSetting
 
 
-@luigi_parameters(ConsensusConfig)
+@luigi_parameters(ConsensusConfig, KernelRidgeConfig)
 class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
     """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
 
-    version = 4  # `search.json` and `reranking.json`
+    version = 5  # `reranking.json` has kernel-ridge consensus
     content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl", "search.json", "reranking.json")
 
     def requires(self) -> dict[str, Stage]:
-        """Hypotheses, the training captions, and neighbors: those that are asked for, or all that may be chosen."""
+        """Hypotheses, the training captions, and what compares images: as configured, or all of the tuned grid."""
         required: dict[str, Stage] = {
             "hypotheses": self.upstream(GenerateCaptions, search="n-best"),
             "captions": self.upstream(TokenizeCaptions),
         }
-        if self.against == ReferenceSource.NEIGHBORS:
+        if self.method == RerankingMethod.CONSENSUS:
             required["neighbors"] = self.upstream(FindNeighbors)
-        if self.against == ReferenceSource.TUNED:
+        if self.method == RerankingMethod.KERNEL_RIDGE:
+            required["features"] = compared_features_stage(self, self.feature_kind)
+        if self.method == RerankingMethod.TUNED:
             tuning = self.upstream(TuneReranking)
-            required |= {"tuning": tuning, **tuning.neighbors(self.split)}
+            required |= {"tuning": tuning, **tuning.images(self.split)}
         return required
 
     def work(self, workspace: Workspace) -> None:
@@ -47,10 +51,11 @@ class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
         neighbors = inputs.get("neighbors")
         metric = read_neighbors(neighbors / "neighbors.h5").metric if neighbors else None
         setting = self.setting(metric, inputs.get("tuning"))
-        if self.against == ReferenceSource.TUNED and setting.features and setting.metric:
-            neighbors = inputs[TuneReranking.neighbors_of(setting.features, setting.metric)]
+        images = neighbors or inputs.get("features")
+        if self.method == RerankingMethod.TUNED and setting.features:
+            images = inputs[TuneReranking.images_name(setting.features, setting.metric)]
         changed = rerank_split(
-            RerankingJob(inputs["hypotheses"], inputs["captions"], neighbors, setting),
+            RerankingJob(inputs["hypotheses"], inputs["captions"], images, setting),
             workspace.directory,
             str(workspace.scratch.resolve()),
             self.shards,
@@ -60,16 +65,23 @@ class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
         workspace.counts.update(changed)
 
     def setting(self, metric: str | None, tuning: Path | None) -> "RerankingSetting":
-        """The setting that the parameters say; metric: that of FindNeighbors; tuning: TuneReranking's artifact if any.
+        """Returns the setting that the parameters describe.
+
+        Args:
+            metric: Metric of FindNeighbors, for `consensus`.
+            tuning: Artifact of TuneReranking, for `tuned`.
 
         Raises:
-            ArtifactError: `tuning` is damaged.
+            ArtifactError: `tuning` is corrupted.
         """
         from schemas.reranking import RerankingSetting, read_best_setting
 
         if tuning:
             return read_best_setting(tuning / "grid.json")
-        if self.against == ReferenceSource.SELF:
+        if self.method == RerankingMethod.SELF_CONSENSUS:
             return RerankingSetting(self.similarity)
+        if self.method == RerankingMethod.KERNEL_RIDGE:
+            kernel = self.config(KernelRidgeConfig)
+            return RerankingSetting(self.similarity, self.feature_kind, **asdict(kernel))
         m = self.m_cider if self.similarity == "cider" else self.m_bleu
         return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, m)

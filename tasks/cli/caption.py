@@ -150,10 +150,10 @@ def _check(generation: Any, reranking: Any, model: Path | None) -> None:
 
     if model and generation.ensemble:
         raise ConfigurationError("--model is one model; set ensemble of [GenerateCaptions] to [].")
-    if model and reranking and reranking.against == "tuned":
+    if model and reranking and reranking.method == "tuned":
         raise ConfigurationError(
-            "Reranking is tuned for the configuration's model, not for --model; set against of [RerankCaptions] "
-            "to neighbors or self, or give --no-rerank."
+            "Reranking is tuned for the configuration's model, not for --model; set method of [RerankCaptions] "
+            "to another value, or give --no-rerank."
         )
 
 
@@ -169,7 +169,7 @@ def _find_captioner(stages: dict[str, Any], generation: Any, model: Path | None)
 
 
 def _reranking_setting(stages: dict[str, Any], reranking: Any) -> "RerankingSetting":
-    tuning = _made(reranking.upstream(stages["TuneReranking"])) if reranking.against == "tuned" else None
+    tuning = _made(reranking.upstream(stages["TuneReranking"])) if reranking.method == "tuned" else None
     setting: RerankingSetting = reranking.setting(reranking.upstream(stages["FindNeighbors"]).metric, tuning)
     return setting
 

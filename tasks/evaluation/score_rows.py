@@ -32,8 +32,8 @@ class AllScores(Stage, ModelParams):
             "m-RNN, reranked (CIDEr, refined)": row(captions="reranked", similarity="cider", feature_kind="refined"),
             "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
             "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),
-            "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", against="self"),
-            "m-RNN, reranked (tuned)": row(captions="reranked", against="tuned"),
+            "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", method="self-consensus"),
+            "m-RNN, reranked (tuned)": row(captions="reranked", method="tuned"),
         }
         # `upstream` shares similarity and the like, whichever of the two stages comes first.
         configured = self.upstream(RerankCaptions, split="test").upstream(EvaluateCaptions, captions="reranked")

@@ -31,7 +31,7 @@ def scores_of(pipeline):
 def how(reranking):
     if reranking is None:
         return None
-    by = reranking["features"] if "features" in reranking else reranking["against"]
+    by = reranking.get("features", reranking["method"])
     return "tuned" if "tuned on" in reranking else f"{reranking['similarity']}, {by}"
 
 
@@ -281,8 +281,8 @@ def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeli
         captions = {image.image_id: image.captions for image in read_hypotheses(found)}
         return [detokenize(captions[image_id][0].tokens) for image_id in sorted(image.image_id for image in test)]
 
-    refined = {"split": "test", "similarity": "cider", "against": "neighbors", "feature_kind": "refined"}
-    assert captioned("--set", "RerankCaptions.against=neighbors") == in_the_pipeline("RerankCaptions", **refined)
+    refined = {"split": "test", "similarity": "cider", "method": "consensus", "feature_kind": "refined"}
+    assert captioned("--set", "RerankCaptions.method=consensus") == in_the_pipeline("RerankCaptions", **refined)
     own = {"split": "test", "search": "beam", "image_input": "own"}
     assert captioned("--config", str(pipeline.configuration), "--no-rerank") == in_the_pipeline(
         "GenerateCaptions", **own

@@ -6,10 +6,11 @@ from schemas.errors import ArtifactError
 from schemas.hypotheses import SearchSetting, read_search, write_search
 from schemas.reranking import RerankingSetting, read_setting, write_setting
 
-BY_NEIGHBORS = RerankingSetting("cider", "refined", "euclidean", 60, 125)
+CONSENSUS = RerankingSetting("cider", "refined", "euclidean", 60, 125)
+KERNEL_RIDGE = RerankingSetting("cider", "original", gamma=1.0, regularization=0.3)
 
 
-@pytest.mark.parametrize("setting", [BY_NEIGHBORS, RerankingSetting("bleu", tuned_on="val")])
+@pytest.mark.parametrize("setting", [CONSENSUS, KERNEL_RIDGE, RerankingSetting("bleu", tuned_on="val")])
 def test_setting_comes_back_as_written(tmp_path, setting):
     write_setting(tmp_path, setting)
     assert read_setting(tmp_path) == setting
@@ -28,15 +29,23 @@ def test_other_json_is_an_artifact_error(tmp_path, name, read):
 
 
 def test_summary_contains_the_values_that_apply():
-    assert BY_NEIGHBORS.summary() == {
+    assert CONSENSUS.summary() == {
+        "method": "consensus",
         "similarity": "cider",
         "features": "refined",
         "metric": "euclidean",
         "k": 60,
         "m": 125,
     }
+    assert KERNEL_RIDGE.summary() == {
+        "method": "kernel-ridge",
+        "similarity": "cider",
+        "features": "original",
+        "gamma": 1.0,
+        "regularization": 0.3,
+    }
     assert RerankingSetting("bleu", tuned_on="val").summary() == {
+        "method": "self-consensus",
         "similarity": "bleu",
-        "against": "self",
         "tuned on": "val",
     }

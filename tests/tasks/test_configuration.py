@@ -15,7 +15,7 @@ SENTENCES = {
     "[GenerateCaptions]\nwide-beam-width = 20": "wide_beam_width is now called n_best.",
     "[GenerateCaptions]\nsearch = wide": "search = wide is now search = n-best.",
     "[GenerateCaptions]\nsplit = unlabelled": "split = unlabelled is now split = unlabeled.",
-    "[RerankCaptions]\nagainst = neighbours": "against = neighbours is now against = neighbors.",
+    "[RerankCaptions]\nmethod = self": "method = self is now method = self-consensus.",
     "[EvaluateRetrieval]\nnormalisation_images = 9": "normalisation_images is now called normalization_images.",
     "[CaptionImages]\nimages = a": "CaptionImages is now the command `mrnn caption`.",
     "[FindNeighbors]\nprobes = 9": "probes was removed, because the search for neighbors is exact; delete it.",

@@ -1,4 +1,4 @@
-"""Reranking over shards gives what reranking in one piece gives, and goes on where it was stopped."""
+"""Reranking in shards equals reranking in one piece, and resumes."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import pytest
 from pipelines.beam.runner import BeamRunner
 from pipelines.beam.shards import plan_ranges
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
-from pipelines.captions.reranker import Reranker, rerank
+from pipelines.captions.reranker import Reranker, rerank, weigh_images
 from schemas.errors import ArtifactError
+from schemas.features import FeatureDescription, FeatureFile, write_features
 from schemas.hypotheses import Hypothesis, ImageHypotheses, SearchSetting, read_search, write_hypotheses, write_search
 from schemas.io.files import write_json_lines
 from schemas.neighbors import Neighbors, write_neighbors
@@ -17,8 +18,9 @@ from schemas.reranking import RerankingSetting, read_setting
 
 LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
 SETTING = RerankingSetting("cider", "refined", "euclidean", 4, 6)
+KERNEL_RIDGE = RerankingSetting("cider", "original", gamma=2.0, regularization=0.5)
 FILES = ("hypotheses.jsonl", "reranked.jsonl")
-SEARCH = SearchSetting("wide", 4)
+SEARCH = SearchSetting("n-best", 4)
 
 
 @pytest.fixture
@@ -44,13 +46,22 @@ def corpus(tmp_path):
         [{"image_id": image_id, "split": "train", "tokens": tokens} for image_id, tokens in training.items()]
         + [{"image_id": "test0", "split": "test", "tokens": [["never", "looked", "at"]]}],
     )
+    features = random.normal(size=(20, 5)).astype(np.float32)
+    description = FeatureDescription("random", "none", "0", "toys")
+    write_features(tmp_path / "features" / "features.h5", [*training, *ids], features, description)
     (tmp_path / "neighbors").mkdir()
     write_neighbors(tmp_path / "neighbors" / "neighbors.h5", neighbors)
     return images, neighbors, training
 
 
+def _weights(root, images, training):
+    file = FeatureFile(root / "features" / "features.h5")
+    ids = [image.image_id for image in images]
+    return weigh_images(ids, file.read(ids), list(training), file.read(list(training)), KERNEL_RIDGE)
+
+
 def job(root: Path, **given) -> RerankingJob:
-    settings = {"neighbors": root / "neighbors", "setting": SETTING, **given}
+    settings = {"images": root / "neighbors", "setting": SETTING, **given}
     return RerankingJob(root / "hypotheses", root / "captions", **settings)
 
 
@@ -61,20 +72,23 @@ def run(root: Path, shards: int, **given):
 
 
 @pytest.mark.parametrize("shards", [1, 3, 20])
-@pytest.mark.parametrize("by_neighbors", [True, False])
-def test_any_number_of_shards_gives_the_same_bytes(corpus, tmp_path, shards, by_neighbors):
+@pytest.mark.parametrize("method", ["consensus", "kernel-ridge", "self-consensus"])
+def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(corpus, tmp_path, shards, method):
     images, neighbors, training = corpus
-    setting, own = (SETTING, neighbors) if by_neighbors else (RerankingSetting("bleu"), None)
+    setting, compared, own = {
+        "consensus": (SETTING, tmp_path / "neighbors", neighbors),
+        "kernel-ridge": (KERNEL_RIDGE, tmp_path / "features", _weights(tmp_path, images, training)),
+        "self-consensus": (RerankingSetting("bleu"), None, None),
+    }[method]
     expected = rerank(images, Reranker(images, own, training, setting), tmp_path / "whole", lambda done: None)
     assert expected["first_changed"] > 0
-    given = {} if by_neighbors else {"neighbors": None, "setting": setting}
-    assert run(tmp_path, shards, **given) == expected
+    assert run(tmp_path, shards, images=compared, setting=setting) == expected
     assert (read_search(tmp_path / "out"), read_setting(tmp_path / "out")) == (SEARCH, setting)
     for name in FILES:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_what_a_stopped_run_finished_is_kept(corpus, tmp_path):
+def test_rerank_split_keeps_complete_shards(corpus, tmp_path):
     run(tmp_path, 4)
     made = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
     ids = [image.image_id for image in corpus[0]]
@@ -86,7 +100,13 @@ def test_what_a_stopped_run_finished_is_kept(corpus, tmp_path):
     assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == made
 
 
-def test_a_worker_says_what_is_wrong(corpus, tmp_path):
+def test_rerank_split_reports_images_without_features(corpus, tmp_path):
+    write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", corpus[0][0].captions)])
+    with pytest.raises(ArtifactError, match="no features of image stranger"):
+        run(tmp_path, 2, images=tmp_path / "features", setting=KERNEL_RIDGE)
+
+
+def test_rerank_split_raises_the_error_of_a_worker(corpus, tmp_path):
     write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", corpus[0][0].captions)])
     with pytest.raises(ArtifactError, match="Image stranger has no refined neighbors"):
         run(tmp_path, 2, setting=RerankingSetting("bleu", "refined", "euclidean", 4, 6))

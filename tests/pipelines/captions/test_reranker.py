@@ -1,11 +1,12 @@
-"""Reranking prefers what the captions of similar images say."""
+"""Reranking prefers the hypothesis that the captions of similar images agree with."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pipelines.captions.reranker import Reranker, rerank
+from model.reranking.kernel_ridge import kernel_ridge_weights
+from pipelines.captions.reranker import ImageWeights, Reranker, rerank, weigh_images
 from schemas.errors import ArtifactError
 from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses
 from schemas.io.files import read_json_lines
@@ -42,7 +43,7 @@ def run(directory, images=IMAGES, captions=CAPTIONS, similarity="cider", k=1, ne
 
 
 @pytest.mark.parametrize("similarity", ["cider", "bleu"])
-def test_the_hypothesis_that_neighbors_agree_with_comes_first(tmp_path, similarity):
+def test_reranker_prefers_the_hypothesis_that_neighbors_agree_with(tmp_path, similarity):
     assert run(tmp_path, similarity=similarity) == {"images": 1, "first_changed": 1}
     (image,) = read_hypotheses(tmp_path)
     assert [each.log_prob for each in image.captions] == [-2.0, -1.0]
@@ -51,14 +52,62 @@ def test_the_hypothesis_that_neighbors_agree_with_comes_first(tmp_path, similari
     assert record["scores"] == sorted(record["scores"], reverse=True)
 
 
-def test_neighbors_beyond_k_have_no_say(tmp_path):
+def test_reranker_ignores_neighbors_beyond_k(tmp_path):
     far = replace(NEIGHBORS, indices=np.array([[2, 0, 1]], np.int32))
     run(tmp_path, neighbors=far)
     (image,) = read_hypotheses(tmp_path)
     assert image.captions[0].log_prob == -1.0
 
 
-def test_artifacts_that_do_not_belong_together_are_an_error(tmp_path):
+def test_kernel_ridge_scores_are_weighted_mean_similarities(tmp_path):
+    setting = RerankingSetting("bleu", "original", gamma=2.0, regularization=0.5)
+    random = np.random.default_rng(0)
+    references = {
+        "a": ["a red car on a road".split(), "the car on the road".split()],
+        "b": ["a cat sits on a mat".split()],
+        "c": ["a dog runs".split(), "a dog".split(), "the dog runs on the grass".split()],
+    }
+    targets, training = random.normal(size=(2, 4)), random.normal(size=(3, 4))
+    weights = weigh_images(["b", "t"], targets, list(references), training, setting)
+    expected = kernel_ridge_weights(training, targets, 2.0, 0.5)
+    expected[0, 1] = 0.0  # an image is not its own reference
+    np.testing.assert_array_equal(weights.values, expected)
+    reranked = Reranker(IMAGES, weights, references, setting)(IMAGES[0])
+    naive = [
+        sum(
+            weight * np.mean([bleu(hypothesis.tokens, reference) for reference in references[name]])
+            for name, weight in zip("abc", expected[1], strict=True)
+        )
+        for hypothesis in IMAGES[0].captions
+    ]
+    assert reranked.scores == pytest.approx(sorted(naive, reverse=True), abs=1e-6)
+    assert reranked.first_changed == (naive[1] > naive[0])
+    assert reranked.neighbors == ["abc"[index] for index in np.argsort(-expected[1])]
+
+
+def bleu(hypothesis, reference):
+    """Mean F1 of clipped n-gram matches, n-gram by n-gram."""
+    total = 0.0
+    for order in range(1, 5):
+        own, other = (
+            [tuple(side[at : at + order]) for at in range(len(side) - order + 1)] for side in (hypothesis, reference)
+        )
+        matches = sum(min(own.count(gram), other.count(gram)) for gram in set(own))
+        total += 2 * matches / (len(own) + len(other)) if own and other else 0.0
+    return total / 4
+
+
+def test_image_weights_come_back_as_written(tmp_path):
+    weights = ImageWeights(["t", "ü"], ["a", "b"], np.array([[1, 2], [3, -4]], np.float32))
+    weights.write(tmp_path / "weights.npz")
+    again = ImageWeights.read(tmp_path / "weights.npz")
+    assert (again.target_ids, again.reference_ids) == (["t", "ü"], ["a", "b"])
+    np.testing.assert_array_equal(again.of("ü"), [3, -4])
+    with pytest.raises(ArtifactError, match="Image x has no features"):
+        again.of("x")
+
+
+def test_reranker_rejects_artifacts_that_do_not_belong_together(tmp_path):
     stranger = [ImageHypotheses("stranger", IMAGES[0].captions)]
     with pytest.raises(ArtifactError, match="Image stranger has no refined neighbors"):
         run(tmp_path, images=stranger)

@@ -105,7 +105,7 @@ def test_the_captioner_is_that_of_the_configuration(data_dir, configuration):
 
 
 def test_tuned_reranking_takes_the_best_setting(data_dir, configuration):
-    reranking = tasks.RerankCaptions(dataset="toys", data_dir=str(data_dir), against="tuned")
+    reranking = tasks.RerankCaptions(dataset="toys", data_dir=str(data_dir), method="tuned")
     directory = complete(data_dir, reranking.upstream(tasks.TuneReranking))
     best = RerankingSetting("bleu", "original", "cosine", 7, 11)
     write_grid(directory / "grid.json", {}, [(best, {}), (RerankingSetting("cider"), {})])
@@ -118,5 +118,5 @@ def test_another_model_has_neither_an_ensemble_nor_tuned_reranking(data_dir, con
         _check(generation, reranking, tmp_path)
     single, _ = configured(data_dir)
     with pytest.raises(ConfigurationError, match="tuned for the configuration's model"):
-        _check(single, reranking.clone(against="tuned"), tmp_path)
+        _check(single, reranking.clone(method="tuned"), tmp_path)
     _check(generation, reranking, None)

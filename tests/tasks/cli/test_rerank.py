@@ -8,6 +8,7 @@ import pytest
 from pipelines.captions.rerank_file import rerank_file
 from schemas.errors import ArtifactError, ConfigurationError, InputError
 from schemas.neighbors import Neighbors, write_neighbors
+from schemas.reranking import RerankingSetting
 
 REFERENCES = {
     "cat": ["A cat sits on a mat.", "The cat is on the mat."],
@@ -30,15 +31,13 @@ def files(tmp_path):
     return tmp_path
 
 
-def run(files, k=1, m=10, similarity="cider", **given):
+def run(files, k=1, m=10, similarity="cider", setting=None, **given):
     return rerank_file(
         files / "hypotheses_of_mine.jsonl",
         files / "references.jsonl",
         files / "out",
-        **{"neighbors": None, "features": None, "metric": "euclidean", **given},
-        similarity=similarity,
-        k=k,
-        m=m,
+        setting=setting or RerankingSetting(similarity, "given", "euclidean", k, m),
+        **given,
         progress=lambda done: None,
     )
 
@@ -58,8 +57,19 @@ def test_rerank_orders_captions_by_features(files, mrnn):
     assert best(files)["7"].startswith("a cat")
 
 
+def test_rerank_by_kernel_ridge_takes_all_references(files, mrnn):
+    given = [files / name for name in ("hypotheses_of_mine.jsonl", "references.jsonl")]
+    options = ["--method", "kernel-ridge", "--gamma", "4", "--regularization", "0.1"]
+    done = mrnn("rerank", *given, "--out", files / "out", "--features", files / "features.npz", *options)
+    assert done.returncode == 0, done.stderr
+    assert best(files)["8"] == "the dog runs"
+    assert best(files)["7"].startswith("a cat")
+    records = map(json.loads, (files / "out" / "reranked.jsonl").read_text().splitlines())
+    assert [record["neighbors"][0] for record in records] == ["cat", "dog"]
+
+
 @pytest.mark.parametrize("similarity", ["cider", "bleu", "bleu-compat"])
-def test_neighbors_from_a_file_decide(files, similarity):
+def test_rerank_reads_neighbors_from_a_file(files, similarity):
     indices = np.array([[2, 0], [0, 1]], np.int32)
     far = Neighbors(["7", "8"], list(REFERENCES), indices, np.zeros((2, 2), np.float32), "refined", "euclidean")
     write_neighbors(files / "neighbors.h5", far)
@@ -67,8 +77,8 @@ def test_neighbors_from_a_file_decide(files, similarity):
     assert best(files)["7"] == "a red car on a road"
 
 
-def test_without_images_the_hypotheses_agree_among_themselves(files):
-    assert run(files)["images"] == 2
+def test_rerank_without_images_is_self_consensus(files):
+    assert run(files, setting=RerankingSetting("cider"))["images"] == 2
     assert best(files)["7"].startswith("a cat")
 
 
@@ -81,9 +91,14 @@ def test_an_image_is_not_its_own_reference(files):
     assert record["neighbors"] == ["dog"]
 
 
-def test_what_does_not_fit_is_said(files):
-    with pytest.raises(ConfigurationError, match="Both --neighbors and --features"):
+def test_rerank_reports_inputs_that_do_not_fit(files):
+    with pytest.raises(ConfigurationError, match="consensus takes either --neighbors or --features"):
         run(files, neighbors=files / "n.h5", features=files / "features.npz")
+    kernel_ridge = RerankingSetting("cider", "given", gamma=1.0, regularization=1.0)
+    with pytest.raises(ConfigurationError, match="kernel-ridge takes either"):
+        run(files, setting=kernel_ridge)
+    with pytest.raises(ConfigurationError, match="give --features, not --neighbors"):
+        run(files, setting=kernel_ridge, neighbors=files / "n.h5")
     with pytest.raises(ConfigurationError, match="no similarity 'rouge'"):
         run(files, features=files / "features.npz", similarity="rouge")
     np.savez(files / "few.npz", ids=np.array(["7", "cat"]), F=np.eye(2, dtype=np.float32))

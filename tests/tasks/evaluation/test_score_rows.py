@@ -26,10 +26,11 @@ def configure():
     [
         {},
         {"k": "30"},
-        {"against": "tuned"},
-        {"against": "self"},
+        {"method": "tuned"},
+        {"method": "self-consensus"},
+        {"method": "kernel-ridge", "gamma": "4.0", "feature_kind": "original"},
         {"similarity": "bleu", "feature_kind": "original"},
-        {"similarity": "bleu", "against": "tuned"},
+        {"similarity": "bleu", "method": "tuned"},
     ],
 )
 def test_report_and_release_show_the_captions_that_are_reranked_as_configured(data_dir, configure, parameters):
@@ -47,7 +48,7 @@ def test_report_and_release_show_the_captions_that_are_reranked_as_configured(da
 def test_a_row_that_is_there_anyhow_is_not_there_twice(data_dir, configure):
     given = {"dataset": "toys", "data_dir": str(data_dir), "compare_blind": False}
     rows = AllScores(**given).score_rows()
-    configure(against="tuned")
+    configure(method="tuned")
     luigi.Task.clear_instance_cache()
     assert AllScores(**given).score_rows() == rows
     assert len({row.key for row in rows.values()}) == len(rows)
