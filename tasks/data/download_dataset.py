@@ -5,6 +5,7 @@ from typing import Any
 
 import luigi
 
+from schemas.errors import ConfigurationError, InputError
 from schemas.io.files import read_json, write_json
 from tasks.base.stage import Stage
 from tasks.runtime.workspace import Workspace
@@ -42,7 +43,6 @@ class DownloadDataset(Stage):
         from pipelines.data.datasets import find_dataset
         from pipelines.data.download.fetch import fetch_all, record_checksum
         from pipelines.data.download.unpack import unpack
-        from schemas.errors import ConfigurationError, InputError
 
         dataset = find_dataset(self.dataset)
         root, archives = workspace.directory / "files", []
@@ -82,5 +82,14 @@ def dataset_root(download: Path) -> Path:
 
 
 def source_root(source: str) -> Path:
-    """Return the absolute path of a folder that the user names."""
-    return Path(source).expanduser().absolute()
+    """Return the absolute path of a folder that the user names.
+
+    Raises:
+        ConfigurationError: It is not UTF-8, so that no artifact could record it.
+    """
+    path = Path(source).expanduser().absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"The name of {path} is not UTF-8; rename it, or set PYTHONUTF8=1.") from error
+    return path

@@ -1,8 +1,10 @@
 """Datasets in a folder of the user: used in place, keyed by content."""
 
+import pytest
 from PIL import Image
 
 from schemas.annotations import read_annotations
+from schemas.errors import ConfigurationError
 from schemas.io.files import read_json, read_json_lines
 from schemas.provenance import read_provenance
 from tasks.data.download_dataset import DownloadDataset, dataset_root
@@ -85,3 +87,9 @@ def test_own_images_without_a_folder_fail(run, data_dir):
     download = DownloadDataset(dataset="custom", data_dir=str(data_dir))
     assert not run(download)
     assert not download.directory.joinpath("manifest.json").exists()
+
+
+def test_a_folder_whose_name_is_no_utf8_is_refused(data_dir, tmp_path):
+    download = DownloadDataset(dataset="custom", data_dir=str(data_dir), source=str(tmp_path / "caf\udce9"))
+    with pytest.raises(ConfigurationError, match=r"caf\\udce9 is not UTF-8; rename it"):
+        _ = download.key
