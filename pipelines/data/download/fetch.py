@@ -17,8 +17,7 @@ from pipelines.data.dataset import Archive, Progress
 from pipelines.data.download.http import (
     RetryPolicy,
     SourceError,
-    Transfer,
-    Transient,
+    download,
     metadata_path,
     require_space,
     size_of,
@@ -140,7 +139,7 @@ def fetch(
                     found = _download(source, archive, directory, progress, patience)
                 progress(1.0, f"{archive.name}: complete")
                 return found
-            except (SourceError, Transient) as failure:
+            except SourceError as failure:
                 _log.warning("%s: %s: %s", archive.name, source, failure)
                 failures.append(f"{source} ({failure})")
     tried = "; ".join(failures) or "no address is known"
@@ -191,9 +190,11 @@ def _use(path: Path, archive: Archive, directory: Path, progress: Progress) -> D
 def _download(url: str, archive: Archive, directory: Path, progress: Progress, patience: RetryPolicy) -> Downloaded:
     """A file from the network, verified and kept; what is not the promised file is removed, to resume it is no use."""
     part, path = _part(archive, directory), directory / archive.name
-    sha256 = Transfer(url, archive, part, progress, patience).run()
+    download(url, part, archive.name, archive.size, progress, patience)
     try:
         size = _check_form(part, archive)
+        progress(1.0, f"{archive.name}: verifying")
+        sha256 = digest_file(part)
         _check_digest(sha256, archive, directory)
     except SourceError:
         part.unlink(missing_ok=True)
