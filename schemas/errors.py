@@ -27,7 +27,7 @@ class ConfigurationError(MRNNError):
 
 
 class DownloadError(MRNNError):
-    """A file could not be had from any of its addresses, or is not the file that was promised."""
+    """A file cannot be downloaded from any of its addresses, or is not the expected file."""
 
 
 class UploadError(MRNNError):

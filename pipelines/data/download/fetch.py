@@ -1,4 +1,4 @@
-"""Gets published files: from mirrors first, several at once, and never a byte that was not promised."""
+"""Download of published files: mirrors first, several at once, each verified before it is used."""
 
 import logging
 import os
@@ -14,49 +14,16 @@ from urllib.request import url2pathname
 import filelock
 
 from pipelines.data.dataset import Archive, Progress
-from pipelines.data.download.http import (
-    RetryPolicy,
-    SourceError,
-    download,
-    metadata_path,
-    require_space,
-    size_of,
-)
-from pipelines.data.download.progress import Shares, Stopped
+from pipelines.data.download.http import RetryPolicy, SourceError, download, metadata_path, require_space, size_of
+from pipelines.data.download.progress import JointProgress, Stopped
 from schemas.errors import ArtifactError, DownloadError
 from schemas.io.files import digest_file, sync_directory, write_text
 
 CHECKSUMS = "SHA256SUMS"
+CONNECTIONS = 4  # simultaneous downloads
+DEFAULT_POLICY = RetryPolicy()
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")  # what `sha256sum -c` reads
-
-
-def read_checksums(directory: Path) -> dict[str, str]:
-    """SHA-256 in hex by file name; empty if nothing was recorded yet.
-
-    Raises:
-        ArtifactError: a line is malformed; names it.
-    """
-    path = directory / CHECKSUMS
-    if not path.exists():
-        return {}
-    checksums = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        match = _LINE.fullmatch(line)
-        if not match:
-            raise ArtifactError(f"{path}, line {number}, is not `SHA256  NAME`; mend it or remove the line.")
-        checksums[match[2]] = match[1]
-    return checksums
-
-
-def record_checksum(directory: Path, name: str, sha256: str) -> None:
-    """Adds a file's digest, to be enforced from now on; one that is there already stays."""
-    checksums = {name: sha256} | read_checksums(directory)
-    write_text(directory / CHECKSUMS, "".join(f"{checksums[each]}  {each}\n" for each in sorted(checksums)))
-
-
-CONNECTIONS = 4  # files that come at once
-PATIENCE = RetryPolicy()
-_MAGIC = {  # suffix -> (offset, what may stand there)
+_MAGIC = {  # suffix -> (offset, what is found there)
     ".zip": (0, (b"PK\x03\x04", b"PK\x05\x06")),
     ".tar": (257, (b"ustar", b"\x00\x00\x00\x00\x00")),  # the second before POSIX
     ".gz": (0, (b"\x1f\x8b",)),
@@ -64,12 +31,20 @@ _MAGIC = {  # suffix -> (offset, what may stand there)
     ".bz2": (0, (b"BZh",)),
     ".xz": (0, (b"\xfd7zXZ\x00",)),
 }
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A verified file: where it lies, where it came from, its size in bytes and its SHA-256 in hex."""
+    """A verified file.
+
+    Attributes:
+        path: Where it is.
+        url: Where it came from.
+        size: Bytes.
+        sha256: SHA-256 in hex.
+    """
 
     path: Path
     url: str
@@ -82,28 +57,31 @@ def fetch_all(
     directory: Path,
     mirrors: Sequence[str],
     progress: Progress,
-    patience: RetryPolicy = PATIENCE,
+    policy: RetryPolicy = DEFAULT_POLICY,
 ) -> list[Downloaded]:
-    """Gets each archive as `fetch` does, several at once; when one cannot be had, the others stop where they are.
+    """Fetch each archive as `fetch` does, several at once; if one fails, the others stop and can be resumed.
 
     Raises:
-        DownloadError: an archive cannot be had, or the disk has no room for all of those whose size is known.
+        DownloadError: An archive cannot be fetched, or the disk has no room for all of those whose size is known.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    missing = [archive for archive in archives if not _is_here(archive, directory, mirrors)]
+    missing = [
+        archive
+        for archive in archives
+        if not any(isinstance(source, Path) and source.is_file() for source in _sources(archive, directory, mirrors))
+    ]
     needed = sum(max(0, (archive.size or 0) - size_of(_part(archive, directory))) for archive in missing)
     require_space(directory, needed, " and ".join(archive.name for archive in missing))
-    shares = Shares(progress, [archive.size for archive in archives])
+    joint = JointProgress(progress, [archive.size for archive in archives])
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         fetching = [
-            pool.submit(fetch, archive, directory, mirrors, shares.of(index), patience)
+            pool.submit(fetch, archive, directory, mirrors, joint.of(index), policy)
             for index, archive in enumerate(archives)
         ]
         wait(fetching, return_when=FIRST_EXCEPTION)
-        shares.stop()
+        joint.stop()
         pool.shutdown(cancel_futures=True)
-    failures = [each.exception() for each in fetching if not each.cancelled()]
-    for failure in failures:
+    for failure in [each.exception() for each in fetching if not each.cancelled()]:
         if failure is not None and not isinstance(failure, Stopped):
             raise failure
     return [each.result() for each in fetching]
@@ -114,29 +92,34 @@ def fetch(
     directory: Path,
     mirrors: Sequence[str],
     progress: Progress,
-    patience: RetryPolicy = PATIENCE,
+    policy: RetryPolicy = DEFAULT_POLICY,
 ) -> Downloaded:
-    """Gets `archive` from the first source that has it whole.
+    """Fetch an archive from the first source that has it complete.
 
-    Sources are what lies in `directory` already, the mirrors (the archive's name is appended to each) and the archive's
-    own addresses, in this order. A mirror is an address (`http://`, `https://`, `file://`) or a folder. A file on a
-    local disk is verified and used where it lies, not copied. Downloads go to `directory/NAME.part` and are resumed
-    there, also by a later call. A proxy is taken from the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). Where the
-    archive has no SHA-256, that in the directory's SHA256SUMS counts, if there is one.
+    Sources are a file in `directory`, the mirrors (the archive's name is appended to each), and the archive's own
+    addresses, in this order. A file on a local disk is verified and used in place. Downloads go to
+    `directory/NAME.part` and are resumed there, also by a later call. A proxy is taken from the environment.
+
+    Args:
+        archive: The archive. Where it has no SHA-256, that in the directory's SHA256SUMS counts, if there is one.
+        directory: Folder for downloads.
+        mirrors: Addresses (`http://`, `https://`, `file://`) or folders.
+        progress: Called with a fraction and a message.
+        policy: When to give up a source.
 
     Raises:
-        DownloadError: no source has the file; says what was tried and why each failed.
+        DownloadError: No source has the file; lists what was tried and why each failed.
     """
     directory.mkdir(parents=True, exist_ok=True)
     failures = []
     progress(0.0, f"{archive.name}: waiting for its lock")
-    with filelock.FileLock(directory / f".{archive.name}.lock"):  # two processes would spoil one part
+    with filelock.FileLock(directory / f".{archive.name}.lock"):  # two processes would corrupt one part
         for source in _sources(archive, directory, mirrors):
             try:
                 if isinstance(source, Path):
-                    found = _use(source, archive, directory, progress)
+                    found = _verify(source, source.as_uri(), archive, directory, progress)
                 else:
-                    found = _download(source, archive, directory, progress, patience)
+                    found = _download(source, archive, directory, progress, policy)
                 progress(1.0, f"{archive.name}: complete")
                 return found
             except SourceError as failure:
@@ -144,7 +127,7 @@ def fetch(
                 failures.append(f"{source} ({failure})")
     tried = "; ".join(failures) or "no address is known"
     raise DownloadError(
-        f"{archive.name} could not be had: {tried}. Get it by hand into a folder and name that as a mirror."
+        f"{archive.name} could not be downloaded: {tried}. Download it by hand into a folder and name that as a mirror."
     )
 
 
@@ -159,43 +142,22 @@ def _sources(archive: Archive, directory: Path, mirrors: Sequence[str]) -> Itera
 
 
 def _local_path(source: str) -> Path | None:
-    """The absolute path that a folder name or a `file://` address means; None for addresses on the network."""
+    """Return the absolute path that a folder name or a `file://` address means; None for other addresses."""
     if source.startswith("file://"):
         return Path(url2pathname(urlsplit(source).path)).absolute()
     return None if "://" in source else Path(source).expanduser().absolute()
-
-
-def _is_here(archive: Archive, directory: Path, mirrors: Sequence[str]) -> bool:
-    return any(isinstance(source, Path) and source.is_file() for source in _sources(archive, directory, mirrors))
 
 
 def _part(archive: Archive, directory: Path) -> Path:
     return directory / f"{archive.name}.part"
 
 
-def _use(path: Path, archive: Archive, directory: Path, progress: Progress) -> Downloaded:
-    """A file on a local disk, verified."""
-    if not path.is_file():
-        raise SourceError("there is no such file")
-    try:
-        size = _check_form(path, archive)
-        progress(0.0, f"{archive.name}: checking {path}")
-        sha256 = digest_file(path)
-    except OSError as error:
-        raise SourceError(f"it cannot be read: {error.strerror}") from error
-    _check_digest(sha256, archive, directory)
-    return Downloaded(path, path.as_uri(), size, sha256)
-
-
-def _download(url: str, archive: Archive, directory: Path, progress: Progress, patience: RetryPolicy) -> Downloaded:
-    """A file from the network, verified and kept; what is not the promised file is removed, to resume it is no use."""
+def _download(url: str, archive: Archive, directory: Path, progress: Progress, policy: RetryPolicy) -> Downloaded:
+    """Download, verify and keep a file; another file than expected is removed, because resuming it is no use."""
     part, path = _part(archive, directory), directory / archive.name
-    download(url, part, archive.name, archive.size, progress, patience)
+    download(url, part, archive.name, archive.size, progress, policy)
     try:
-        size = _check_form(part, archive)
-        progress(1.0, f"{archive.name}: verifying")
-        sha256 = digest_file(part)
-        _check_digest(sha256, archive, directory)
+        found = _verify(part, url, archive, directory, progress)
     except SourceError:
         part.unlink(missing_ok=True)
         metadata_path(part).unlink(missing_ok=True)
@@ -205,30 +167,22 @@ def _download(url: str, archive: Archive, directory: Path, progress: Progress, p
     part.replace(path)
     sync_directory(directory)
     metadata_path(part).unlink(missing_ok=True)
-    return Downloaded(path, url, size, sha256)
+    return Downloaded(path, url, found.size, found.sha256)
 
 
-def _check_form(path: Path, archive: Archive) -> int:
-    """The file's size, if it is the promised one and the file is what its name says.
-
-    Tells an archive from the error page that some servers send in its place with status 200.
-    """
-    size, suffix = path.stat().st_size, Path(archive.name).suffix.lower()
-    if archive.size is not None and size != archive.size:
-        raise SourceError(f"it has {size} bytes instead of {archive.size}")
-    with open(path, "rb") as stream:
-        head = stream.read(512)
-    if suffix in _MAGIC:
-        offset, signatures = _MAGIC[suffix]
-        if not head[offset:].startswith(signatures):
-            page = head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head"))
-            raise SourceError(f"it is {'a web page' if page else 'something else'}, not a {suffix} file")
-    if suffix == ".zip" and not zipfile.is_zipfile(path):
-        raise SourceError("it is cut short: the directory at the end of a .zip file is missing")
-    return size
-
-
-def _check_digest(sha256: str, archive: Archive, directory: Path) -> None:
+def _verify(path: Path, url: str, archive: Archive, directory: Path, progress: Progress) -> Downloaded:
+    """Check size, format and SHA-256; raise SourceError unless they are as expected."""
+    if not path.is_file():
+        raise SourceError("there is no such file")
+    try:
+        size = path.stat().st_size
+        if archive.size is not None and size != archive.size:
+            raise SourceError(f"it has {size} bytes instead of {archive.size}")
+        _check_format(path, Path(archive.name).suffix.lower())
+        progress(0.0, f"{archive.name}: verifying {path}")
+        sha256 = digest_file(path)
+    except OSError as error:
+        raise SourceError(f"it cannot be read: {error.strerror}") from error
     recorded = read_checksums(directory).get(archive.name)
     if archive.sha256 is not None:
         if sha256 != archive.sha256.lower():
@@ -238,3 +192,40 @@ def _check_digest(sha256: str, archive: Archive, directory: Path) -> None:
             f"its SHA-256 is {sha256} instead of {recorded}, as first downloaded; if the publisher has changed it, "
             f"remove its line from {directory / CHECKSUMS}"
         )
+    return Downloaded(path, url, size, sha256)
+
+
+def _check_format(path: Path, suffix: str) -> None:
+    """Tell an archive from the error page that some servers send in its place with status 200."""
+    with open(path, "rb") as stream:
+        head = stream.read(512)
+    offset, signatures = _MAGIC.get(suffix, (0, (b"",)))
+    if not head[offset:].startswith(signatures):
+        is_page = head.lstrip().lower().startswith(_PAGES)
+        raise SourceError(f"it is {'a web page' if is_page else 'something else'}, not a {suffix} file")
+    if suffix == ".zip" and not zipfile.is_zipfile(path):
+        raise SourceError("it is truncated: the directory at the end of a .zip file is missing")
+
+
+def read_checksums(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 in hex by file name; empty if nothing was recorded yet.
+
+    Raises:
+        ArtifactError: A line is malformed; names it.
+    """
+    path = directory / CHECKSUMS
+    if not path.exists():
+        return {}
+    checksums = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise ArtifactError(f"{path}, line {number}, is not `SHA256  NAME`; fix or remove the line.")
+        checksums[match[2]] = match[1]
+    return checksums
+
+
+def record_checksum(directory: Path, name: str, sha256: str) -> None:
+    """Record a file's digest, to be enforced from now on; one that is recorded already stays."""
+    checksums = {name: sha256} | read_checksums(directory)
+    write_text(directory / CHECKSUMS, "".join(f"{checksums[each]}  {each}\n" for each in sorted(checksums)))

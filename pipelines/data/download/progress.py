@@ -1,4 +1,4 @@
-"""How far a transfer of bytes is: fraction, rate and time left; and how far several are together."""
+"""Progress of transfers: fraction, rate and time left of one, and the fraction of several together."""
 
 import threading
 import time
@@ -15,50 +15,48 @@ class Meter:
     """Turns byte counts into calls of a progress function, at most one every `SECONDS_BETWEEN_REPORTS`."""
 
     def __init__(self, progress: Progress, what: str, total: int | None, done: int = 0):
-        """`what` opens each message; `total` bytes are expected, if known; `done` of them were there before."""
-        self._progress = progress
-        self._what = what
-        self._total = total
-        self._done_before = done
-        self._started = time.monotonic()
-        self._reported = self._started
+        """Start the clock.
+
+        Args:
+            progress: Called with a fraction and a message.
+            what: Start of each message.
+            total: Expected bytes, if known.
+            done: Bytes that were there before.
+        """
+        self._progress, self._what, self._total, self._before = progress, what, total, done
+        self._started = self._reported = time.monotonic()
 
     def update(self, done: int) -> None:
-        """Reports that `done` bytes of the total are through, unless the last report is too recent."""
+        """Report that `done` bytes of the total are through, unless the last report is too recent."""
         now = time.monotonic()
         if now - self._reported < SECONDS_BETWEEN_REPORTS:
             return
         self._reported = now
-        rate = (done - self._done_before) / (now - self._started)
+        rate = (done - self._before) / (now - self._started)
+        fraction, of_total, left = 0.0, "", ""
         if self._total:
-            fraction = min(1.0, done / self._total)
-            left = timedelta(seconds=round((self._total - done) / rate)) if rate > 0 else "unknown time"
-            amount = (
-                f"{done / MEGABYTE:.1f} of {self._total / MEGABYTE:.1f} MB, {rate / MEGABYTE:.1f} MB/s, {left} left"
-            )
-        else:
-            fraction, amount = 0.0, f"{done / MEGABYTE:.1f} MB, {rate / MEGABYTE:.1f} MB/s"
-        self._progress(fraction, f"{self._what}: {amount}")
+            fraction, of_total = min(1.0, done / self._total), f" of {self._total / MEGABYTE:.1f}"
+            left = f", {timedelta(seconds=round((self._total - done) / rate))} left" if rate > 0 else ""
+        self._progress(fraction, f"{self._what}: {done / MEGABYTE:.1f}{of_total} MB, {rate / MEGABYTE:.1f} MB/s{left}")
 
 
 class Stopped(Exception):
-    """Work is given up because other work failed."""
+    """A transfer is given up because another failed."""
 
 
-class Shares:
-    """One progress made of those of several transfers that go on at once, in threads."""
+class JointProgress:
+    """One progress of several transfers in threads."""
 
     def __init__(self, progress: Progress, sizes: Sequence[int | None]):
-        """Each counts by its size in bytes; all count the same if one is unknown."""
-        known = [size for size in sizes if size]
-        self._weights = known if len(known) == len(sizes) else [1] * len(sizes)
+        """Weight each transfer by its size in bytes, or all equally if one is unknown."""
+        self._weights = [size or 0 for size in sizes] if all(sizes) else [1] * len(sizes)
         self._fractions = [0.0] * len(sizes)
         self._progress = progress
         self._stopped = False
         self._lock = threading.Lock()
 
     def of(self, index: int) -> Progress:
-        """The progress function of one transfer; it raises Stopped after `stop`."""
+        """Return the progress function of one transfer; it raises Stopped after `stop`."""
 
         def progress(fraction: float, message: str) -> None:
             with self._lock:
@@ -71,6 +69,6 @@ class Shares:
         return progress
 
     def stop(self) -> None:
-        """Ends those that still go on, at their next report."""
+        """End the transfers that are still running, at their next report."""
         with self._lock:
             self._stopped = True

@@ -60,7 +60,7 @@ def test_what_was_recorded_is_enforced(server, data_dir, monkeypatch):
         return stage.directory.parent / "archives" / archive.name
 
     work(b"a.jpg#0\tA dog .\n").unlink()
-    with pytest.raises(DownloadError, match=r"Flickr8k_text\.zip could not be had: .*as first downloaded"):
+    with pytest.raises(DownloadError, match=r"Flickr8k_text\.zip could not be downloaded: .*as first downloaded"):
         work(b"a.jpg#0\tA cat .\n")
     assert work(b"a.jpg#0\tA dog .\n").exists()
 

@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.data.dataset import Archive
 from pipelines.data.download import fetch as download
-from pipelines.data.download import progress as meter
+from pipelines.data.download import progress
 from pipelines.data.download.fetch import fetch
 from pipelines.data.download.http import SPARE_BYTES, RetryPolicy
 from schemas.errors import DownloadError
@@ -269,7 +269,7 @@ def test_tar_archives_are_known_by_their_first_bytes(tmp_path: Path, suffix: str
 
 
 def test_progress_tells_rate_and_time_left(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter, "SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0.0)
     server.script = [status(500), whole(WHOLE)]
     told: list[tuple[float, str]] = []
     fetch(archive(server), tmp_path, (), lambda fraction, message: told.append((fraction, message)), QUICK)

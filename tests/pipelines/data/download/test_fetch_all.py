@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines.data.dataset import Archive
-from pipelines.data.download import progress as meter
+from pipelines.data.download import progress
 from pipelines.data.download.fetch import CONNECTIONS, Downloaded, fetch_all
 from pipelines.data.download.http import SPARE_BYTES, RetryPolicy
 from schemas.errors import DownloadError
@@ -55,7 +55,7 @@ def test_nothing_to_get(tmp_path: Path) -> None:
 def test_one_that_cannot_be_had_stops_the_others(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meter, "SECONDS_BETWEEN_REPORTS", 0.1)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0.1)
     underway = threading.Event()
 
     def refuse(handler: Handler) -> None:
@@ -68,7 +68,7 @@ def test_one_that_cannot_be_had_stops_the_others(
 
     server.script = [by_path(slow=slow, waiting=status(503, Retry_After="200"), gone=refuse)]
     started = time.monotonic()
-    with pytest.raises(DownloadError, match=r"^gone\.bin could not be had: .*404"):
+    with pytest.raises(DownloadError, match=r"^gone\.bin could not be downloaded: .*404"):
         get(archives(server, "slow", "waiting", "gone"), tmp_path)
     assert time.monotonic() - started < 5
     assert (tmp_path / "slow.bin.part").exists()  # to be resumed
