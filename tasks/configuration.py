@@ -2,7 +2,7 @@
 
 Each layer overrides those before it: `configs/default.cfg`, the files that Luigi looks for (`/etc/luigi/luigi.cfg`,
 `luigi.cfg` in the working directory), and the file that `LUIGI_CONFIG_PATH` names. The section `[include]` of a file
-names files to read before it.
+names files to read before it. If none of them names a dataset, `configs/shapes.cfg` follows the first one.
 """
 
 import configparser
@@ -16,6 +16,7 @@ from schemas.text import reason
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEFAULTS = CONFIGS / "default.cfg"
+SHAPES = CONFIGS / "shapes.cfg"
 LOGGING = CONFIGS / "logging.cfg"
 VARIABLE = "LUIGI_CONFIG_PATH"
 _SEARCHED = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")  # as Luigi does
@@ -102,7 +103,9 @@ def configuration_files(path: Path | None = None) -> list[Path]:
     """
     given = path or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     found = [Path(each) for each in _SEARCHED if Path(each).is_file()]
-    return [DEFAULTS, *(file for each in [*found, *([given] if given else [])] for file in _with_includes(each))]
+    files = [file for each in [*found, *([given] if given else [])] for file in _with_includes(each)]
+    named = any("dataset" in read_configuration(file).get("pipeline", {}) for file in files)
+    return [DEFAULTS, *([] if named else [SHAPES]), *files]
 
 
 def load_configuration(path: Path | None = None) -> None:

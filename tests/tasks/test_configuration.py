@@ -4,7 +4,18 @@ import pytest
 
 from schemas.errors import ConfigurationError
 from tasks import load_stages
-from tasks.configuration import COMMANDS, RENAMED, RENAMED_VALUES, check_configuration, describe_rename
+from tasks.configuration import (
+    COMMANDS,
+    CONFIGS,
+    DEFAULTS,
+    RENAMED,
+    RENAMED_VALUES,
+    SHAPES,
+    check_configuration,
+    configuration_files,
+    describe_rename,
+    read_configuration,
+)
 
 SENTENCES = {
     "[TuneOnCider]\nepochs = 3": "TuneOnCider is now called TrainSelfCritical.",
@@ -43,3 +54,21 @@ def test_changelog_lists_all_renames(request):
     table = changelog[changelog.index("### Renamed") : changelog.index("### Removed")]
     old = {*RENAMED, *COMMANDS, *(value for _, value in RENAMED_VALUES)} - {"neighbours"}
     assert not {name for name in old if name not in table}
+
+
+@pytest.mark.parametrize("name", ["flickr8k", "flickr8k-tf-mrnn", "custom", "coco2014", "shapes-finetuned"])
+def test_configurations_of_a_dataset_take_nothing_from_that_of_shapes(name):
+    assert SHAPES not in configuration_files(CONFIGS / f"{name}.cfg")
+
+
+def test_shapes_is_the_dataset_of_configurations_that_name_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.cfg").write_text("[TrainModel]\nepochs = 3\n")
+    assert configuration_files(tmp_path / "mine.cfg") == [DEFAULTS, SHAPES, tmp_path / "mine.cfg"]
+    (tmp_path / "luigi.cfg").write_text("[pipeline]\ndataset = custom\n")
+    assert SHAPES not in configuration_files(tmp_path / "mine.cfg")
+
+
+def test_default_configuration_has_no_settings_of_a_dataset():
+    stages = {*load_stages()}
+    assert not stages & read_configuration(DEFAULTS).keys()

@@ -1,8 +1,11 @@
-"""Shapes: small pictures of colored shapes with five captions each, generated, so that nothing need be downloaded."""
+"""Shapes: small images of colored shapes with five captions each, generated, so that no download is needed."""
 
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +40,11 @@ class Shapes(GeneratedDataset):
         (root / "images").mkdir(parents=True, exist_ok=True)
 
         def lines() -> Iterator[dict[str, Any]]:
-            for index in range(images):
-                yield _generate_image(root, seed, index)
-                progress((index + 1) / images, f"{index + 1} of {images} pictures drawn")
+            with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy and Pillow release Python's global lock
+                made = pool.map(partial(_generate_image, root, seed), range(images))
+                for number, record in enumerate(made, start=1):
+                    yield record
+                    progress(number / images, f"{number} of {images} images drawn")
 
         write_json_lines(root / "captions.jsonl", lines())
 
@@ -61,8 +66,8 @@ class Shapes(GeneratedDataset):
 
 
 def _generate_image(root: Path, seed: int, index: int) -> dict[str, Any]:
-    """SamplingStrategy and writes one picture; returns its line of `captions.jsonl`."""
-    # Three streams, so that a change in what is said leaves the pictures as they are.
+    """Generates and writes one image; returns its line of `captions.jsonl`."""
+    # Three streams, so that a change of the captions leaves the images as they are.
     for_scene, for_captions, for_drawing = np.random.default_rng([seed, index]).spawn(3)
     scene = sample_scene(for_scene)
     file = f"images/shapes_{index:05d}.png"

@@ -20,7 +20,9 @@ def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
     """
     first, second = BACKGROUNDS[scene.background]
     image = Image.new("RGB", (_CANVAS, _CANVAS), first)
-    image.paste(second, mask=Image.fromarray(_texture(scene.texture, rng)))
+    texture = _texture(scene.texture, rng)
+    if scene.texture != "plain":
+        image.paste(second, mask=Image.fromarray(texture))
     draw = ImageDraw.Draw(image)
     for thing in scene.things:
         _draw_thing(draw, thing)
@@ -30,13 +32,13 @@ def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
 
 
 def _texture(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """How much of the second tone each pixel of the canvas has, (_CANVAS, _CANVAS) in 0..255."""
-    period = rng.uniform(10, 16)  # in pixels of the picture, as are x and y
+    """Draws the weight of the second tone at each pixel of the canvas, (_CANVAS, _CANVAS) in 0..255."""
+    period = rng.uniform(10, 16)  # in pixels of the image, as are x (1, _CANVAS) and y (_CANVAS, 1)
     steps = np.arange(_CANVAS, dtype=np.float32) / _SCALE
-    y, x = np.meshgrid(steps + rng.uniform(0, period), steps + rng.uniform(0, period), indexing="ij")
+    y, x = np.meshgrid(steps + rng.uniform(0, period), steps + rng.uniform(0, period), indexing="ij", sparse=True)
     share: npt.ArrayLike
     if name == "plain":
-        share = np.zeros_like(x)
+        share = 0.0
     elif name == "stripes":
         share = (x, y, x + y)[rng.integers(3)] // (period / 2) % 2
     elif name == "checks":
@@ -50,7 +52,7 @@ def _texture(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     else:
         raise ValueError(f"no such texture: {name}")
     shades: npt.NDArray[np.uint8] = np.multiply(share, 255).astype(np.uint8)
-    return np.broadcast_to(shades, x.shape)
+    return np.broadcast_to(shades, (_CANVAS, _CANVAS))
 
 
 def _draw_thing(draw: ImageDraw.ImageDraw, thing: Thing) -> None:

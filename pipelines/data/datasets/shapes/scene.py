@@ -110,7 +110,7 @@ def aligned(a: Thing, b: Thing) -> bool:
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """SamplingStrategy a scene. Things differ in color, but for a pair that is alike in color and shape."""
+    """Samples a scene. Things differ in color, except for a pair that is alike in color and shape."""
     background = pick(rng, _BACKGROUND_WEIGHTS)
     texture = pick(rng, _TEXTURE_WEIGHTS)
     arrangement = pick(rng, _ARRANGEMENT_WEIGHTS)
