@@ -18,6 +18,8 @@ images = 80
 [ExtractFeatures]
 backbone = keras:MobileNet
 input_size = 32
+pool = average
+weights = random:0
 shards = 1
 
 [TrainModel]

@@ -202,6 +202,7 @@ feature_source = extract
 [ExtractFeatures]
 backbone = keras:MobileNet
 input_size = 32
+pool = average
 
 [beam]
 runner = a.Runner

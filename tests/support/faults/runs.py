@@ -33,6 +33,8 @@ images = 48
 [ExtractFeatures]
 backbone = keras:MobileNet
 input_size = 32
+pool = average
+weights = random:0
 shards = 4
 
 [TrainModel]

@@ -63,7 +63,13 @@ def replace_image(path):
 
 
 def test_extract_features_runs_again_only_for_other_images(stage, source, run):
-    options = {"backbone": "efficientnet-lite0", "weights": "random:0", "input_size": 32, "shards": 1}
+    options = {
+        "backbone": "efficientnet-lite0",
+        "weights": "random:0",
+        "input_size": 32,
+        "pool": "average",
+        "shards": 1,
+    }
     extract = fresh(stage, ExtractFeatures, **options)
     assert run(extract)
     annotations = extract.requires()["annotations"].key

@@ -31,6 +31,7 @@ SETTINGS = {
         "backbone": "keras:MobileNetV2",
         "weights": "random:0",
         "input_size": "32",
+        "pool": "average",
         "crop": "squash",
         "dtype": "float32",
         "shards": "2",
