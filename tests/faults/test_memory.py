@@ -61,7 +61,7 @@ def test_a_stage_ended_by_the_kernel_is_told_so(tmp_path):
         (
             "TrainModel",
             ["--embedding-size", "100000", "--recurrent-size", "2000"],
-            r"TrainModel \w{10}: memory ran out; lower --TrainModel-batch-size, which is 128, or give it more memory\.$",
+            r"TrainModel \w{10}: memory ran out; lower --TrainModel-batch-size, which is 128, or give it more memory\.",
         ),
     ],
 )
