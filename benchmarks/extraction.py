@@ -46,9 +46,10 @@ def run() -> None:
 
 
 class BareForward:
-    """The network on pixels that are ready."""
+    """The network alone, on decoded pixels."""
 
     def __init__(self, sources: list[ImageSource]):
+        """Decode all images."""
         self.backbone = load_backbone(SPEC)
         self.pixels = np.concatenate(
             [cut_crops(read_image(source)[0], self.backbone.input_size, "center") for source in sources]
@@ -56,21 +57,22 @@ class BareForward:
         self.backbone.features(self.pixels[:BATCH])
 
     def run(self) -> None:
-        """All pixels once, in full batches."""
+        """Process all images once, in full batches."""
         for start in range(0, len(self.pixels), BATCH):
             self.backbone.features(self.pixels[start : start + BATCH])
 
 
 class KerasLoop:
-    """What TF-mRNN does: one image at a time, a text file each."""
+    """TF-mRNN's extraction: one image at a time, one text file each."""
 
     def __init__(self, directory: Path):
+        """Build VGG16 up to fc2."""
         full = keras.applications.VGG16(weights=None)
         self.model = keras.Model(full.input, full.get_layer("fc2").output)
         self.directory = directory
 
     def run(self, sources: list[ImageSource]) -> None:
-        """Loads, predicts and writes."""
+        """Extract and write the features of all images."""
         for source in sources:
             image = keras.utils.img_to_array(keras.utils.load_img(source.path, target_size=(224, 224)))
             features = self.model.predict(keras.applications.vgg16.preprocess_input(image[None]), verbose=0)

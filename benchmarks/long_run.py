@@ -34,9 +34,10 @@ WORDS = [f"word{number}" for number in range(5000)]
 
 
 class Course:
-    """How far a run was, its seconds of the processor, and how large the process was, at each moment of it."""
+    """Progress, CPU time and memory of a run over time."""
 
     def __init__(self) -> None:
+        """Start without records."""
         self.fraction, self.looks = 0.0, []
 
     def progress(self, fraction: float, _: str) -> None:

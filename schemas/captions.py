@@ -1,4 +1,4 @@
-"""The `captions.h5` artifact: every caption of a corpus as word ids, and to which image it belongs."""
+"""The `captions.h5` artifact: all captions of a dataset as token ids, and their images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,11 @@ from schemas.vocabulary import Vocabulary
 class Captions:
     """Captions of some images. Caption c is `tokens[offsets[c]:offsets[c + 1]]`, of image `image_ids[image_index[c]]`.
 
-    tokens: int32 (words,), without start or end sign; offsets: int64 (captions + 1,); image_index: int32 (captions,).
+    Attributes:
+        image_ids: Ids of the images.
+        tokens: Token ids int32 (tokens,), without start and end tokens.
+        offsets: Start of each caption int64 (captions + 1,).
+        image_index: Image of each caption int32 (captions,).
     """
 
     image_ids: list[str]
@@ -34,13 +38,13 @@ class Captions:
 
     @property
     def by_image(self) -> list[np.ndarray]:
-        """The numbers of each image's captions, int64 each, in the order of `image_ids`."""
+        """Return the caption numbers of each image, int64, in the order of `image_ids`."""
         order = np.argsort(self.image_index, kind="stable")
         counts = np.bincount(self.image_index, minlength=len(self.image_ids))
         return np.split(order, np.cumsum(counts)[:-1])
 
     def of_images(self, keep: np.ndarray) -> "Captions":
-        """The captions of the images for which `keep`, bool (images,), is true; images are numbered anew."""
+        """Return the captions of the images selected by `keep`, bool (images,); images are renumbered."""
         chosen = np.flatnonzero(keep[self.image_index])
         lengths = np.diff(self.offsets)[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -61,7 +65,7 @@ def write_captions(
     splits: Sequence[str],
     captions: Sequence[Sequence[Sequence[str]]],
 ) -> None:
-    """Writes the tokenized captions of all splits; the three sequences run over the same images."""
+    """Write the tokenized captions of all splits; the three sequences run over the same images."""
     flat = [caption for of_image in captions for caption in of_image]
     with create_hdf5(path) as file:
         file.attrs["vocabulary_digest"] = vocabulary.digest
@@ -76,10 +80,10 @@ def write_captions(
 
 
 def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
-    """Reads the captions of one split.
+    """Read the captions of one split.
 
     Raises:
-        ArtifactError: the captions were encoded with another vocabulary, or the file is damaged.
+        ArtifactError: The captions were encoded with another vocabulary, or the file is damaged.
     """
     with open_hdf5(path, ("tokens", "offsets", "image_index", "image_split", "image_ids")) as file:
         if file.attrs.get("vocabulary_digest") != vocabulary.digest:
@@ -91,5 +95,5 @@ def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
 
 
 def read_tokens(path: Path, split: str) -> dict[str, list[list[str]]]:
-    """The tokenized captions of a split by image id, from the `tokens.jsonl` of TokenizeCaptions; all their words."""
+    """Return the tokenized captions of a split by image id, from `tokens.jsonl` of TokenizeCaptions."""
     return {record["image_id"]: record["tokens"] for record in read_json_lines(path) if record["split"] == split}

@@ -1,6 +1,6 @@
 """The `model` artifact: `model.keras`, `config.json` and `vocabulary.txt`, and the training curve.
 
-Where the image network was trained too, its weights are beside them.
+A fine-tuned backbone adds its weights.
 """
 
 import json
@@ -16,12 +16,12 @@ from schemas.vocabulary import Vocabulary
 
 MODEL_FILES = ("model.keras", "config.json", "vocabulary.txt")
 BACKBONE_WEIGHTS = "backbone.weights.h5"
-_NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can say
+_NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip archive
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model on disk: the network's file, its configuration and its vocabulary."""
+    """A trained model on disk: network file, configuration and vocabulary."""
 
     network: Path
     config: dict[str, Any]
@@ -35,12 +35,12 @@ def write_checkpoint(
     vocabulary: Vocabulary,
     curve: list[dict[str, Any]],
 ) -> None:
-    """Writes the artifact. `save_network(path)` saves the network in Keras's format.
+    """Write the artifact. `save_network(path)` saves the network in Keras's format.
 
-    `training/curve.jsonl` holds one line an epoch; it is beside the artifact's content because it holds times.
+    `training/curve.jsonl` contains one line per epoch; it is not part of the content, because it contains times.
     """
     with atomic_path(directory / "model.keras") as temporary:
-        saved = temporary.with_name(f"{temporary.name}.keras")  # the suffix that Keras wants
+        saved = temporary.with_name(f"{temporary.name}.keras")  # the suffix that Keras requires
         try:
             save_network(saved)
             _without_times(saved, temporary)
@@ -52,9 +52,9 @@ def write_checkpoint(
 
 
 def write_backbone(directory: Path, save_weights: Callable[[Path], None]) -> None:
-    """Writes `BACKBONE_WEIGHTS`. `save_weights(path)` saves weights in Keras's format, to be loaded by it again."""
+    """Write `BACKBONE_WEIGHTS`. `save_weights(path)` saves the weights in Keras's format."""
     with atomic_path(directory / BACKBONE_WEIGHTS) as temporary:
-        saved = temporary.with_suffix(".weights.h5")  # Keras takes no other ending
+        saved = temporary.with_suffix(".weights.h5")  # Keras accepts no other suffix
         try:
             save_weights(saved)
             saved.replace(temporary)
@@ -63,10 +63,10 @@ def write_backbone(directory: Path, save_weights: Callable[[Path], None]) -> Non
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
-    """Reads the artifact, but leaves loading the network to the caller.
+    """Read the artifact; the caller loads the network.
 
     Raises:
-        ArtifactError: a file is missing, or the vocabulary is not the one the model was trained with.
+        ArtifactError: A file is missing, or the vocabulary is not that of the model.
     """
     config = read_json(directory / "config.json")
     vocabulary = Vocabulary.read(directory / "vocabulary.txt")
@@ -78,12 +78,12 @@ def read_checkpoint(directory: Path) -> Checkpoint:
 
 
 def read_curve(directory: Path) -> list[dict[str, Any]]:
-    """The training curve, one record an epoch."""
+    """Return the training curve, one record per epoch."""
     return list(read_json_lines(directory / "training" / "curve.jsonl"))
 
 
 def _without_times(saved: Path, path: Path) -> None:
-    """Copies a `.keras` file without its dates, so that equal networks are equal bytes."""
+    """Copy a `.keras` file without dates, so that equal networks give equal bytes."""
     with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
             data = source.read(name)

@@ -1,29 +1,29 @@
-"""Typed errors. Each message is one sentence that names the file, the record and the remedy."""
+"""Typed errors. Each message is one sentence that names the file, the record and the fix."""
 
 from schemas.text import escape_control_characters
 
 
 class MRNNError(Exception):
-    """Base of every error that a user can cause and mend; shown without a traceback.
+    """Base class of errors that a user can fix; shown without a traceback.
 
-    What the message quotes may hold line ends and control characters: they are written as escapes.
+    Line ends and control characters in the message are escaped.
     """
 
     def __init__(self, message: str):
-        """`message`: the sentence."""
+        """Escape line ends and control characters of the sentence."""
         super().__init__(escape_control_characters(message))
 
 
 class InputError(MRNNError):
-    """A file given from outside (annotations, features, images, archives) is not what it should be."""
+    """An input file (annotations, features, images, archives) is invalid."""
 
 
 class ArtifactError(MRNNError):
-    """An artifact of the pipeline is missing, damaged or does not belong to the others."""
+    """An artifact of the pipeline is missing, damaged or inconsistent with the others."""
 
 
 class ConfigurationError(MRNNError):
-    """A parameter or a combination of parameters makes no sense."""
+    """A parameter or a combination of parameters is invalid."""
 
 
 class DownloadError(MRNNError):
@@ -31,16 +31,16 @@ class DownloadError(MRNNError):
 
 
 class UploadError(MRNNError):
-    """A place that a release is published to could not be reached or written."""
+    """The destination of a release is unreachable or not writable."""
 
 
 class RunnerError(MRNNError):
-    """A Beam runner could not be reached, or gave up."""
+    """A Beam runner is unreachable or failed."""
 
 
 class ResourceError(MRNNError):
-    """The machine has too little of something, for example of memory."""
+    """The machine lacks a resource, for example memory."""
 
 
 class TrainingError(MRNNError):
-    """Training cannot go on, for example because the loss is no longer a number."""
+    """Training cannot continue, for example because the loss is not finite."""

@@ -49,7 +49,7 @@ class Reject:
 def create_features(
     path: Path, image_ids: Sequence[str], dimension: int, dtype: str, description: FeatureDescription, rejected: int = 0
 ) -> Iterator[h5py.Dataset]:
-    """Creates a features file, which appears at `path` when the block ends without an error.
+    """Create a features file, which appears at `path` when the block ends without an error.
 
     The attributes `images` and `rejected` count all images and those without a row.
 
@@ -73,7 +73,7 @@ def create_features(
 
 
 def write_features(path: Path, image_ids: Sequence[str], features: np.ndarray, description: FeatureDescription) -> None:
-    """Writes a feature matrix (N, D) in its own dtype.
+    """Write a feature matrix (N, D) in its own dtype.
 
     Raises:
         ArtifactError: A value is not finite; names the image.
@@ -93,7 +93,7 @@ class FeatureRows:
     """
 
     def __init__(self, features: np.ndarray, rows: np.ndarray):
-        """Selects rows without reading them.
+        """Select rows without reading them.
 
         Args:
             features: Feature matrix (N, D), mapped from disk.
@@ -122,7 +122,7 @@ class FeatureFile:
     features: np.ndarray
 
     def __init__(self, path: Path):
-        """Maps the feature matrix; rows are read when they are used.
+        """Map the feature matrix; rows are read when they are used.
 
         Raises:
             ArtifactError: The file is missing, corrupted or not stored contiguously.
@@ -152,12 +152,12 @@ class FeatureFile:
         return int(self.features.shape[1])
 
     def blocks(self, rows: int = 4096) -> Iterator[np.ndarray]:
-        """Yields all rows in order, (n, D) with n <= `rows`, in the file's dtype."""
+        """Yield all rows in order, (n, D) with n <= `rows`, in the file's dtype."""
         for start in range(0, len(self.features), rows):
             yield np.array(self.features[start : start + rows])
 
     def rows(self, image_ids: Sequence[str]) -> FeatureRows:
-        """Returns the given images' rows, in their order, without reading them yet.
+        """Return the given images' rows, in their order, without reading them yet.
 
         Raises:
             ArtifactError: An image has no row; names the first.
@@ -170,7 +170,7 @@ class FeatureFile:
         return FeatureRows(self.features, np.array([self._row_of[image_id] for image_id in image_ids], np.int64))
 
     def read(self, image_ids: Sequence[str]) -> np.ndarray:
-        """Returns the given images' features (len(image_ids), D), in their order, in the file's dtype.
+        """Return the given images' features (len(image_ids), D), in their order, in the file's dtype.
 
         Raises:
             ArtifactError: An image has no row; names the first.
@@ -179,7 +179,7 @@ class FeatureFile:
 
 
 def _map(dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    """Maps a contiguous dataset; HDF5 reports where its bytes start."""
+    """Map a contiguous dataset; HDF5 reports where its bytes start."""
     if dataset.chunks or dataset.ndim != 2:
         raise ArtifactError(f"The features of {path} are not one contiguous matrix; run its stage again.")
     if not dataset.size:  # HDF5 allocates no bytes for it
@@ -188,12 +188,12 @@ def _map(dataset: h5py.Dataset, path: Path) -> np.ndarray:
 
 
 def write_rejects(directory: Path, rejects: Iterable[Reject]) -> int:
-    """Writes `rejects.jsonl`; returns the number of rejects."""
+    """Write `rejects.jsonl`; returns the number of rejects."""
     return write_json_lines(directory / "rejects.jsonl", (asdict(reject) for reject in rejects))
 
 
 def read_rejects(directory: Path) -> list[Reject]:
-    """Reads `rejects.jsonl`.
+    """Read `rejects.jsonl`.
 
     Raises:
         ArtifactError: The file is missing or malformed.

@@ -1,4 +1,4 @@
-"""The `hypotheses.jsonl` artifact: generated captions of each image, best first, and how they were searched for."""
+"""The `hypotheses.jsonl` artifact: generated captions of each image, best first, and their search settings."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,9 +14,9 @@ class Hypothesis:
     """A generated caption.
 
     Attributes:
-        tokens: Its tokens, without start and end sign.
-        log_prob: ln P(tokens, end sign | image) in nats. A caption that was truncated at the maximum length has no end
-            sign, and none in its probability.
+        tokens: Its tokens, without start and end tokens.
+        log_prob: ln P(tokens, end token | image) in nats; without the end token if the caption was truncated at the
+            maximum length.
     """
 
     tokens: tuple[str, ...]
@@ -33,10 +33,10 @@ class ImageHypotheses:
 
 @dataclass(frozen=True)
 class SearchSetting:
-    """How hypotheses were generated.
+    """Search settings of hypotheses.
 
     Attributes:
-        search: `greedy`, `beam`, `wide` or `sample`.
+        search: `greedy`, `beam`, `n-best` or `sample`.
         width: Width of the beam, or the number of samples per image.
     """
 
@@ -45,7 +45,7 @@ class SearchSetting:
 
 
 def to_record(image: ImageHypotheses) -> dict[str, Any]:
-    """Converts an image's hypotheses to a JSON value."""
+    """Convert an image's hypotheses to a JSON value."""
     return {
         "image_id": image.image_id,
         "captions": [{"tokens": list(each.tokens), "log_prob": each.log_prob} for each in image.captions],
@@ -53,7 +53,7 @@ def to_record(image: ImageHypotheses) -> dict[str, Any]:
 
 
 def from_record(record: dict[str, Any]) -> ImageHypotheses:
-    """Converts a JSON value back.
+    """Convert a JSON value back.
 
     Raises:
         KeyError: A field is missing.
@@ -64,12 +64,12 @@ def from_record(record: dict[str, Any]) -> ImageHypotheses:
 
 
 def write_hypotheses(directory: Path, images: Iterable[ImageHypotheses]) -> int:
-    """Writes `hypotheses.jsonl`; returns the number of images."""
+    """Write `hypotheses.jsonl`; returns the number of images."""
     return write_json_lines(directory / "hypotheses.jsonl", map(to_record, images))
 
 
 def read_hypotheses(directory: Path) -> Iterator[ImageHypotheses]:
-    """Yields the images of `hypotheses.jsonl` in order.
+    """Yield the images of `hypotheses.jsonl` in order.
 
     Raises:
         ArtifactError: The file is missing or a line is malformed; names the line.
@@ -86,12 +86,12 @@ def read_hypotheses(directory: Path) -> Iterator[ImageHypotheses]:
 
 
 def write_search(directory: Path, setting: SearchSetting) -> None:
-    """Writes `search.json`."""
+    """Write `search.json`."""
     write_json(directory / "search.json", asdict(setting))
 
 
 def read_search(directory: Path) -> SearchSetting:
-    """Reads `search.json`.
+    """Read `search.json`.
 
     Raises:
         ArtifactError: The file is missing or malformed.

@@ -35,7 +35,7 @@ class Neighbors:
         return {image_id: row for row, image_id in enumerate(self.target_ids)}
 
     def nearest(self, image_id: str, k: int | None = None) -> list[str]:
-        """Returns the ids of an image's nearest images, nearest first and never the image itself.
+        """Return the ids of an image's nearest images, nearest first and never the image itself.
 
         Args:
             image_id: Id of a target image.
@@ -54,7 +54,7 @@ class Neighbors:
         return others[:k]
 
     def available(self, image_id: str) -> int:
-        """Returns the number of reference images other than the image itself."""
+        """Return the number of reference images other than the image itself."""
         return len(self.reference_ids) - (image_id in self._references)
 
     @cached_property
@@ -63,7 +63,7 @@ class Neighbors:
 
 
 def write_neighbors(path: Path, neighbors: Neighbors) -> None:
-    """Writes `neighbors.h5`."""
+    """Write `neighbors.h5`."""
     with create_hdf5(path) as file:
         file.attrs.update({"kind": neighbors.kind, "metric": neighbors.metric})
         file.create_dataset("indices", data=neighbors.indices.astype(np.int32))
@@ -73,7 +73,7 @@ def write_neighbors(path: Path, neighbors: Neighbors) -> None:
 
 
 def read_neighbors(path: Path) -> Neighbors:
-    """Reads `neighbors.h5`.
+    """Read `neighbors.h5`.
 
     Raises:
         ArtifactError: The file is missing or corrupted.

@@ -8,7 +8,7 @@ from schemas.errors import ConfigurationError
 
 
 def option(default: Any, help: str, *, choices: Sequence[Any] = (), significant: bool = True) -> Any:
-    """A field of a frozen configuration dataclass.
+    """Return a field of a frozen configuration dataclass.
 
     Args:
         default: Value where none is given.
@@ -21,7 +21,7 @@ def option(default: Any, help: str, *, choices: Sequence[Any] = (), significant:
 
 
 def check_choices(config: Any) -> None:
-    """Checks each field that has `choices`, to be called in `__post_init__`.
+    """Check each field that has `choices`, to be called in `__post_init__`.
 
     Raises:
         ConfigurationError: A value is none of the choices of its field.

@@ -1,6 +1,6 @@
-"""`provenance.json`: what made an artifact. Written last, it is also the mark that the artifact is complete.
+"""`provenance.json`: origin of an artifact. It is written last and marks the artifact as complete.
 
-It protects the artifact: it has the digest of each of its files, and a seal over all that it says itself.
+It contains a checksum of each file of the artifact and of itself.
 """
 
 import hashlib
@@ -35,11 +35,15 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How an artifact came to be.
+    """Origin of an artifact.
 
-    digest: content digest, see `digest_files`; files: name -> {"sha256", "size"} of the files that it covers; started:
-    ISO 8601 with UTC offset; seconds: wall time; peak_memory_bytes: largest resident set of the stage's processes;
-    beside: like `files`, of files that are no content, because they hold times.
+    Attributes:
+        digest: Content digest, see `digest_files`.
+        files: `sha256` and `size` of the files of the content, by name.
+        started: Start, ISO 8601 with UTC offset.
+        seconds: Wall time.
+        peak_memory_bytes: Largest resident set of the stage's processes.
+        beside: Like `files`, for files that are not content, because they contain times.
     """
 
     key: str
@@ -62,13 +66,13 @@ class Provenance:
 
 
 def artifact_key(stage: str, version: int, parameters: dict[str, Any], upstream_keys: dict[str, str]) -> str:
-    """10 hex digits that name an artifact by all that determines its content."""
+    """Return 10 hex digits that identify an artifact by everything that determines its content."""
     identity = {"stage": stage, "version": version, "parameters": parameters, "upstream": upstream_keys}
     return hashlib.sha256(canonical_json(identity).encode("utf-8")).hexdigest()[:KEY_DIGITS]
 
 
 def list_files(directory: Path, patterns: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Digest and size of the files below `directory` that match one of the glob patterns, by relative name."""
+    """Return digest and size of the files below `directory` that match one of the glob patterns, by relative name."""
     found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
     return {
         path.relative_to(directory).as_posix(): {"sha256": digest_file(path), "size": path.stat().st_size}
@@ -78,7 +82,7 @@ def list_files(directory: Path, patterns: tuple[str, ...]) -> dict[str, dict[str
 
 
 def write_provenance(directory: Path, provenance: Provenance) -> None:
-    """Completes the artifact: what it holds is synced to disk, then the mark appears by rename."""
+    """Complete the artifact: sync its files to disk, then write the provenance by rename."""
     for name in provenance.files:
         sync_directory((directory / name).parent)
     record = asdict(provenance)
@@ -86,7 +90,11 @@ def write_provenance(directory: Path, provenance: Provenance) -> None:
 
 
 def read_provenance(directory: Path) -> Provenance:
-    """Reads the provenance of a complete artifact; raises ArtifactError if it is missing, malformed or was changed."""
+    """Read the provenance of a complete artifact.
+
+    Raises:
+        ArtifactError: It is missing, malformed or was changed.
+    """
     path = directory / FILE_NAME
     record = read_json(path)
     try:
@@ -100,9 +108,9 @@ def read_provenance(directory: Path) -> Provenance:
 
 
 def find_damage(directory: Path, provenance: Provenance) -> str | None:
-    """What is wrong with the artifact's files, by their digests: one clause for the first that is not as it was made.
+    """Verify the artifact's files; return a clause about the first damaged one, or None.
 
-    Files that provenance does not name, such as the corpus's own pictures, are not looked at.
+    Files that the provenance does not list, such as the images of the dataset, are not verified.
     """
     for name, made in {**provenance.files, **provenance.beside}.items():
         path = directory / name
@@ -118,10 +126,10 @@ def find_damage(directory: Path, provenance: Provenance) -> str | None:
 
 
 def load_verified(directory: Path) -> Provenance:
-    """The provenance of an artifact that is about to be used, after a check of its files.
+    """Return the provenance of an artifact after verifying its files.
 
     Raises:
-        ArtifactError: the artifact is missing or damaged; says which file, and the remedy.
+        ArtifactError: The artifact is missing or damaged; names the file and the fix.
     """
     provenance = read_provenance(directory)
     if damage := find_damage(directory, provenance):
@@ -134,5 +142,5 @@ def _seal(record: dict[str, Any]) -> str:
 
 
 def is_complete(directory: Path) -> bool:
-    """Whether the artifact in `directory` is whole."""
+    """Return whether the artifact in `directory` is complete."""
     return (directory / FILE_NAME).is_file()

@@ -11,7 +11,7 @@ from schemas.io.files import read_json, write_json
 
 @dataclass(frozen=True)
 class RerankingSetting:
-    """How consensus reranking orders hypotheses.
+    """Settings of consensus reranking.
 
     Attributes:
         similarity: Similarity of two captions: `cider`, `bleu` or `bleu-compat`.
@@ -53,12 +53,12 @@ class RerankingSetting:
 
 
 def write_setting(directory: Path, setting: RerankingSetting) -> None:
-    """Writes `reranking.json`, the setting by which the artifact's hypotheses were ordered."""
+    """Write `reranking.json`, the setting by which the artifact's hypotheses were ordered."""
     write_json(directory / "reranking.json", asdict(setting))
 
 
 def read_setting(directory: Path) -> RerankingSetting:
-    """Reads `reranking.json`.
+    """Read `reranking.json`.
 
     Raises:
         ArtifactError: The file is missing or malformed.
@@ -73,7 +73,7 @@ def read_setting(directory: Path) -> RerankingSetting:
 def write_grid(
     path: Path, unchanged: dict[str, float], scored: Sequence[tuple[RerankingSetting, dict[str, float]]]
 ) -> None:
-    """Writes every setting with its scores, in the given order.
+    """Write every setting with its scores, in the given order.
 
     Args:
         path: File to write.
@@ -85,7 +85,7 @@ def write_grid(
 
 
 def read_best_setting(path: Path) -> RerankingSetting:
-    """Reads the first setting of the grid.
+    """Read the first setting of the grid.
 
     Raises:
         ArtifactError: The file is missing, malformed or empty.

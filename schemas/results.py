@@ -1,4 +1,4 @@
-"""COCO results JSON, `[{"image_id", "caption"}]`: what is scored, written before scoring."""
+"""COCO results JSON, `[{"image_id", "caption"}]`, written before scoring."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,15 +8,15 @@ from schemas.io.files import read_json, write_json
 
 
 def write_results(path: Path, captions: Mapping[str, str]) -> None:
-    """Writes one caption an image, in the order of the mapping."""
+    """Write one caption per image, in the order of the mapping."""
     write_json(path, [{"image_id": image_id, "caption": caption} for image_id, caption in captions.items()])
 
 
 def read_results(path: Path) -> dict[str, str]:
-    """Reads COCO results; image ids become strings.
+    """Read COCO results; image ids become strings.
 
     Raises:
-        ArtifactError: the file does not have this form, or an image has two captions.
+        ArtifactError: The file has another format, or an image has two captions.
     """
     records = read_json(path)
     if not isinstance(records, list) or not all(

@@ -1,4 +1,4 @@
-"""The `scores.json` artifacts: numbers, and all that one must know to compare them with other numbers."""
+"""The `scores.json` artifacts: scores, and the settings that make them comparable."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -11,17 +11,21 @@ METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR
 
 
 def in_order(metrics: Collection[str]) -> list[str]:
-    """Metrics as they are usually listed: METRICS, then others by name."""
+    """Return metric names in the usual order: METRICS, then others by name."""
     others = sorted({*metrics} - {*METRICS})
     return [metric for metric in METRICS if metric in metrics] + others
 
 
 @dataclass(frozen=True)
 class _Scores:
-    """What every score sheet of one caption an image says.
+    """Fields of all score sheets with one caption per image.
 
-    metrics: METRICS -> value; intervals: metric -> its 95 % bootstrap interval over images; left_out: metric -> why it
-    is missing; warnings: what a reader of the values must know; statistics: as of `model.metrics.text_statistics`.
+    Attributes:
+        metrics: Values by metric.
+        intervals: 95 % bootstrap intervals over images, by metric.
+        left_out: Reason for each missing metric.
+        warnings: Caveats about the values.
+        statistics: See `model.metrics.text_statistics`.
     """
 
     n: int
@@ -38,9 +42,11 @@ class _Scores:
 class CaptionScores(_Scores):
     """Scores of captions that the pipeline generated.
 
-    captions: `greedy`, `beam`, `n-best` or `reranked`; reranking: similarity, feature kind, its metric, k
-    and m, and `tuned on` which split, or None; image_input: `own`, or `shuffled` for the image-blind control;
-    perplexity: 2 ** (bits a word) of the split's references under the model, end sign counted.
+    Attributes:
+        captions: `greedy`, `beam`, `n-best` or `reranked`.
+        reranking: Similarity, feature kind, metric, k, m and the split of the tuning, or None.
+        image_input: `own`, or `shuffled` for the image-blind control.
+        perplexity: 2 ** (bits per token) of the split's references under the model, end tokens included.
     """
 
     split: str
@@ -55,8 +61,9 @@ class CaptionScores(_Scores):
 class FileScores(_Scores):
     """Scores of a file of captions.
 
-    not_captioned: images of the references without a caption; differences: metric -> value, low, high and p of
-    `model.metrics.bootstrap.Difference`, against the captions of `baseline`.
+    Attributes:
+        not_captioned: Number of images of the references without a caption.
+        differences: Value, low, high and p of `model.metrics.bootstrap.Difference` from `baseline`, by metric.
     """
 
     results: str
@@ -73,7 +80,7 @@ class PerplexityScore:
     Attributes:
         split: Split of the captions.
         captions: Number of captions.
-        perplexity: 2 ** (bits per token), the end sign counted.
+        perplexity: 2 ** (bits per token), end tokens included.
     """
 
     split: str
@@ -83,7 +90,7 @@ class PerplexityScore:
 
 @dataclass(frozen=True)
 class Recall:
-    """R@1, R@5 and R@10 in percent, and median and mean rank of the first right answer."""
+    """R@1, R@5 and R@10 in percent, and median and mean rank of the first correct answer."""
 
     r1: float
     r5: float
@@ -94,10 +101,14 @@ class Recall:
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """sentence: image query, sentences ranked by P(w|I)/P(w); image: sentence query, images ranked by P(w|I).
+    """Scores of retrieval in both directions.
 
-    protocol: `all` images of the split at once, its first thousand (`1k`), or the mean over five thousands (`5fold`);
-    images and sentences count those of all parts.
+    Attributes:
+        sentence: Image query, captions ranked by P(w|I)/P(w).
+        image: Caption query, images ranked by P(w|I).
+        protocol: `all` images of the split, its first thousand (`1k`), or the mean over five thousands (`5fold`).
+        images: Number of images of all parts.
+        sentences: Number of captions of all parts.
     """
 
     split: str
@@ -112,7 +123,7 @@ class RetrievalScores:
 def write_caption_scores(
     directory: Path, scores: CaptionScores | FileScores, image_ids: Sequence[str], per_image: dict[str, list[float]]
 ) -> None:
-    """Writes `scores.json`, and `per_image.jsonl` with a line an image."""
+    """Write `scores.json`, and `per_image.jsonl` with one line per image."""
     write_json_lines(
         directory / "per_image.jsonl",
         (
@@ -124,7 +135,11 @@ def write_caption_scores(
 
 
 def read_caption_scores(directory: Path) -> CaptionScores:
-    """Reads `scores.json` of captions; raises ArtifactError if it is not one."""
+    """Read `scores.json` of captions.
+
+    Raises:
+        ArtifactError: The file is missing or malformed.
+    """
     try:
         return CaptionScores(**read_json(directory / "scores.json"))
     except TypeError as error:
@@ -132,12 +147,12 @@ def read_caption_scores(directory: Path) -> CaptionScores:
 
 
 def write_perplexity(directory: Path, score: PerplexityScore) -> None:
-    """Writes `perplexity.json`."""
+    """Write `perplexity.json`."""
     write_json(directory / "perplexity.json", asdict(score))
 
 
 def read_perplexity(directory: Path) -> PerplexityScore:
-    """Reads `perplexity.json`.
+    """Read `perplexity.json`.
 
     Raises:
         ArtifactError: The file is missing or malformed.
@@ -150,12 +165,16 @@ def read_perplexity(directory: Path) -> PerplexityScore:
 
 
 def write_retrieval_scores(directory: Path, scores: RetrievalScores) -> None:
-    """Writes `scores.json` of retrieval."""
+    """Write `scores.json` of retrieval."""
     write_json(directory / "scores.json", asdict(scores))
 
 
 def read_retrieval_scores(directory: Path) -> RetrievalScores:
-    """Reads `scores.json` of retrieval; raises ArtifactError if it is not one."""
+    """Read `scores.json` of retrieval.
+
+    Raises:
+        ArtifactError: The file is missing or malformed.
+    """
     try:
         record = read_json(directory / "scores.json")
         return RetrievalScores(

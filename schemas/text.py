@@ -1,18 +1,18 @@
-"""Text from outside, fit for a terminal."""
+"""Text of untrusted origin for terminals and messages."""
 
 
 def escape_control_characters(text: str) -> str:
-    """The text with what a terminal would obey, hide or not know written as escapes."""
+    """Escape control, invisible and unknown characters."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 
 def printable(text: str) -> str:
-    r"""As `escape_control_characters`, and `\` as an escape too: no two texts become one."""
+    r"""Escape as `escape_control_characters` does, and backslashes, so that different texts stay different."""
     return escape_control_characters(text.replace("\\", r"\\"))
 
 
 def reason(error: BaseException, longest: int | None = None) -> str:
-    """What a library says of an error, on one line and of so many characters at most."""
+    """Summarize an exception of a library on one line of at most `longest` characters."""
     return " ".join(str(error).split())[:longest]
 
 

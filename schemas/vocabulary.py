@@ -1,4 +1,4 @@
-"""The `vocabulary.txt` artifact: UTF-8, a word a line, the line number is the id."""
+"""The `vocabulary.txt` artifact: UTF-8, one token per line; the line number is the id."""
 
 import hashlib
 from collections import Counter
@@ -8,18 +8,18 @@ from pathlib import Path
 from schemas.errors import ArtifactError
 from schemas.io.files import write_text
 
-PAD, UNK, BOS = 0, 1, 2  # `<bos>` is also the end sign, as in TF-mRNN
+PAD, UNK, BOS = 0, 1, 2  # `<bos>` is also the end token, as in TF-mRNN
 SPECIAL_WORDS = ("<pad>", "<unk>", "<bos>")
 
 
 class Vocabulary:
-    """Words and their ids: the three special words, then by falling count, ties by word."""
+    """Tokens and their ids: the three special tokens, then by decreasing count, ties alphabetically."""
 
     def __init__(self, words: Sequence[str]):
-        """Takes all words in id order, the special ones included.
+        """Store all tokens in id order, special tokens included.
 
         Raises:
-            ArtifactError: the special words do not come first, or a word is empty, repeated or not one line.
+            ArtifactError: The special tokens are not first, or a token is empty, repeated or not one line.
         """
         if tuple(words[:3]) != SPECIAL_WORDS:
             raise ArtifactError(f"A vocabulary starts with {' '.join(SPECIAL_WORDS)}, this one with {list(words[:3])}.")
@@ -34,7 +34,7 @@ class Vocabulary:
 
     @classmethod
     def from_captions(cls, captions: Iterable[Sequence[str]], min_count: int) -> "Vocabulary":
-        """The words that occur at least `min_count` times in tokenized captions."""
+        """Build the vocabulary of tokens that occur at least `min_count` times."""
         counts = Counter(word for caption in captions for word in caption)
         for special in SPECIAL_WORDS:
             counts.pop(special, None)
@@ -43,7 +43,11 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path: Path) -> "Vocabulary":
-        """Reads `vocabulary.txt`; raises ArtifactError if it is missing or malformed."""
+        """Read `vocabulary.txt`.
+
+        Raises:
+            ArtifactError: The file is missing or malformed.
+        """
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -51,20 +55,20 @@ class Vocabulary:
         return cls(text.removesuffix("\n").split("\n"))
 
     def write(self, path: Path) -> None:
-        """Writes `vocabulary.txt` atomically."""
+        """Write `vocabulary.txt` atomically."""
         write_text(path, self._text())
 
     def encode(self, words: Iterable[str]) -> list[int]:
-        """Ids of words; those outside the vocabulary become `<unk>`."""
+        """Return the ids of tokens; unknown tokens become `<unk>`."""
         return [self._ids.get(word, UNK) for word in words]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Words of ids."""
+        """Return the tokens of ids."""
         return [self.words[index] for index in ids]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the file that `write` makes, in hex."""
+        """SHA-256 of the written file in hex."""
         return hashlib.sha256(self._text().encode("utf-8")).hexdigest()
 
     def __len__(self) -> int:

@@ -70,17 +70,17 @@ _LUIGI_SECTIONS = frozenset(
 
 
 def configuration_names() -> list[str]:
-    """Names of the packaged configurations, such as `flickr8k`."""
+    """Return the names of the packaged configurations, such as `flickr8k`."""
     return sorted(path.stem for path in CONFIGS.glob("*.cfg") if path != LOGGING)
 
 
 def is_configuration(name: str) -> bool:
-    """Whether `name` is a configuration file's path or a packaged configuration's name."""
+    """Return whether `name` is a configuration file's path or a packaged configuration's name."""
     return Path(name).expanduser().is_file() or name in configuration_names()
 
 
 def find_configuration(name: str) -> Path:
-    """Return the configuration file called `name`: a path, or a packaged configuration's name.
+    """Return the configuration file `name`: a path, or a packaged configuration's name.
 
     Raises:
         ConfigurationError: There is no such file; the message gives the nearest name.
@@ -93,7 +93,7 @@ def find_configuration(name: str) -> Path:
 
 
 def configuration_files(path: Path | None = None) -> list[Path]:
-    """All files of the configuration in the order in which they are read.
+    """Return all files of the configuration in the order in which they are read.
 
     Args:
         path: The user's file; that of `LUIGI_CONFIG_PATH` by default.
@@ -197,7 +197,7 @@ def describe_rename(name: str, known: Collection[str]) -> str | None:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: `; did you mean NEAREST?`, or the known names where none is near."""
+    """Return the end of a sentence about an unknown name: the nearest known name, or all of them."""
     by_lower = {each.lower(): each for each in sorted(known)}
     near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     if near:

@@ -1,4 +1,4 @@
-"""FullPipeline: the report and the release, and all that they need."""
+"""FullPipeline: the report and the release."""
 
 import luigi
 
@@ -9,25 +9,25 @@ from tasks.report.build_report import BuildReport
 
 
 class FullPipeline(AllScores, luigi.WrapperTask):
-    """Everything. At the end it says where report, scores and release are."""
+    """Run the whole pipeline, and print scores and the locations of report and release."""
 
     def requires(self) -> dict[str, Stage]:
-        """The two ends of the graph."""
+        """Return report and release."""
         return {"report": self.upstream(BuildReport), "release": self.upstream(PublishFeatures)}
 
     def complete(self) -> bool:
-        """Whether both are there; this task has no artifact of its own."""
+        """Return whether both are complete; this task has no artifact of its own."""
         return all(task.complete() for task in self.requires().values())
 
     def output(self) -> list[luigi.LocalTarget]:
-        """The outputs of both."""
+        """Return the outputs of both."""
         return [task.output() for task in self.requires().values()]
 
     def run(self) -> None:
-        """Nothing is left to do when both are there."""
+        """Do nothing: report and release are the whole work."""
 
     def summary(self) -> str:
-        """What a person wants to know when all is done."""
+        """Return scores and locations for the terminal."""
         from pipelines.report.summary import format_summary
         from schemas.io.files import read_json
 
@@ -47,4 +47,4 @@ def _print_summary(task: FullPipeline) -> None:
 
 @FullPipeline.event_handler(luigi.Event.DEPENDENCY_PRESENT)
 def _say_nothing_to_do(task: FullPipeline) -> None:
-    print(f"Nothing to do: everything is there already.\n{task.summary()}", flush=True)
+    print(f"Nothing to do: all artifacts exist.\n{task.summary()}", flush=True)

@@ -46,7 +46,7 @@ def report_uncaught(kind: type[BaseException], error: BaseException, traceback: 
 
 
 def describe_unknown_stage(name: str) -> str:
-    """One sentence that gives the new name of a renamed stage, or the nearest name."""
+    """Return one sentence that gives the new name of a renamed stage, or the nearest name."""
     from tasks import STAGES
 
     return describe_rename(name, STAGES) or f"There is no stage {name}{suggest(name, STAGES)}"

@@ -1,0 +1,1 @@
+"""Caption search: beam search, sampling and constraints."""

@@ -98,7 +98,7 @@ class BeamSearch:
         self._search = tf.function(self._search_images, input_signature=[features])
 
     def __call__(self, features: np.ndarray) -> list[list[Decoded]]:
-        """features (B, D) -> for each image at most `beam_width` hypotheses, best first.
+        """Return at most `beam_width` hypotheses per image, best first, from features (B, D).
 
         The groups of a diverse search are put together; what two of them found is there once.
 

@@ -45,7 +45,7 @@ class Constraints:
             raise ConfigurationError("Every word is forbidden and nothing could be said; leave some in.")
 
     def mask(self, log_probs: tf.Tensor, words: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        """ln P of the next word (N, V), the captions so far (N, T), of which `length` words are there -> ln P (N, V).
+        """Mask ln P of the next token (N, V), given the captions so far (N, T), of which `length` tokens are set.
 
         -inf is what must not come; the rest is as it was, and sums to less than 1.
         """

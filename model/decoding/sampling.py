@@ -69,7 +69,7 @@ def sample_captions(
     max_length: int = 30,
     constraints: Constraints = DEFAULT_CONSTRAINTS,
 ) -> list[list[Decoded]]:
-    """features (B, D) -> for each image `count` captions in the order in which they were drawn.
+    """Sample `count` captions per image from features (B, D), in the order of the draws.
 
     `log_prob` is that of the network, whatever was drawn from. What an image gets depends on `seed` and on its number,
     `first` + its row, and not on the images beside it.

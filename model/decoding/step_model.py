@@ -14,7 +14,9 @@ class StepModel(Protocol):
     """
 
     @property
-    def sizes(self) -> Mapping[str, int]: ...
+    def sizes(self) -> Mapping[str, int]:
+        """Layer sizes by name."""
+        ...
 
     def project_image(self, features: tf.Tensor) -> Any:
         """Image features (B, D) -> what the model computes once for each image, with leading axis B."""

@@ -35,7 +35,7 @@ class Scores:
     warnings: tuple[str, ...]
 
     def intervals(self) -> dict[str, list[float]]:
-        """metric -> its 95 % bootstrap interval over images. METEOR has none: it is no mean of its images' values."""
+        """Return 95 % bootstrap intervals over images by metric; METEOR has none, which is not a mean over images."""
         return {
             metric: list(interval(statistics)) for metric, statistics in self.statistics.items() if metric != "METEOR"
         }

@@ -37,7 +37,7 @@ def log_likelihoods(
     result: np.ndarray | None = None,
     progress: Callable[[float], None] = lambda done: None,
 ) -> np.ndarray:
-    """ln P(sentence, end sign | image) of all pairs: float64 (sentences, images).
+    """Return ln P(sentence, end token | image) of all pairs, float64 (sentences, images).
 
     The recurrent layer runs once for each distinct prefix of the sentences: for all images together, so that only the
     multimodal layer and the softmax are left to each, or for each image in the variants where it sees the image.
@@ -88,7 +88,7 @@ def log_likelihoods(
 
 
 def log_prior(of_sampled_images: np.ndarray) -> np.ndarray:
-    """ln P(w), the mean of P(w|I') over sampled training images: ln P(w|I') (sentences, samples) -> (sentences,)."""
+    """Return ln P(w), the log mean of P(w|I') over sampled images, from ln P(w|I') (sentences, samples)."""
     largest = of_sampled_images.max(axis=1, keepdims=True)
     prior: np.ndarray = largest[:, 0] + np.log(np.exp(of_sampled_images - largest).mean(axis=1))
     return prior

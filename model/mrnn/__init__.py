@@ -1,0 +1,1 @@
+"""The m-RNN network and its variants."""

@@ -58,7 +58,7 @@ def perplexity(
 
 
 def of_nats(nats: float) -> float:
-    """e ** nats, the perplexity at so many nats a word; infinite where it is beyond all numbers."""
+    """Return the perplexity e ** nats of a cross-entropy in nats per token; infinity on overflow."""
     return math.inf if nats > MAX_NATS else math.exp(nats)
 
 

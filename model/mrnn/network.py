@@ -19,7 +19,9 @@ Image = dict[str, Any]  # what an image brings to each layer that it enters, row
 
 @keras.saving.register_keras_serializable("mrnn")
 class MRNN(keras.Model):
-    """P(word_{t+1} | words_1..t, image). By default that of Mao et al. 2015, Section 3.2 and Figure 2:
+    """Multimodal recurrent network P(token_{t+1} | tokens_1..t, image).
+
+    The default is the m-RNN of Mao et al. 2015, Section 3.2 and Figure 2:
 
         w1(t) = E1[word_t]            w(t) = W2 w1(t)
         r(t)  = ReLU(U_r r(t-1) + w(t))
@@ -175,7 +177,7 @@ class MRNN(keras.Model):
         return self.softmax(joint, self.embedding_1.embeddings) if self.choices.tied else self.softmax(joint)
 
     def call(self, tokens: Any, features: Any, training: bool = False) -> Any:
-        """tokens int32 (B, T), starting with `<bos>`, and features (B, D) -> logits (B, T, vocabulary_size)."""
+        """Map tokens int32 (B, T), starting with `<bos>`, and features (B, D) to logits (B, T, vocabulary_size)."""
         words, direct = self.embed(tokens, training)
         image = self.project_image(features, training)
         language = self.fuse_language(direct, self.run_recurrent(words, image), training)

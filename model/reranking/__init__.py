@@ -1,0 +1,1 @@
+"""Consensus reranking and nearest neighbors."""

@@ -1,0 +1,1 @@
+"""Training of the m-RNN and of backbones."""

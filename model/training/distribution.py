@@ -89,6 +89,7 @@ class Replicas:
     """Those of the strategy in whose scope this is made."""
 
     def __init__(self) -> None:
+        """Read the strategy in whose scope the object is created."""
         self.strategy = tf.distribute.get_strategy()
         self.count = self.strategy.num_replicas_in_sync
         self.on_several_hosts = isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)

@@ -56,8 +56,11 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One line of the training curve. cost: bits a word plus weight decay; perplexities: 2 ** (bits a word); score: the
-    higher, the better the epoch."""
+    """One line of the training curve.
+
+    cost: bits per token plus weight decay; perplexities: 2 ** (bits per token); score: selection criterion, higher is
+    better.
+    """
 
     epoch: int
     cost: float

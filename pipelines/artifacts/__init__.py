@@ -1,0 +1,1 @@
+"""Inspection of the artifacts of a data directory."""

@@ -1,4 +1,4 @@
-"""Artifacts that nothing needs any more."""
+"""Artifacts that no configuration needs."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +14,13 @@ _KEY = re.compile(f"[0-9a-f]{{{KEY_DIGITS}}}")
 
 @dataclass(frozen=True)
 class FoundArtifact:
-    """A complete artifact; size: bytes of its files; made: seconds since the epoch."""
+    """A complete artifact.
+
+    Attributes:
+        directory: Its directory.
+        size: Size of its files in bytes.
+        made: Time of completion in seconds since the epoch.
+    """
 
     directory: Path
     provenance: Provenance
@@ -23,7 +29,7 @@ class FoundArtifact:
 
 
 def find_artifacts(data_dir: Path) -> Iterator[FoundArtifact]:
-    """All that is surely an artifact: `<dataset>/<stage>/<key>` with a provenance that says the same, and no link."""
+    """Yield the artifacts: directories `<dataset>/<stage>/<key>` that match their provenance and are no links."""
     for path in sorted(data_dir.glob(f"*/*/*/{FILE_NAME}")):
         directory = path.parent
         if any(each.is_symlink() for each in (path, directory, directory.parent, directory.parent.parent)):
@@ -39,8 +45,10 @@ def find_artifacts(data_dir: Path) -> Iterator[FoundArtifact]:
 
 
 def find_garbage(artifacts: Sequence[FoundArtifact], reachable: Collection[str], keep: int) -> list[FoundArtifact]:
-    """The artifacts that are not `reachable` (`<dataset>/<stage>/<key>`), not among the `keep` newest of their stage,
-    and not what one of these was made from."""
+    """Return the artifacts that are not needed.
+
+    Needed are `reachable` ones (`<dataset>/<stage>/<key>`), the `keep` newest of each stage, and all their inputs.
+    """
 
     def stage(artifact: FoundArtifact) -> Path:
         return artifact.directory.parent

@@ -1,4 +1,4 @@
-"""Is every artifact of a data directory as it was made?"""
+"""Integrity of all artifacts of a data directory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,9 @@ from schemas.provenance import FILE_NAME, Provenance, artifact_key, find_damage,
 
 
 def verify_artifacts(data_dir: Path) -> Iterator[tuple[Path, str | None]]:
-    """Yields each complete artifact of every corpus, and what is wrong with it in a sentence, or None.
+    """Yield each complete artifact of every dataset with a sentence about its damage, or None.
 
-    Files are compared with their digests, keys with what they are a digest of, and inputs with what they are by now. An
-    input that was removed since is no fault.
+    Files, keys and inputs are compared with the recorded checksums. An input that was removed since is not damage.
     """
     for mark in sorted(data_dir.glob(f"*/*/*/{FILE_NAME}")):
         directory = mark.parent

@@ -1,4 +1,4 @@
-"""Waiting for a Dask cluster, but not without end for workers that never come or cannot be reached, as Dask would."""
+"""Bounded waiting for a Dask cluster whose workers are missing or unreachable."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from schemas.errors import RunnerError
 
-if TYPE_CHECKING:  # the extra `dask` may not be there
+if TYPE_CHECKING:  # the extra `dask` may be missing
     from apache_beam.runners.dask.dask_runner import DaskRunnerResult
 
 SECONDS_WITHOUT_WORKERS = 60
@@ -17,15 +17,14 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 
 
 def wait_for_cluster(result: "DaskRunnerResult", options: PipelineOptions, is_done: Callable[[], bool]) -> None:
-    """Waits for the end of a run, or until `is_done`, then leaves the cluster.
+    """Wait for the end of a run, or until `is_done`, then leave the cluster.
 
-    The results that Dask keeps are not asked for: of a worker that nobody can reach it would ask for them for ever. The
-    run is given up when the cluster has had no worker for `--dask_connection_timeout` seconds, or else 60; whether none
-    came or all went.
+    The results that Dask keeps are not fetched, because fetching them from an unreachable worker never ends. The run
+    is given up when the cluster has had no worker for `--dask_connection_timeout` seconds (60 by default).
 
     Raises:
-        RunnerError: there are no workers.
-        Exception: what a worker, or Dask, raised.
+        RunnerError: There are no workers.
+        Exception: A worker or Dask raised it.
     """
     from apache_beam.runners.dask.dask_runner import DaskOptions
     from distributed import wait

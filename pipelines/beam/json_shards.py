@@ -1,4 +1,4 @@
-"""Shards whose files hold a JSON value an item, in the order of the items."""
+"""Shards whose files contain one JSON value per item, in the order of the items."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,15 +12,15 @@ from schemas.io.files import canonical_json
 
 
 def write_lines(shard: Shard, values: Iterable[Any]) -> None:
-    """Writes the shard's file."""
+    """Write the shard's file."""
     write_shard(shard, "".join(canonical_json(value) + "\n" for value in values).encode("utf-8"))
 
 
 def read_lines(shards: Sequence[Shard]) -> Iterator[Any]:
-    """Yields the values of all shards in order.
+    """Yield the values of all shards in order.
 
     Raises:
-        ArtifactError: a shard has not as many values as items.
+        ArtifactError: The numbers of values and items of a shard differ.
     """
     for shard in shards:
         with FileSystems.open(shard.path) as stream:

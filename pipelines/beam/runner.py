@@ -1,4 +1,4 @@
-"""Where a Beam pipeline runs, and the one line that all of ours are: shards in, a file a shard out, files verified."""
+"""Beam runner and the pipeline of all data-parallel stages: shards in, one verified file per shard out."""
 
 import importlib
 import os
@@ -18,12 +18,12 @@ from pipelines.beam.shards import Shard, clear_shard, is_finished, is_shard_comp
 from schemas.errors import ArtifactError, ConfigurationError, MRNNError, RunnerError
 from schemas.io.packages import versions
 
-Work = Callable[[Shard], None]  # makes a shard's file, in a worker; must be picklable
+Work = Callable[[Shard], None]  # computes a shard's file in a worker; must be picklable
 
 
 @dataclass(frozen=True)
 class BeamRunner:
-    """Where the pipeline runs: a runner's class path, its options, and the hints of the one ParDo.
+    """Class path and options of a Beam runner, and resource hints of the ParDo.
 
     Hints are Beam resource hints such as `min_ram="4GB"` or `accelerator="type:nvidia-tesla-t4;count:1"`.
     """
@@ -33,7 +33,7 @@ class BeamRunner:
     hints: tuple[tuple[str, str], ...] = ()
 
     def pipeline(self) -> beam.Pipeline:
-        """A new pipeline on this engine; its options are these alone, whatever the command line says."""
+        """Return a new pipeline with these options only, independent of the command line."""
         module, _, name = self.runner.rpartition(".")
         try:
             runner = getattr(importlib.import_module(module), name)()
@@ -42,9 +42,9 @@ class BeamRunner:
         return beam.Pipeline(runner=runner, options=PipelineOptions(list(self.options)))
 
     def cores_per_process(self) -> int:
-        """This machine's cores for each worker process: all for one, a share for each of `multi_processing`'s.
+        """Return the number of this machine's cores per worker process.
 
-        What other hosts have is not known here; runners that use them want thread counts set by hand.
+        Cores of other hosts are unknown; on clusters, set the thread counts explicitly.
         """
         # A container or `taskset` can allow fewer cores than the machine has.
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -55,15 +55,15 @@ class BeamRunner:
 
 
 class ProcessShard(beam.DoFn):
-    """Shard -> its file. Nothing is given back: whoever wants to know looks at the files."""
+    """Compute the file of a shard; the output PCollection is empty, results are files."""
 
     def __init__(self, work: Work):
-        """`work` is called in the worker, once a shard, or more often if the runner sees fit."""
+        """Store `work`, which a worker calls once per shard, or more often if the runner retries."""
         self.work = work
-        self.versions = versions()  # of the driver, for that is where this is made
+        self.versions = versions()  # of the driver, where this object is created
 
     def process(self, shard: Shard) -> None:
-        """Works on one shard; a typed error is left beside it, since runners make of exceptions what they like."""
+        """Process one shard; a typed error is written next to it, because runners wrap exceptions."""
         try:
             self._refuse_other_versions()
             self.work(shard)
@@ -82,7 +82,7 @@ class ProcessShard(beam.DoFn):
 def build_pipeline(
     pipeline: beam.Pipeline, shards: Sequence[Shard], work: Work, engine: BeamRunner
 ) -> beam.PCollection:
-    """`Create | Reshuffle | ParDo`: what every runner can do, and can do again for a shard that got lost."""
+    """Build `Create | Reshuffle | ParDo`, which every runner supports and can retry per shard."""
     step = beam.ParDo(ProcessShard(work)).with_resource_hints(**dict(engine.hints))
     return pipeline | "Shards" >> beam.Create(list(shards)) | beam.Reshuffle() | "ProcessShard" >> step
 
@@ -90,12 +90,12 @@ def build_pipeline(
 def complete_shards(
     shards: Sequence[Shard], work: Work, engine: BeamRunner, progress: Callable[[float, str], None]
 ) -> None:
-    """Has `work` done on every shard that is not whole yet, again and again while that completes any.
+    """Process all incomplete shards, and retry those that fail as long as others are completed.
 
     Raises:
-        MRNNError: what `work` raised on a shard.
-        RunnerError: the runner cannot be reached or gives up; shards that are whole are kept.
-        ArtifactError: the runner says that all is well, but shards are missing.
+        MRNNError: `work` raised it on a shard.
+        RunnerError: The runner is unreachable or fails; completed shards are kept.
+        ArtifactError: Shards are missing although the runner succeeded.
     """
     missing = [shard for shard in shards if not is_shard_complete(shard)]
     while missing:
@@ -128,24 +128,24 @@ def _run(
     engine: BeamRunner,
     progress: Callable[[float, str], None],
 ) -> Exception | None:
-    """One run of the pipeline; returns what the runner raised."""
+    """Run the pipeline once and return the exception of the runner, if any."""
     pipeline = engine.pipeline()
     build_pipeline(pipeline, missing, work, engine)
     try:
         with _watched(shards, progress):
             result = pipeline.run()
-            if type(result).__name__ == "DaskRunnerResult":  # by its name: Dask is an extra
+            if type(result).__name__ == "DaskRunnerResult":  # by name, because Dask is an extra
                 wait_for_cluster(result, pipeline.options, lambda: all(map(is_finished, missing)))
             else:
                 result.wait_until_finish()
-    except Exception as error:  # runners raise what they like
+    except Exception as error:  # runners raise arbitrary exceptions
         return error
     return None
 
 
 @contextmanager
 def _watched(shards: Sequence[Shard], progress: Callable[[float, str], None]) -> Iterator[None]:
-    """Reports, from a thread, how many images lie in finished shards, while the block runs."""
+    """Report the number of images in finished shards from a thread while the block runs."""
     total = sum(len(shard.items) for shard in shards)
     stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Shards: the unit of work, retry and resume. Planned by a stable hash or as ranges, written whole, verified."""
+"""Shards: units of work, retry and resume, planned by a stable hash or as ranges, written atomically, verified."""
 
 import hashlib
 import json
@@ -17,19 +17,22 @@ _BLOCK = 1 << 22  # bytes read at a time
 
 
 class Item(Protocol):
-    """What shards are made of: anything about an image."""
+    """An element of a shard, identified by its image."""
 
     @property
     def image_id(self) -> str:
-        """Decides on the shard."""
+        """Id that selects the shard."""
         ...
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of the items, and `path`, the address of the file that comes of them.
+    """Some of the items, and the path or URL of their result file.
 
-    first: of a range, the place of its first item among all.
+    Attributes:
+        items: The items in order.
+        path: Path or URL of the result file.
+        first: Position of the first item among all items, for ranges.
     """
 
     path: str
@@ -38,44 +41,44 @@ class Shard:
 
     @property
     def digest_path(self) -> str:
-        """Where the digest of the shard's file is; written after the file itself."""
+        """Path of the checksum, which is written after the file."""
         return f"{self.path}.sha256"
 
     @property
     def error_path(self) -> str:
-        """Where a worker leaves a typed error."""
+        """Path of a worker's typed error."""
         return f"{self.path}.error"
 
 
 def plan_shards(items: Sequence[Item], directory: str, count: int, name: str) -> list[Shard]:
-    """Deals items to `count` shards by a hash of their image's id: an item's shard depends on nothing else.
+    """Assign items to `count` shards by a hash of their image id only.
 
-    Within a shard the items keep their order. Shards without items are left out. `name` is that of the files, with a
-    suffix: `features.h5` -> `features-00003-of-00016.h5`.
+    Items keep their order within a shard. Empty shards are left out. Files are named after `name`: `features.h5` ->
+    `features-00003-of-00016.h5`.
 
     Raises:
-        ConfigurationError: `directory` is an address of a kind that Beam does not know here.
+        ConfigurationError: No Beam file system supports `directory`.
     """
     stem, _, suffix = name.rpartition(".")
-    dealt: list[list[Item]] = [[] for _ in range(count)]
+    assigned: list[list[Item]] = [[] for _ in range(count)]
     for item in items:
         hashed = hashlib.sha256(item.image_id.encode("utf-8")).digest()
-        dealt[int.from_bytes(hashed[:8], "big") % count].append(item)
+        assigned[int.from_bytes(hashed[:8], "big") % count].append(item)
     return [
         Shard(_join(directory, f"{stem}-{index:05d}-of-{count:05d}.{suffix}"), tuple(part))
-        for index, part in enumerate(dealt)
+        for index, part in enumerate(assigned)
         if part
     ]
 
 
 def plan_ranges(items: Sequence[Any], directory: str, count: int, name: str, block: int = 1) -> list[Shard]:
-    """Cuts the items into at most `count` ranges that follow one another, each of whole blocks (but the last).
+    """Divide the items into at most `count` consecutive ranges of complete blocks; the last block may be shorter.
 
-    Work that is done block by block is then the same for any number of shards. A file is named after its range, so
-    that those of another cut are not mistaken for it: `name` `hypotheses.jsonl` -> `hypotheses-0000100-0000199.jsonl`.
+    The blocks are therefore the same for any number of shards. A file is named after its range: `hypotheses.jsonl` ->
+    `hypotheses-0000100-0000199.jsonl`.
 
     Raises:
-        ConfigurationError: `directory` is an address of a kind that Beam does not know here.
+        ConfigurationError: No Beam file system supports `directory`.
     """
     stem, _, suffix = name.rpartition(".")
     blocks = -(-len(items) // block)
@@ -88,13 +91,13 @@ def plan_ranges(items: Sequence[Any], directory: str, count: int, name: str, blo
 
 
 def write_shard(shard: Shard, data: bytes) -> None:
-    """Writes the shard's file, then its digest, each under a temporary name first."""
+    """Write the shard's file atomically, then its checksum."""
     _write_bytes(shard.path, data)
     _write_bytes(shard.digest_path, hashlib.sha256(data).hexdigest().encode("ascii"))
 
 
 def is_shard_complete(shard: Shard) -> bool:
-    """Whether the shard's file is there and has the digest that was written after it."""
+    """Return whether the shard's file exists and matches its checksum."""
     try:
         with FileSystems.open(shard.digest_path) as stream:
             expected = stream.read().decode("ascii", "replace")
@@ -108,17 +111,17 @@ def is_shard_complete(shard: Shard) -> bool:
 
 
 def invalidate_shard(shard: Shard) -> None:
-    """Has this shard made anew by the next run."""
+    """Delete the checksum, so that the next run computes the shard again."""
     FileSystems.delete([shard.digest_path])
 
 
 def write_error(shard: Shard, error: MRNNError) -> None:
-    """Leaves an error of a worker for the driver."""
+    """Write a worker's error for the driver."""
     _write_bytes(shard.error_path, json.dumps([type(error).__name__, str(error)]).encode("utf-8"))
 
 
 def raise_worker_error(shard: Shard) -> None:
-    """Raises the error that a worker left, if one did."""
+    """Raise the error that a worker wrote, if any."""
     if FileSystems.exists(shard.error_path):
         with FileSystems.open(shard.error_path) as stream:
             kind, message = json.loads(stream.read())
@@ -126,14 +129,14 @@ def raise_worker_error(shard: Shard) -> None:
 
 
 def clear_shard(shard: Shard) -> None:
-    """Removes the error of an earlier run, and the digest of a file that is not whole."""
+    """Remove the error of an earlier run, and the checksum of an incomplete file."""
     for path in (shard.error_path, shard.digest_path):
         if FileSystems.exists(path):
             FileSystems.delete([path])
 
 
 def is_finished(shard: Shard) -> bool:
-    """Whether a worker has come to an end with a shard that was cleared: there is its file, or an error."""
+    """Return whether a worker has finished a cleared shard, with a file or an error."""
     return bool(FileSystems.exists(shard.digest_path) or FileSystems.exists(shard.error_path))
 
 
@@ -147,7 +150,7 @@ def _join(directory: str, name: str) -> str:
 
 
 def _write_bytes(path: str, data: bytes) -> None:
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"  # two workers may be given the same shard
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"  # two workers may process the same shard
     with FileSystems.create(temporary) as stream:
         stream.write(data)
     FileSystems.rename([temporary], [path])

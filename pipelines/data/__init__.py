@@ -1,0 +1,1 @@
+"""Datasets: download, annotations, tokenization and validation."""

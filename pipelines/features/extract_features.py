@@ -46,23 +46,21 @@ def extract_features(
     max_reject_fraction: float,
     progress: Callable[[float, str], None],
 ) -> ShardCounts:
-    """Extracts the features of all images into `features.h5` and `rejects.jsonl` in `directory`; returns summed counts.
+    """Extract the features of all images into `features.h5` and `rejects.jsonl`; return the summed counts.
 
-    Shards that are there and whole are kept, unless an image that they rejected can be read by now. The network is
-    loaded where the work is done, never here.
+    Complete shards are kept, unless an image that they rejected has become readable. Only workers load the network.
 
     Raises:
-        ArtifactError: shards are missing although the runner ended well, or were made by different networks, or by a
-            worker that does not see the images.
-        InputError: more than `max_reject_fraction` of the images cannot be read, or the weights cannot, or there are no
-            images.
-        ConfigurationError: no such runner, backbone or layer.
-        RunnerError: the runner cannot be reached or gives up; shards that are done are kept.
+        ArtifactError: Shards are missing although the runner succeeded, are of different networks, or of a worker that
+            cannot see the images.
+        InputError: More than `max_reject_fraction` of the images or the weights are unreadable, or there are no images.
+        ConfigurationError: There is no such runner, backbone or layer.
+        RunnerError: The runner is unreachable or fails; completed shards are kept.
     """
     if not images:
         raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
     shards = plan_shards(images, shards_directory, shard_count, "features.h5")
-    for stages in (("read", "decode"), ("read",)):  # a second time for what one worker did not see and another may
+    for stages in (("read", "decode"), ("read",)):  # again for images that one worker cannot see and another may
         for shard in shards:
             if is_shard_complete(shard) and _can_be_read_now(shard, stages):
                 invalidate_shard(shard)
@@ -79,14 +77,14 @@ def extract_features(
         first = rejects[0]
         raise InputError(
             f"{len(rejects)} of {len(images)} images could not be read (image {first.image_id}: {first.error}), "
-            f"more than max_reject_fraction allows; mend those that {directory / 'rejects.jsonl'} lists, or raise it."
+            f"more than max_reject_fraction allows; fix those in {directory / 'rejects.jsonl'}, or raise it."
         )
     return counts
 
 
 def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
-    """Writes the features of one shard. Every image ends up either among the features or among the rejects."""
-    # Only a worker computes: TensorFlow is loaded there, and in no driver.
+    """Write the features of one shard; every image has either features or a reject."""
+    # Only workers load TensorFlow.
     from pipelines.features.extractor import FeatureExtractor
 
     network = FeatureExtractor(options.backbone, options.crop, options.dtype, options.inference_threads)
@@ -94,7 +92,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     image_ids: list[str] = []
     rejects: list[Reject] = []
     blocks = [np.empty((0, network.dimension), options.dtype)]
-    pixels: list[np.ndarray] = []  # of each image in the batch its crops
+    pixels: list[np.ndarray] = []  # the crops of each image in the batch
 
     def run_batch() -> None:
         started = time.monotonic()
@@ -125,7 +123,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
 
 
 def _can_be_read_now(shard: Shard, stages: Sequence[str]) -> ImageSource | None:
-    """An image, rejected in one of `stages`, whose file was mended since, or which only the worker could not read."""
+    """Return whether an image that was rejected in one of `stages` is readable now."""
     rejected = {reject.image_id for reject in read_rejects_of(shard) if reject.stage in stages}
     for image in shard.items:
         if image.image_id in rejected:

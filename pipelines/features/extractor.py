@@ -14,7 +14,7 @@ class FeatureExtractor:
     """The computation of ExtractFeatures, for its workers and for arbitrary images."""
 
     def __init__(self, spec: BackboneSpec, crop: str, dtype: str, threads: int):
-        """Loads the backbone.
+        """Load the backbone.
 
         Args:
             spec: Backbone.
@@ -41,12 +41,12 @@ class FeatureExtractor:
         return self._backbone.dimension
 
     def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Crops of each image, uint8 (crops, S, S, 3) -> mean features over the crops (images, dimension)."""
+        """Map crops of each image, uint8 (crops, S, S, 3), to features averaged over crops (images, dimension)."""
         of_crops = self._backbone.features(np.concatenate(images))
         return of_crops.reshape(len(images), -1, self.dimension).mean(axis=1).astype(self.dtype)
 
     def description(self, dataset: str) -> FeatureDescription:
-        """Describes the features of a dataset."""
+        """Describe the features of a dataset."""
         return FeatureDescription(
             kind=self._spec.kind,
             preprocessing=f"{self.crop} crop to {self.input_size}, {self._backbone.preprocessing}",

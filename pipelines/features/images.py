@@ -1,4 +1,4 @@
-"""Images from wherever they lie, read and decoded ahead in parallel."""
+"""Images of local and remote file systems, read and decoded ahead in parallel."""
 
 import threading
 import time
@@ -17,12 +17,12 @@ from schemas.errors import InputError
 from schemas.features import Reject
 from schemas.text import reason
 
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # waiting does not help
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # retrying does not help
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image and where its file lies: a local path or an address that Beam's filesystems know."""
+    """An image and the location of its file: a local path or a URL of Beam's file systems."""
 
     image_id: str
     path: str
@@ -30,8 +30,11 @@ class ImageSource:
 
 @dataclass
 class ShardCounts:
-    """What happened in a shard: images, rejects and bytes read; seconds of reading and decoding (summed over
-    threads), of waiting for pixels, and of inference; batches, and how many images would have filled them."""
+    """Statistics of a shard.
+
+    Images, rejects and bytes read; seconds of reading and decoding (summed over threads), of waiting for pixels and of
+    inference; batches, and their capacity in images.
+    """
 
     images: int = 0
     rejected: int = 0
@@ -44,11 +47,11 @@ class ShardCounts:
 
 
 def read_image(source: ImageSource) -> tuple[Image.Image, int]:
-    """The decoded image (8-bit RGB, upright) and the size of its file in bytes.
+    """Return the decoded image (8-bit RGB, upright) and the size of its file in bytes.
 
     Raises:
-        OSError: the file cannot be read; what may be a passing fault is tried three times.
-        InputError: it can, but is no picture.
+        OSError: The file cannot be read; possibly transient errors are retried three times.
+        InputError: The file is not an image.
     """
     data = _read_bytes(source.path)
     return decode_image(data), len(data)
@@ -57,10 +60,9 @@ def read_image(source: ImageSource) -> tuple[Image.Image, int]:
 def read_ahead(
     images: Sequence[ImageSource], size: int, crop: str, threads: int, ahead: int, counts: ShardCounts
 ) -> Iterator[tuple[ImageSource, np.ndarray | Reject]]:
-    """Of each image, in order, its crops (n, size, size, 3) uint8 or why there are none.
+    """Yield for each image, in order, its crops (n, size, size, 3) uint8, or the reason why there are none.
 
-    `ahead` images at most are decoded before they are asked for. Adds to the `bytes_read` and `decode_seconds` of
-    `counts`.
+    At most `ahead` images are decoded in advance. Adds to `bytes_read` and `decode_seconds` of `counts`.
     """
     lock = threading.Lock()
 
@@ -104,7 +106,7 @@ def _read_bytes(path: str) -> bytes:
 def _open(path: str) -> BinaryIO:
     if "://" not in path:
         return open(path, "rb")
-    from apache_beam.io.filesystems import FileSystems  # takes seconds, and files of this disk do without
+    from apache_beam.io.filesystems import FileSystems  # takes seconds, and local files do not need it
 
     stream: BinaryIO = FileSystems.open(path)
     return stream

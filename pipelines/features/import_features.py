@@ -1,4 +1,4 @@
-"""Features made elsewhere, as our artifact: the rows that the corpus needs, in its order."""
+"""Import of features from other programs: the rows of the dataset's images, in their order."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -23,13 +23,13 @@ def import_features(
     allow_missing: bool,
     progress: Callable[[float, str], None] = lambda fraction, message: None,
 ) -> list[Reject]:
-    """Writes the rows of `image_ids`, in this order, from `source` to `path`; returns the images without a row.
+    """Write the rows of `image_ids`, in this order, from `source` to `path`; return the images without a row.
 
-    `strip_suffix` is taken off the ids of `source` that end in it.
+    `strip_suffix` is removed from ids of `source`.
 
     Raises:
-        InputError: the source cannot be read, has an image twice, or lacks images while `allow_missing` is off; names
-            some of them.
+        InputError: The source cannot be read, contains an image twice, or lacks images although `allow_missing` is off;
+            names some of them.
     """
     ids, blocks = read_feature_file(source)
     names = _without_suffix(source, ids, strip_suffix)
@@ -47,7 +47,7 @@ def import_features(
     with create_features(path, kept, first.shape[1], dtype, description) as rows:
         start = 0
         for block in chain([first], blocks):
-            # HDF5 wants rising row numbers.
+            # HDF5 requires increasing row numbers.
             pairs = sorted(
                 (place[name], row) for row, name in enumerate(names[start : start + len(block)]) if name in place
             )
@@ -89,14 +89,14 @@ def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict
 
 
 def _ends_in(path: str, other: str) -> bool:
-    """Return whether the folders of the shorter of two paths are the last ones of the longer, as far as it has any."""
+    """Return whether the directories of the shorter path are the last ones of the longer path."""
     folders, others = (PurePosixPath(each.replace("\\", "/").lstrip("/")).parent.parts for each in (path, other))
     shared = min(len(folders), len(others))
     return folders[len(folders) - shared :] == others[len(others) - shared :]
 
 
 def _without_suffix(source: Path, ids: Sequence[str], suffix: str) -> list[str]:
-    """The ids without `suffix`, which must still be different."""
+    """Return the ids without `suffix`; they must remain distinct."""
     original: dict[str, str] = {}
     for image_id in ids:
         name = image_id.removesuffix(suffix)

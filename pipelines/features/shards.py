@@ -1,4 +1,4 @@
-"""The features of one shard as a file, and the merging of such files into the features artifact."""
+"""Feature files of shards, and their merge into the features artifact."""
 
 import io
 import json
@@ -17,12 +17,12 @@ from schemas.errors import ArtifactError
 from schemas.features import FeatureDescription, Reject, create_features
 from schemas.io.hdf5 import SCHEMA_VERSION, read_strings, write_strings
 
-BLOCK_BYTES = 1 << 25  # rows of this size are gathered from all shards at a time
+BLOCK_BYTES = 1 << 25  # bytes of rows that are gathered from all shards at a time
 
 
 @dataclass
 class ShardResult:
-    """Features (n, D) float16 or float32 of the images that could be read, in the shard's order, and the others."""
+    """Features (n, D) float16 or float32 of the readable images, in the shard's order, and the rejects."""
 
     description: FeatureDescription
     image_ids: list[str]
@@ -32,7 +32,7 @@ class ShardResult:
 
 
 def encode_shard(result: ShardResult) -> bytes:
-    """The shard's file: HDF5, laid out like the artifact; counts and description are attributes."""
+    """Return the content of the shard's file: HDF5 like the artifact, with counts and description as attributes."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["schema_version"] = SCHEMA_VERSION
@@ -45,20 +45,22 @@ def encode_shard(result: ShardResult) -> bytes:
 
 
 def read_rejects_of(shard: Shard) -> list[Reject]:
-    """The images of a whole shard that could not be read."""
+    """Return the rejects of a complete shard."""
     with FileSystems.open(shard.path) as stream, h5py.File(stream, "r") as file:
         return _rejects(file)
 
 
 def merge_shards(shards: Sequence[Shard], image_ids: Sequence[str], path: Path) -> tuple[list[Reject], ShardCounts]:
-    """Merges whole shards into one features artifact with rows in the order of `image_ids`.
+    """Merge complete shards into one features artifact with rows in the order of `image_ids`.
 
-    Returns the rejects, in that order too, and the summed counts. Memory is bounded by a block of rows: the images of
-    each shard are in that order, so that every shard is read from its start to its end.
+    Memory is bounded by a block of rows: shards have the same order, and are read sequentially.
+
+    Returns:
+        The rejects, in the same order, and the summed counts.
 
     Raises:
-        ArtifactError: an image is neither in a shard nor among the rejects, its features are not finite, or two shards
-            were made by different networks.
+        ArtifactError: An image is neither in a shard nor rejected, its features are not finite, or shards are of
+            different networks.
     """
     with ExitStack() as stack:
         streams = [stack.enter_context(FileSystems.open(shard.path)) for shard in shards]
@@ -114,7 +116,7 @@ def _summed_counts(files: Sequence[h5py.File]) -> ShardCounts:
 
 
 def _gather(places: Sequence[tuple[int, int]], files: Sequence[h5py.File], sample: h5py.Dataset) -> np.ndarray:
-    """Rows (len(places), D) at (shard, row); in each shard they follow one another without a gap."""
+    """Return the rows (len(places), D) at (shard, row), which are contiguous in each shard."""
     rows = np.empty((len(places), sample.shape[1]), sample.dtype)
     owner, row = np.array(places).T
     for shard in np.unique(owner):

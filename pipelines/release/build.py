@@ -103,7 +103,7 @@ def write_release(
 
 
 def write_provenance(directory: Path, name: str, artifact: Path) -> None:
-    """Writes what does not differ between two runs of an artifact's provenance to `provenance/NAME.json`."""
+    """Write what does not differ between two runs of an artifact's provenance to `provenance/NAME.json`."""
     record = {key: value for key, value in asdict(read_provenance(artifact)).items() if key not in _OF_ONE_RUN}
     write_json(directory / "provenance" / f"{name}.json", record)
 

@@ -23,7 +23,7 @@ from schemas.scores import in_order, read_caption_scores
 
 
 def write_captioner_release(directory: Path, model: Path, features: Path, scores: Path) -> None:
-    """Writes the release of a captioner; the same artifacts give the same bytes.
+    """Write the release of a captioner; the same artifacts give the same bytes.
 
     Args:
         directory: Directory of the release; created if it does not exist.

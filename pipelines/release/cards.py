@@ -81,7 +81,7 @@ def _model_metadata(corpus: Dataset, model: Path) -> dict[str, Any]:
 
 
 def _feature_config(kind: str, splits: list[str]) -> dict[str, Any]:
-    """The entry of `configs` for one kind of features; the hub's name of the split `val` is `validation`."""
+    """Return the entry of `configs` for one kind of features; the hub's name of the split `val` is `validation`."""
     files = [
         {"split": "validation" if split == "val" else split, "path": f"features/{kind}_{split}.h5"} for split in splits
     ]
@@ -89,7 +89,7 @@ def _feature_config(kind: str, splits: list[str]) -> dict[str, Any]:
 
 
 def render_card(template: str, front: dict[str, Any], **values: Any) -> str:
-    """Renders a template of this directory below its YAML front matter."""
+    """Render a template of this directory below its YAML front matter."""
     header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
     return f"---\n{header}---\n\n{_environment().get_template(template).render(values)}"
 

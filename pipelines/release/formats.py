@@ -1,4 +1,4 @@
-"""The formats of others that a release holds on request, by name."""
+"""Optional formats of a release, by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from schemas.provenance import read_provenance
 
 @dataclass(frozen=True)
 class _Released:
-    """What the formats are made from. `words` has the tokens of each caption that may be published."""
+    """Inputs of the formats; `words` contains the tokens of each publishable caption."""
 
     dataset: str
     features: dict[str, FeatureFile]
@@ -27,7 +27,7 @@ class _Released:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that there are images of."""
+        """Splits with images."""
         return splits_of(image.split for image in self.images)
 
     def of_split(self, split: str) -> list[AnnotatedImage]:
@@ -42,13 +42,13 @@ def write_formats(
     images: Sequence[AnnotatedImage],
     dtype: str,
 ) -> None:
-    """Writes each format into a folder of its name below `directory`.
+    """Write each format to a directory of its name below `directory`.
 
-    Test captions are left out where the corpus does not publish them: `anno_list` and COCO's files then hold the test
-    images alone, as the originals do.
+    Test captions that the dataset does not publish are left out: `anno_list` and COCO files then list only the test
+    images, like the originals.
 
     Raises:
-        ConfigurationError: there is no such format; names those there are.
+        ConfigurationError: There is no such format; lists the formats.
     """
     unknown = [name for name in names if name not in FORMATS]
     if unknown:

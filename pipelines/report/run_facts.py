@@ -64,7 +64,7 @@ def _features(contents: ReportContents) -> Facts:
 
 
 def _extraction(provenances: Iterable[Provenance]) -> Facts:
-    """Totals of the extraction over all shards; empty for imported features."""
+    """Return totals of the extraction over all shards; empty for imported features."""
     facts: Facts = []
     for provenance in provenances:
         if provenance.stage in ("ExtractFeatures", "ExtractTunedFeatures"):

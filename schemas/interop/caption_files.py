@@ -1,4 +1,4 @@
-"""Files of captions that anybody may have: references and generated captions, in whichever of the known forms."""
+"""Files with references or generated captions, in all supported formats."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +11,13 @@ from schemas.io.files import parse_json, read_text
 
 
 def read_references(path: Path) -> dict[str, tuple[str, ...]]:
-    """Captions by image id, in the order of the file; images without captions are left out.
+    """Return captions by image id, in the order of the file; images without captions are left out.
 
-    Forms: a COCO captions file; an m-RNN `anno_list_*.npy`; JSON, or a line each, records with `image_id` and either
-    `caption` (any number of records an image) or `captions`, texts or `{"tokens": [...]}`.
+    Formats: a COCO captions file; an m-RNN `anno_list_*.npy`; JSON or JSON lines with records of `image_id` and either
+    `caption` (any number of records per image) or `captions`, which are strings or `{"tokens": [...]}`.
 
     Raises:
-        InputError: the file is of none of these forms, or a record is malformed; names the record.
+        InputError: The file has none of these formats, or a record is malformed; names the record.
     """
     if path.suffix.lower() == ".npy":
         captions = {image.image_id: image.captions for image in read_anno_list(path)}
@@ -35,10 +35,12 @@ def read_references(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
-    """Generated captions by image id, best first: as `read_references`, and generated sentences of m-RNN's lists.
+    """Return generated captions by image id, best first, in the formats of `read_references`.
+
+    From m-RNN's lists, generated sentences are read.
 
     Raises:
-        InputError: as of `read_references`, or an m-RNN list holds no generated sentences.
+        InputError: As for `read_references`, or an m-RNN list contains no generated sentences.
     """
     if path.suffix.lower() != ".npy":
         return read_references(path)
@@ -56,14 +58,14 @@ def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records of a JSON list or of JSON lines, each with where it stands."""
+    """Yield the records of a JSON list or of JSON lines, each with its location."""
     content = _parse(path) if path.suffix.lower() == ".json" else None
     if path.suffix.lower() == ".json" and not isinstance(content, list):
         raise InputError(f"{path} holds no list of captions; give a file of captions.")
     for number, record in enumerate(_lines(path), start=1) if content is None else enumerate(content):
         place = f"{path}, {'line' if content is None else 'record'} {number}"
         if not isinstance(record, dict):
-            raise InputError(f'{place}, is no record {{"image_id", "caption"}}; mend it.')
+            raise InputError(f'{place}, is no record {{"image_id", "caption"}}; fix it.')
         yield place, record
 
 
@@ -77,12 +79,12 @@ def _captions(record: dict[str, Any], place: str) -> list[str]:
 
 
 def _text(caption: Any, place: str) -> str:
-    """A caption that is a text, or a list of words."""
+    """Return a caption given as a string or a list of tokens."""
     if isinstance(caption, list) and all(isinstance(word, str) for word in caption):
         return " ".join(caption)
     if isinstance(caption, str):
         return caption
-    raise InputError(f"{place}: the caption is {caption!r:.80} and no text; mend it.")
+    raise InputError(f"{place}: the caption is {caption!r:.80} instead of text; fix it.")
 
 
 def _parse(path: Path) -> Any:
@@ -93,10 +95,10 @@ def _parse(path: Path) -> Any:
 
 
 def _lines(path: Path) -> Iterator[Any]:
-    # Not splitlines(): captions may contain characters that it treats as line ends.
+    # Not splitlines(), which treats other characters of captions as line ends, too.
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             try:
                 yield parse_json(line)
             except ValueError as error:
-                raise InputError(f"{path}, line {number}, is not JSON ({error}); mend it.") from error
+                raise InputError(f"{path}, line {number}, is not JSON ({error}); fix it.") from error

@@ -1,4 +1,4 @@
-"""Captions in other people's formats, read at the edge and checked record by record."""
+"""Captions in the formats of other projects, validated record by record."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -19,13 +19,13 @@ _KARPATHY_KEYS = {"cocoid", "filename", "filepath", "imgid", "sentids", "sentenc
 
 
 def read_anno_list(path: Path) -> list[Record]:
-    """The images of an m-RNN `anno_list_*.npy`, in its order.
+    """Return the images of an m-RNN `anno_list_*.npy`, in its order.
 
-    `file` is `file_path/file_name`; a caption is the words of a sentence with blanks between (lists of test2014 have
-    none); generated sentences (`gen_beam_search_10`) stay lists of words in `extras`.
+    `file` is `file_path/file_name`; a caption is a sentence's tokens joined by blanks (lists of test2014 have none);
+    generated sentences (`gen_beam_search_10`) are lists of tokens in `extras`.
 
     Raises:
-        InputError: the file is damaged, asks for more than plain data or has a malformed record; names the record.
+        InputError: The file is damaged, contains more than plain data, or has a malformed record; names the record.
     """
     records = read_object_array(path).tolist()
     images = []
@@ -36,27 +36,27 @@ def read_anno_list(path: Path) -> list[Record]:
         images.append(_image(record, captions, place))
         try:
             canonical_json(vars(images[-1])).encode("utf-8")
-        except (TypeError, ValueError, RecursionError) as error:  # a pickle can hold more than JSON
-            raise InputError(f"{place}, has what JSON cannot say ({error}); get the file again.") from error
+        except (TypeError, ValueError, RecursionError) as error:  # a pickle can contain more than JSON
+            raise InputError(f"{place}, contains what JSON cannot represent ({error}); get the file again.") from error
     return _distinct(images, path)
 
 
 def raise_input_error(message: str) -> None:
-    """Raise InputError: how the readers treat an invalid caption unless their caller counts them."""
+    """Raise InputError: the readers' default for invalid captions, which callers may count instead."""
     raise InputError(message)
 
 
 def read_coco_captions(path: Path, on_invalid: Callable[[str], object] = raise_input_error) -> list[Record]:
-    """The images of a COCO captions JSON file, in its order, with their captions in the order of its annotations.
+    """Return the images of a COCO captions JSON file in its order.
 
-    Image lists without annotations (test2014) are read too.
+    Captions are in the order of the annotations. Image lists without annotations (test2014) are valid.
 
     Args:
         path: The JSON file.
-        on_invalid: Called with one sentence for each caption that is no text or belongs to an unlisted image.
+        on_invalid: Called with one sentence for each caption that is not text or belongs to an unlisted image.
 
     Raises:
-        InputError: The file is no such JSON or a record is malformed; names the record.
+        InputError: The file has another format, or a record is malformed; names the record.
     """
     content = _json_with_images(path, "a COCO captions file")
     records = _list_of(dict, content["images"], f"{path}, images")
@@ -81,17 +81,17 @@ def read_coco_captions(path: Path, on_invalid: Callable[[str], object] = raise_i
 
 
 def read_karpathy(path: Path, on_invalid: Callable[[str], object] = raise_input_error) -> list[Record]:
-    """The images of a Karpathy split JSON file (`dataset_coco.json` and the like), in its order.
+    """Return the images of a Karpathy split JSON file (`dataset_coco.json` and the like), in its order.
 
-    `split` is one of its words: `train`, `val`, `test`, or `restval` for COCO's images that may be trained on too. The
-    id is `cocoid`, or else the file's name without its ending; captions are the `raw` sentences.
+    `split` is `train`, `val`, `test`, or `restval` for further training images of COCO. The id is `cocoid`, or the file
+    name without suffix; captions are the `raw` sentences.
 
     Args:
         path: The JSON file.
-        on_invalid: Called with one sentence for each caption that is no text.
+        on_invalid: Called with one sentence for each caption that is not text.
 
     Raises:
-        InputError: The file is no such JSON or a record is malformed; names the record.
+        InputError: The file has another format, or a record is malformed; names the record.
     """
     images = []
     for row, record in enumerate(
@@ -129,7 +129,7 @@ def _json_with_images(path: Path, wanted: str) -> dict[str, Any]:
 
 
 def _image(record: dict[str, Any], captions: Sequence[str], place: str) -> Record:
-    """An image from a record of COCO's keys; m-RNN's lists add the folder as `file_path`."""
+    """Return the image of a record with COCO's keys; m-RNN's lists add the directory as `file_path`."""
     name, folder = record.get("file_name"), record.get("file_path", "")
     if not (isinstance(name, str) and name and isinstance(folder, str)):
         raise InputError(f"{place}: the file name is {brief(name)} in {brief(folder)} and no text; get the file again.")
@@ -149,7 +149,7 @@ def _image(record: dict[str, Any], captions: Sequence[str], place: str) -> Recor
 
 
 def _json_value(value: Any) -> Any:
-    """NumPy arrays and scalars as the lists and numbers that JSON has; the rest as it is."""
+    """Convert NumPy arrays and scalars to JSON values; keep other values."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
@@ -160,7 +160,7 @@ def _list_of(kind: type[T], values: Any, place: str) -> list[T]:
 
 
 def _distinct(images: list[Record], path: Path) -> list[Record]:
-    """The images as they are, of which there must be some, and none twice."""
+    """Return the images after checking that there are some and that their ids are distinct."""
     if not images:
         raise InputError(f"{path} holds no images; get it again.")
     seen: set[str] = set()
@@ -175,7 +175,7 @@ Words = Callable[[str], Sequence[str]]
 
 
 def write_anno_list(path: Path, images: Iterable[AnnotatedImage], words: Words = str.split) -> None:
-    """Writes an m-RNN `anno_list_*.npy`, which `np.load(path, allow_pickle=True).tolist()` opens.
+    """Write an m-RNN `anno_list_*.npy`, which `np.load(path, allow_pickle=True).tolist()` opens.
 
     An image without captions has no `sentences`, as in the authors' list of test2014.
     """
@@ -193,7 +193,7 @@ def write_anno_list(path: Path, images: Iterable[AnnotatedImage], words: Words =
 
 
 def write_coco_captions(path: Path, images: Iterable[AnnotatedImage]) -> None:
-    """Writes a COCO captions JSON file; annotations are numbered from 0 in the order of the images."""
+    """Write a COCO captions JSON file with annotation ids from 0 in the order of the images."""
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image in images:
@@ -206,9 +206,9 @@ def write_coco_captions(path: Path, images: Iterable[AnnotatedImage]) -> None:
 
 
 def write_karpathy(path: Path, dataset: str, images: Iterable[AnnotatedImage], words: Words = str.split) -> None:
-    """Writes a Karpathy split JSON file (`dataset_coco.json` and the like); sizes are no part of it.
+    """Write a Karpathy split JSON file (`dataset_coco.json` and the like), without image sizes.
 
-    `cocoid` is there where the image's id is not its file's name without the ending.
+    `cocoid` is written if the image's id differs from the file name without suffix.
     """
     records = []
     sentences = 0
@@ -235,6 +235,6 @@ def write_karpathy(path: Path, dataset: str, images: Iterable[AnnotatedImage], w
 
 
 def _described(image: AnnotatedImage) -> dict[str, Any]:
-    """What COCO and m-RNN say of an image in the same way."""
+    """Return the fields that COCO and m-RNN have in common."""
     sizes = {"width": image.width, "height": image.height}
     return {**image.extras, "id": numbered(image.image_id), **{name: size for name, size in sizes.items() if size}}

@@ -1,7 +1,4 @@
-"""Image features in other people's formats, read at the edge and checked row by row.
-
-`schemas.interop.features` writes them; captions in such formats are the matter of `schemas.interop.captions`.
-"""
+"""Image features in the formats of other projects, validated row by row."""
 
 import pickle
 import re
@@ -32,23 +29,23 @@ FORMATS = (
 
 
 def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[str], Iterator[np.ndarray]]:
-    """Image ids, and their features as float32 blocks (n, D), n <= `BLOCK_ROWS`, in the order of the ids.
+    """Return image ids, and their features as float32 blocks (n, D), n <= `BLOCK_ROWS`, in the order of the ids.
 
-    Blocks are read and checked when asked for; all have the same D. Admitted are
+    Blocks are read and validated lazily; all have the same D. Formats are
 
-    * `.npy` with a pickled dictionary id -> vector (m-RNN; also from Python 2), read without running code,
-    * `.npy` with a matrix (N, D) and its ids in `ids_path`, by default the `.parquet` of the same name beside it:
-      column `image_id`, or else the first column of strings,
+    * `.npy` with a pickled dictionary id -> vector (m-RNN; also from Python 2), read without executing code,
+    * `.npy` with a matrix (N, D) and its ids in `ids_path`, by default the `.parquet` of the same name:
+      column `image_id`, or the first column of strings,
     * `.npz` with arrays `ids` or `image_ids` (N) and `F` or `features` (N, D),
     * `.h5`, `.hdf5` with datasets `image_ids` or `ids` (N) and `features` or `F` (N, D), or with a dataset per id,
       whose `/` are groups,
-    * a folder of `.txt` files, a number a line (TF-mRNN), also in subfolders; the file's name is the id.
+    * a directory of `.txt` files with one number per line (TF-mRNN), also in subdirectories; the file name is the id.
 
-    Whole numbers as ids, COCO's, become their decimal digits.
+    Integer ids, such as COCO's, become strings of decimal digits.
 
     Raises:
-        InputError: here, or while the blocks are read: the format is unknown or the file damaged or empty, an id is
-            there twice, a row has another length than the first or holds NaN or infinity; names file and image.
+        InputError: Immediately or while blocks are read: the format is unknown, the file is damaged or empty, an id is
+            repeated, or a row has another length than the first, NaN or infinity; names file and image.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path.")
@@ -76,10 +73,10 @@ def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[st
 
 
 def plain_id(value: Any, place: str) -> str:
-    """An image id as a string; `place` says where it stands.
+    """Return an image id as a string; `place` is its location for messages.
 
     Raises:
-        InputError: it is neither a whole number nor text without control characters.
+        InputError: It is neither an integer nor text without control characters.
     """
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
@@ -89,18 +86,16 @@ def plain_id(value: Any, place: str) -> str:
             return str(int(value))
     if isinstance(value, str) and value.strip() and is_plain_name(value):
         return str(value)
-    raise InputError(
-        f"{place}: the image id is {brief(value)} and neither a whole number nor text in one line; fix it."
-    )
+    raise InputError(f"{place}: the image id is {brief(value)} instead of an integer or one line of text; fix it.")
 
 
 def is_plain_name(text: str) -> bool:
-    """Whether a name is one line without control characters, which lists and terminals can bear."""
+    """Return whether a name is one line without control characters."""
     return not _NOT_IN_NAMES.search(text)
 
 
 def brief(value: Any) -> str:
-    """A value from outside as a few words of a message, however large it is."""
+    """Return a short description of a value for messages, however large it is."""
     try:
         return reprlib.repr(value)
     except ValueError:
@@ -108,7 +103,7 @@ def brief(value: Any) -> str:
 
 
 def fit_dtype(block: np.ndarray, dtype: str, source: str) -> np.ndarray:
-    """`block` in the narrower `dtype`; raises InputError if a number of `source` does not fit it."""
+    """Return `block` in the narrower `dtype`; raise InputError if a value of `source` overflows."""
     limit = float(np.finfo(dtype).max)
     if np.abs(block).max(initial=0.0) > limit:
         raise InputError(f"{source} holds numbers beyond {limit:g}, the largest {dtype}; set dtype to float32.")
@@ -121,14 +116,14 @@ def _plain_ids(values: Iterable[Any], path: Path) -> list[str]:
 
 @contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """Turns what the libraries raise on damaged files into one InputError."""
+    """Convert what libraries raise on damaged files to InputError."""
     try:
         yield
     except InputError:
         raise
     except Exception as error:  # depends on the library and on the damage
         problem = str(error).partition("\n")[0][:200]
-        raise InputError(f"{path} is damaged or not what its name says ({problem}); get it again.") from error
+        raise InputError(f"{path} is damaged or has another format ({problem}); get it again.") from error
 
 
 def _as_float32(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -225,7 +220,7 @@ def _datasets(path: Path, group: h5py.Group) -> Iterator[str]:
 
 
 def _pair(names: Sequence[str]) -> tuple[str, str] | None:
-    """Which of `names` are the ids and the features, if both are there."""
+    """Return the names of ids and features in `names`, if both exist."""
     ids = [name for name in ID_NAMES if name in names]
     features = [name for name in FEATURE_NAMES if name in names]
     return (ids[0], features[0]) if ids and features else None
@@ -265,13 +260,13 @@ def _check_numbers(place: str, dtype: np.dtype[Any]) -> None:
 
 
 def _slices(path: Path, ids: Sequence[str], matrix: Any) -> Iterator[np.ndarray]:
-    """Blocks of an array, memory map or HDF5 dataset (N, D)."""
+    """Yield blocks of an array, memory map or HDF5 dataset (N, D)."""
     _check_matrix(path, ids, matrix)
     return (matrix[start : start + BLOCK_ROWS] for start in range(0, len(ids), BLOCK_ROWS))
 
 
 def _stack(path: Path, ids: Sequence[str], vectors: Iterable[Any]) -> Iterator[np.ndarray]:
-    """Blocks of vectors (D,), (1, D) or (D, 1) that come one by one."""
+    """Yield blocks of single vectors (D,), (1, D) or (D, 1)."""
     dimension = None
     block: list[np.ndarray] = []
     for image_id, values in zip(ids, vectors, strict=True):
@@ -300,9 +295,9 @@ _PICKLE_PROTOCOL = 2  # the newest that Python 2 reads
 
 
 def write_dictionary(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
-    """Writes m-RNN's `VGG_feat_*_dct_*.npy`: id -> vector (D,); the whole is in memory while it is written.
+    """Write m-RNN's `VGG_feat_*_dct_*.npy`: id -> vector (D,); all of it is in memory.
 
-    `np.load(path, allow_pickle=True).item()` opens it. Ids that are whole numbers become numbers, as the authors'
+    `np.load(path, allow_pickle=True).item()` opens it. Integer ids become numbers, as the authors'
     scripts look them up.
     """
     vectors = dict(zip(map(numbered, ids), _rows(blocks), strict=True))
@@ -310,9 +305,9 @@ def write_dictionary(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray
 
 
 def write_pickled_array(path: Path, array: np.ndarray) -> None:
-    """Writes an object array as `.npy`, for old and new NumPy and for Python 2."""
+    """Write an object array as `.npy`, for old and new NumPy and for Python 2."""
     data = pickle.dumps(array, protocol=_PICKLE_PROTOCOL)
-    # The name of NumPy 2 is unknown to NumPy 1; all know the old one. It stands in full where it is first used only.
+    # The name of NumPy 2 is unknown to NumPy 1; all know the old one. It is written in full at its first use only.
     new_name, old_name = b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"
     cut = data.find(new_name)
     head, rest = (data[:cut] + old_name, cut + len(new_name)) if cut >= 0 else (b"", 0)
@@ -323,7 +318,7 @@ def write_pickled_array(path: Path, array: np.ndarray) -> None:
 
 
 def write_npy(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
-    """Writes the matrix (N, D) as `path`, a `.npy` file, and its ids beside it as `.parquet`, column `image_id`."""
+    """Write the matrix (N, D) as `path`, a `.npy` file, and its ids as `.parquet`, column `image_id`."""
     rows = iter(blocks)
     first = next(rows)
     with atomic_path(path) as temporary:
@@ -339,7 +334,7 @@ def write_npy(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> N
 
 
 def numbered(image_id: str) -> int | str:
-    """An id as the number whose decimal digits it is, such as COCO's, or else as it is."""
+    """Return an id of decimal digits, such as COCO's, as an integer; other ids unchanged."""
     return int(image_id) if image_id.isdecimal() and str(int(image_id)) == image_id else image_id
 
 

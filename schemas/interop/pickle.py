@@ -1,8 +1,8 @@
-"""Reads pickled `.npy` files of others without running what a pickle may ask for.
+"""Reader of pickled `.npy` files that executes no code of the pickle.
 
-The m-RNN project published features and annotations as NumPy object arrays, which are pickles. The reader here admits
-NumPy arrays of plain numbers and text, NumPy scalars and the built-in containers; any other name in the pickle is an
-error before anything of it is called.
+The m-RNN project published features and annotations as NumPy object arrays, which are pickles. The reader admits
+NumPy arrays of numbers and text, NumPy scalars and built-in containers; any other name in the pickle is an error before
+it is called.
 """
 
 import math
@@ -26,7 +26,7 @@ class RestrictedUnpickler(pickle.Unpickler):
     admitted: ClassVar[Mapping[tuple[str, str], Any]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Returns the admitted object for a global name of the pickle.
+        """Return the admitted object for a global name of the pickle.
 
         Raises:
             InputError: The name is not admitted.
@@ -38,10 +38,10 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 @contextmanager
 def errors_naming(path: Path) -> Iterator[None]:
-    """Turns every error of reading a pickle into one sentence that names the file.
+    """Turn every error of reading a pickle into one sentence that names the file.
 
     Raises:
-        InputError: The pickle asks for more than plain data, or it is damaged.
+        InputError: The pickle contains more than plain data, or it is damaged.
     """
     try:
         yield
@@ -52,20 +52,20 @@ def errors_naming(path: Path) -> Iterator[None]:
 
 
 def is_object_array(path: Path) -> bool:
-    """Whether a `.npy` file holds pickled objects rather than numbers.
+    """Return whether a `.npy` file holds pickled objects rather than numbers.
 
     Raises:
-        InputError: the file is missing or is no `.npy` file.
+        InputError: The file is missing or not a `.npy` file.
     """
     with _open(path) as stream:
         return _read_header(path, stream)[1].hasobject
 
 
 def read_object_array(path: Path) -> np.ndarray:
-    """The object array in a `.npy` file, also one that Python 2 wrote; its byte strings are read as Latin-1.
+    """Return the object array in a `.npy` file, also one that Python 2 wrote; its byte strings are read as Latin-1.
 
     Raises:
-        InputError: the file is missing, is no `.npy` file of objects, is damaged or asks for more than plain data.
+        InputError: The file is missing, damaged, not a `.npy` file of objects, or contains more than plain data.
     """
     with _open(path) as stream:
         shape, dtype = _read_header(path, stream)
@@ -86,21 +86,21 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _read_header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of a `.npy` file; leaves `stream` where the data begin."""
+    """Return shape and dtype of a `.npy` file, and advance `stream` to the data."""
     try:
         version = npy_format.read_magic(stream)
         # Version 3 is for structured arrays with names beyond Latin-1, which no one publishes features in.
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except Exception as error:  # it is Python source, and spoilt source can raise anything
+    except Exception as error:  # it is Python source, and corrupted source can raise anything
         raise InputError(f"{path} is no .npy file ({reason(error, 200)}); get it again.") from error
     return shape, dtype
 
 
 class _PlainType:
-    """Stands for `numpy.dtype`: numbers, text and objects, without the flags and fields that a pickle can set.
+    """Replacement of `numpy.dtype` without the flags and fields that a pickle can set.
 
-    NumPy would believe such flags, and with wrong ones take bytes of the pickle for pointers to objects.
+    With wrong flags, NumPy would interpret bytes of the pickle as object pointers.
     """
 
     def __init__(self, code: str, *_: object):
@@ -118,7 +118,7 @@ class _PlainType:
 
 
 class _PlainArray(np.ndarray):
-    """Stands for `numpy.ndarray` where a pickle fills one in."""
+    """Replacement of `numpy.ndarray` that a pickle fills."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         version, shape, plain, is_fortran, content = state
@@ -136,25 +136,25 @@ _ARRAY_CLASS = object()  # what `numpy.ndarray` means in a pickle: an argument o
 
 
 def _reconstruct(subtype: object, *_: object) -> np.ndarray:
-    """Stands for NumPy's function of this name: the empty array that its pickled state then fills."""
+    """Replace NumPy's function: return the empty array that the pickled state then fills."""
     if subtype is not _ARRAY_CLASS:
         raise InputError(f"asks for an array of the class {subtype!r}")
     return _PlainArray((0,))
 
 
 def _scalar(plain: _PlainType, content: bytes | str) -> Any:
-    """Stands for NumPy's function of this name: one number from its bytes."""
+    """Replace NumPy's function: return a number from its bytes."""
     data = content.encode("latin1") if isinstance(content, str) else content
     return np.frombuffer(data, plain.dtype, count=1)[0]
 
 
 def _frombuffer(data: bytes | bytearray, plain: _PlainType, shape: tuple[int, ...], order: Any) -> np.ndarray:
-    """Stands for NumPy's function of this name, which pickles of protocol 5 call."""
+    """Replace NumPy's function, which pickles of protocol 5 call."""
     return np.frombuffer(data, plain.dtype).reshape(shape, order=order)
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Stands for `codecs.encode`: how Python 3 spells bytes in the protocols of Python 2."""
+    """Replace `codecs.encode`, with which Python 3 represents bytes in the protocols of Python 2."""
     if encoding != "latin1":
         raise InputError(f"asks for the encoding {encoding!r}")
     return text.encode("latin1")

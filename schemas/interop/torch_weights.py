@@ -67,7 +67,7 @@ class _WeightsUnpickler(RestrictedUnpickler):
 
 
 def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
-    """Reads a state dictionary.
+    """Read a state dictionary.
 
     Args:
         path: File in PyTorch's legacy format.

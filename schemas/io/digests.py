@@ -13,12 +13,12 @@ _TABLE = "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, identity TEXT
 def digest_cached(paths: Iterable[Path], cache: Path) -> dict[Path, str | None]:
     """Return the SHA-256 of each file in hex, None where it cannot be read.
 
-    Files that are unchanged since an earlier call with the same cache are not read again. A cache that cannot be used
-    costs time and nothing else.
+    Files that are unchanged since an earlier call with the same cache are not read again. An unusable cache only costs
+    time.
 
     Args:
         paths: Absolute paths.
-        cache: The SQLite file that remembers digests between processes.
+        cache: SQLite file that stores digests between processes.
     """
     identities: dict[Path, str] = {}
     for path in paths:

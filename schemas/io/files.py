@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, digests, JSON and JSON lines."""
+"""Atomic writes, checksums, JSON and JSON lines."""
 
 import hashlib
 import io
@@ -15,9 +15,9 @@ from schemas.errors import ArtifactError, InputError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; on success it is synced and renamed to `path`.
+    """Yield a temporary path next to `path`; on success it is synced and renamed to `path`.
 
-    Readers see the old file or the new one, never a part. On an exception the temporary file is removed.
+    Readers see the old file or the new one, never a partial one. On an exception the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -32,7 +32,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes renames inside `directory` survive a power cut."""
+    """Sync a directory, so that renames in it survive a power failure."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -41,7 +41,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically, with the line ends as given."""
+    """Write UTF-8 text atomically, with the line ends as given."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
@@ -55,7 +55,7 @@ _BYTE_ORDER_MARKS = {
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 text from outside, with or without a byte order mark.
+    """Read a UTF-8 text file, with or without a byte order mark.
 
     Raises:
         InputError: The file cannot be read or is not UTF-8; names the line, or the encoding where it is known.
@@ -86,26 +86,26 @@ def _line_of(data: bytes, position: int) -> int:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON whose text is a function of the value alone: sorted keys, no spaces, no NaN."""
+    """Return canonical JSON: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented, key-sorted JSON atomically."""
+    """Write indented, key-sorted JSON atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def parse_json(text: str) -> Any:
-    """A JSON value that can be stored again.
+    """Parse JSON that can be written again.
 
     Raises:
-        ValueError: the text is not JSON, or has what cannot be kept: NaN, infinity, half a character, endless nesting.
+        ValueError: The text is not JSON, or contains NaN, infinity, lone surrogates or excessive nesting.
     """
     try:
         value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if "\\ud" in text.lower():  # an escape may be of half a character, which UTF-8 does not have
+    if "\\ud" in text.lower():  # an escape may be a lone surrogate, which UTF-8 cannot encode
         canonical_json(value).encode("utf-8")
     return value
 
@@ -118,10 +118,10 @@ def _finite(text: str) -> float:
 
 
 def read_json(path: Path) -> Any:
-    """Reads one JSON value.
+    """Read one JSON value.
 
     Raises:
-        ArtifactError: the file is missing or is not JSON.
+        ArtifactError: The file is missing or not JSON.
     """
     try:
         return parse_json(path.read_text(encoding="utf-8"))
@@ -130,7 +130,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> int:
-    """Writes one compact JSON value a line, atomically; returns how many."""
+    """Write one compact JSON value per line, atomically; return their number."""
     count = 0
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         for value in values:
@@ -140,10 +140,10 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> int:
 
 
 def read_json_lines(path: Path) -> Iterator[Any]:
-    """Yields the JSON value of each line.
+    """Yield the JSON value of each line.
 
     Raises:
-        ArtifactError: the file is missing, or a line (named) is not JSON.
+        ArtifactError: The file is missing, or a line is not JSON; names the line.
     """
     number = 0
     try:
@@ -157,18 +157,18 @@ def read_json_lines(path: Path) -> Iterator[Any]:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file in hex."""
     with open(path, "rb") as stream:
         return digest_stream(stream)
 
 
 def digest_stream(stream: io.BufferedIOBase) -> str:
-    """SHA-256 of what is left to read in `stream`, in hex."""
+    """Return the SHA-256 of the rest of `stream` in hex."""
     return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest_files(files: dict[str, dict[str, Any]]) -> str:
-    """One digest for a set of files: SHA-256 over their names and digests."""
+    """Return one SHA-256 over the names and digests of a set of files."""
     return hashlib.sha256(canonical_json({name: each["sha256"] for name, each in files.items()}).encode()).hexdigest()
 
 
@@ -176,12 +176,13 @@ _digests: dict[tuple[str, int, int], str] = {}  # of (path, size, time of change
 
 
 def digest_source(source: Path) -> str:
-    """SHA-256 of what `source` holds: its file, with the ids of a matrix beside it, or a folder's files by name.
+    """Return the SHA-256 of the content of `source`.
 
-    A file is read once a process, and again when its size or its time of change is another.
+    The content is that of a file, with the ids file of a matrix, or of a directory's files by name. A file is read once
+    per process, and again when its size or modification time changes.
 
     Raises:
-        InputError: there is no such file or folder, or it cannot be read.
+        InputError: There is no such file or directory, or it cannot be read.
     """
     try:
         if source.is_dir():

@@ -1,4 +1,4 @@
-"""HDF5 files that are whole or absent, and checked when opened."""
+"""HDF5 files, written atomically and checked when opened."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ SCHEMA_VERSION = 1
 
 @contextmanager
 def create_hdf5(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file that appears at `path` when the block ends well; the same content gives the same bytes.
+    """Create an HDF5 file that appears at `path` when the block succeeds; the same content gives the same bytes.
 
-    The oldest format is used (h5py's default): newer ones store the time of writing in each group. In it an attribute
-    holds at most 64 KiB; longer texts belong into datasets.
+    The oldest format is used (h5py's default), because newer ones store the time of writing in each group. It limits
+    attributes to 64 KiB; longer texts must be datasets.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["schema_version"] = SCHEMA_VERSION
@@ -28,10 +28,10 @@ def create_hdf5(path: Path) -> Iterator[h5py.File]:
 
 @contextmanager
 def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
-    """Opens an HDF5 artifact for reading.
+    """Open an HDF5 artifact for reading.
 
     Raises:
-        ArtifactError: the file is missing, damaged, of another schema version, or lacks one of `datasets`.
+        ArtifactError: The file is missing, damaged, of another schema version, or lacks one of `datasets`.
     """
     try:
         file = h5py.File(path, "r")
@@ -58,7 +58,7 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
 
 
 def find_external_links(file: h5py.File, names: Iterable[str]) -> list[str]:
-    """Which of the objects that are there stand for the content of other files: by a link, as external or virtual."""
+    """Return the names of objects whose content is in other files: links, external and virtual datasets."""
 
     def leads_out(name: str) -> bool:
         if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
@@ -70,12 +70,12 @@ def find_external_links(file: h5py.File, names: Iterable[str]) -> list[str]:
 
 
 def write_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:
-    """Stores strings as fixed-length UTF-8 bytes: compact, and readable by any HDF5 tool."""
+    """Store strings as fixed-length UTF-8 bytes: compact, and readable by any HDF5 tool."""
     encoded = [value.encode("utf-8") for value in values]
     width = max((len(value) for value in encoded), default=0) or 1
     group.create_dataset(name, data=np.array(encoded, dtype=h5py.string_dtype("utf-8", width)))
 
 
 def read_strings(dataset: h5py.Dataset) -> list[str]:
-    """The strings of a dataset that `write_strings` made."""
+    """Return the strings of a dataset written by `write_strings`."""
     return [value.decode("utf-8") for value in dataset[()]]

@@ -1,4 +1,4 @@
-"""Versions of the packages that decide on what is computed."""
+"""Versions of the packages that influence results."""
 
 from functools import cache
 from importlib import metadata
@@ -8,7 +8,7 @@ COMPUTING = ("m-rnn", "apache-beam", "tensorflow", "tensorflow-cpu", "keras", "h
 
 @cache
 def version_of(package: str) -> str | None:
-    """The installed version; None where the package is not installed as one."""
+    """Return the installed version of a package; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -16,5 +16,5 @@ def version_of(package: str) -> str | None:
 
 
 def versions(packages: tuple[str, ...] = COMPUTING) -> dict[str, str]:
-    """Of those that are installed."""
+    """Return the versions of those packages that are installed."""
     return {package: version for package in packages if (version := version_of(package))}

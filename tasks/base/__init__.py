@@ -1,0 +1,1 @@
+"""Base classes and parameters of stages."""

@@ -19,20 +19,20 @@ class BeamStage(Stage):
     private: ClassVar[tuple[str, ...]] = ("shards", "runner", "runner_options", "resource_hints")
 
     shards = luigi.IntParameter(
-        default=16, significant=False, description="number of shards, the units of work, retry and resume"
+        default=16, significant=False, description="Number of shards, the units of work, retry and resume."
     )
     runner = luigi.Parameter(
-        config_path={"section": "beam", "name": "runner"}, significant=False, description="class path of a Beam runner"
+        config_path={"section": "beam", "name": "runner"}, significant=False, description="Class path of a Beam runner."
     )
     runner_options = luigi.ListParameter(
         config_path={"section": "beam", "name": "options"},
         significant=False,
-        description="options of the Beam runner, as a JSON list",
+        description="Options of the Beam runner, as a JSON list.",
     )
     resource_hints = luigi.DictParameter(
         config_path={"section": "beam", "name": "resource_hints"},
         significant=False,
-        description="Beam resource hints of the ParDo, as a JSON object",
+        description="Beam resource hints of the ParDo, as a JSON object.",
     )
 
     def engine(self) -> "BeamRunner":

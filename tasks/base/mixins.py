@@ -73,4 +73,4 @@ class FeatureKindParam:
 
 @luigi_parameters(RerankingConfig)
 class RerankingParams(FeatureKindParam):
-    """How hypotheses are compared with references."""
+    """Settings of consensus reranking."""

@@ -26,7 +26,7 @@ _OPTIONAL = {int: luigi.OptionalIntParameter, float: luigi.OptionalFloatParamete
 def luigi_parameters(
     *configs: type, defaults: Mapping[str, Any] | None = None, exclude: Collection[str] = ()
 ) -> Callable[[T], T]:
-    """A class decorator that adds one Luigi parameter for each field of the configuration dataclasses.
+    """Return a class decorator that adds a Luigi parameter for each field of configuration dataclasses.
 
     Args:
         configs: Frozen dataclasses whose fields are made by `schemas.options.option`.
@@ -35,7 +35,7 @@ def luigi_parameters(
 
     Raises:
         TypeError: Two dataclasses share a field, a name in `defaults` or `exclude` is no field, the class has the
-            attribute already, or a type has no Luigi parameter. All of these are errors of the programmer.
+            attribute already, or a type has no Luigi parameter. All of these are programming errors.
     """
     given = dict(defaults or {})
 
@@ -59,7 +59,7 @@ def luigi_parameters(
 
 
 def config_of(task: luigi.Task, config: type[C], **given: Any) -> C:
-    """The configuration that the parameters of a task describe.
+    """Return the configuration that the parameters of a task describe.
 
     Args:
         task: An instance of a class decorated with `luigi_parameters(config)`.
@@ -75,7 +75,7 @@ def config_of(task: luigi.Task, config: type[C], **given: Any) -> C:
 
 
 def _parameter(option: Field, hint: Any, default: Any) -> luigi.Parameter:
-    """The Luigi parameter of one field; its type and choices select the class."""
+    """Return the Luigi parameter of one field; its type and choices select the class."""
     common = {
         "default": default,
         "description": option.metadata["help"],

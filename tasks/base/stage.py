@@ -66,12 +66,12 @@ class Stage(luigi.Task):
 
     dataset = DirectoryName(
         config_path={"section": "pipeline", "name": "dataset"},
-        description="name of the dataset, see pipelines/data/datasets",
+        description="Name of the dataset, see docs/reference/datasets.md.",
     )
     data_dir = luigi.Parameter(
         config_path={"section": "pipeline", "name": "data_dir"},
         significant=False,
-        description="root of all artifacts",
+        description="Root directory of all artifacts.",
     )
 
     def requires(self) -> "dict[str, Stage]":
@@ -93,7 +93,7 @@ class Stage(luigi.Task):
         return stage(**{**shared, **parameters})
 
     def config(self, config: type[C], **given: Any) -> C:
-        """The configuration dataclass that the parameters of `luigi_parameters(config)` describe, see `config_of`."""
+        """Return the configuration dataclass that the parameters describe, see `config_of`."""
         return config_of(self, config, **given)
 
     def work(self, workspace: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""The `mrnn` command: one module per subcommand; a subcommand imports what it computes with when it runs.
+"""The `mrnn` command, one module per subcommand. Subcommands import heavy libraries only when they run.
 
 Exit codes: 0 success, 1 an error in input, configuration or a stage (one sentence on standard error), 2 wrong usage,
 130 interrupted. `mrnn run` exits with Luigi's codes, which `[retcode]` of `configs/default.cfg` lists.

@@ -175,7 +175,11 @@ def _reranking_setting(stages: dict[str, Any], reranking: Any) -> "RerankingSett
 
 
 def _made(stage: "Stage") -> Path:
-    """The artifact of a stage that has to be there."""
+    """Return the artifact of a stage.
+
+    Raises:
+        ConfigurationError: The artifact is missing.
+    """
     from schemas.errors import ConfigurationError
 
     if not stage.complete():

@@ -47,7 +47,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A progress bar on standard error while the block runs, where that is a terminal; yields what moves it."""
+    """Show a progress bar on standard error, if it is a terminal; yield the function that updates it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -68,7 +68,7 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence what TensorFlow and others print while they are loaded in the block, and their warnings afterwards."""
+    """Silence the output of libraries that are imported in the block, and their later warnings."""
     logging.getLogger().setLevel(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

@@ -14,18 +14,18 @@ def gc(
         list[str] | None,
         typer.Argument(
             metavar="[CONFIGS]...",
-            help="Configurations whose artifacts stay; default: that of LUIGI_CONFIG_PATH, or the packaged defaults.",
+            help="Configurations whose artifacts are kept; default: LUIGI_CONFIG_PATH, or the packaged defaults.",
             autocompletion=_complete_configuration,
         ),
     ] = None,
-    keep: Annotated[int, typer.Option(min=0, help="Number of newest artifacts of each stage that stay anyway.")] = 1,
-    delete: Annotated[bool, typer.Option("--delete", help="Remove the artifacts, in place of printing them.")] = False,
+    keep: Annotated[int, typer.Option(min=0, help="Number of newest artifacts of each stage to keep.")] = 1,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove the artifacts instead of printing them.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """List or delete artifacts that no configuration reaches.
+    """List or delete artifacts that no configuration needs.
 
-    The newest of each stage stay, and what the kept ones were made from. Partial artifacts, releases elsewhere,
-    downloaded archives and foreign files are not touched.
+    The newest of each stage are kept, and everything that kept artifacts were made from. Partial artifacts, releases
+    elsewhere, downloaded archives and foreign files are not touched.
     """
     from pipelines.artifacts.collect_garbage import find_artifacts, find_garbage
     from tasks.cli.graph import check_idle, remove_artifacts

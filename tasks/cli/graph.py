@@ -28,17 +28,17 @@ def inputs_first(root: Stage) -> list[Stage]:
 
 
 def needs(task: Stage, keys: set[str]) -> bool:
-    """Whether the task's artifact has one of these keys, or is made from such an artifact, directly or not."""
+    """Return whether the task's artifact has one of these keys, or depends on such an artifact."""
     return task.key in keys or any(needs(required, keys) for required in task.requires().values())
 
 
 def artifacts(dataset_directory: Path) -> list[tuple[Path, Provenance]]:
-    """All complete artifacts of a dataset, by path."""
+    """Return all complete artifacts of a dataset, by path."""
     return [(path.parent, read_provenance(path.parent)) for path in sorted(dataset_directory.glob(f"*/*/{FILE_NAME}"))]
 
 
 def downstream(keys: set[str], dataset_directory: Path) -> list[Path]:
-    """The artifacts with these keys and all, complete or partial, that were made from them by any configuration."""
+    """Return the artifacts with these keys, and all complete or partial artifacts that depend on them."""
     made_from = {
         **{
             note.parents[1]: set(read_json(note)["upstream"])
@@ -58,14 +58,14 @@ def remove_artifacts(directories: Sequence[Path]) -> None:
     """Delete artifacts, all provenance files before anything else.
 
     Raises:
-        ConfigurationError: One of them is being made right now; nothing is deleted.
+        ConfigurationError: One of them is being computed; nothing is deleted.
     """
     with ExitStack() as locks:
         for directory in directories:
             try:
                 locks.enter_context(artifact_lock(directory, wait=False))
             except LockedError as error:
-                raise ConfigurationError(f"{directory} is being made by another process; end that first.") from error
+                raise ConfigurationError(f"{directory} is being computed by another process; stop it first.") from error
         for directory in directories:
             (directory / FILE_NAME).unlink(missing_ok=True)
         for directory in directories:
@@ -73,12 +73,12 @@ def remove_artifacts(directories: Sequence[Path]) -> None:
 
 
 def check_idle(data_dir: Path) -> None:
-    """Check that no stage is running, which would read artifacts that only it knows of.
+    """Check that no stage is running, because a running stage reads artifacts that are unknown here.
 
     Raises:
-        ConfigurationError: One is.
+        ConfigurationError: A stage is running.
     """
     for lock in data_dir.glob("*/*/.*.lock"):
         directory = lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
         if is_locked(directory):
-            raise ConfigurationError(f"{directory} is being made by another process; remove garbage when it is done.")
+            raise ConfigurationError(f"{directory} is being computed by another process; wait until it has finished.")

@@ -14,9 +14,9 @@ def invalidate(
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only print what would be deleted.")] = False,
 ) -> None:
-    """Delete a stage's artifacts and all made from them.
+    """Delete a stage's artifacts and everything made from them.
 
-    The artifacts are those of the configuration. Nothing is deleted while one of them is being made.
+    The artifacts are those of the configuration. Nothing is deleted while one of them is being computed.
     """
     from schemas.errors import ConfigurationError
     from tasks.cli.graph import downstream, inputs_first, needs, remove_artifacts

@@ -33,7 +33,7 @@ def open_configuration(config: str | None) -> dict[str, Any]:
     """
     if config is not None:
         os.environ[VARIABLE] = str(find_configuration(config))
-    configuration_files()  # before Luigi reads them, whose errors have no sentence
+    configuration_files()  # before Luigi reads them, for clear error messages
     stages = load_stages()
     load_configuration()
     check_configuration()
@@ -42,7 +42,7 @@ def open_configuration(config: str | None) -> dict[str, Any]:
 
 @contextmanager
 def parsed(settings: Sequence[str] | None) -> Iterator[None]:
-    """Within the block, stages take the parameters of `--set`, as they do from Luigi's command line.
+    """Apply the parameters of `--set` to stages that are created in the block.
 
     Raises:
         ConfigurationError: There is no such parameter.
@@ -72,7 +72,7 @@ def check_stage(name: str) -> None:
 def luigi_arguments(settings: Sequence[str] | None) -> list[str]:
     """Convert `STAGE.PARAMETER=VALUE` to options of Luigi's command line.
 
-    A section of the configuration that several stages share, such as `pipeline` or `beam`, stands for all of them.
+    A shared section of the configuration, such as `pipeline` or `beam`, sets the parameter of all its stages.
 
     Raises:
         ConfigurationError: The form is another, or there is no such stage, section or parameter.
@@ -90,7 +90,7 @@ def luigi_arguments(settings: Sequence[str] | None) -> list[str]:
         name, equals, value = setting.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or "." not in name:
-            raise ConfigurationError(f"--set {setting} has another form than STAGE.PARAMETER=VALUE.")
+            raise ConfigurationError(f"--set {setting} does not have the form STAGE.PARAMETER=VALUE.")
         if name not in options:
             raise ConfigurationError(
                 describe_rename(name, options) or f"--set: there is no parameter {name}{suggest(name, options)}"
@@ -105,6 +105,6 @@ def _argument(flag: str, parameter: "luigi.Parameter", name: str, value: str) ->
 
     if isinstance(parameter, luigi.BoolParameter) and parameter.parsing == luigi.BoolParameter.IMPLICIT_PARSING:
         if value.lower() != "true":
-            raise ConfigurationError(f"--set: {name} is a flag, which only `true` can be set to here.")
+            raise ConfigurationError(f"--set: {name} is a flag; its only value is `true`.")
         return [flag]
     return [f"{flag}={value}"]

@@ -8,14 +8,14 @@ import typer
 
 
 class Metric(StrEnum):
-    """Distances between features."""
+    """Distance between features."""
 
     EUCLIDEAN = "euclidean"
     COSINE = "cosine"
 
 
 class Similarity(StrEnum):
-    """Similarities of two captions."""
+    """Similarity of two captions."""
 
     CIDER = "cider"
     BLEU = "bleu"
@@ -51,7 +51,7 @@ def rerank(
 ) -> None:
     """Rerank captions by consensus with those of similar images.
 
-    Without --neighbors and --features: with the other captions of the same image.
+    Without --neighbors and --features, references are the other captions of the same image.
     """
     from pipelines.captions.rerank_file import rerank_file
     from schemas.reranking import RerankingSetting

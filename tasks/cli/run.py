@@ -13,13 +13,13 @@ def run(
         str | None, typer.Argument(help="Name of a stage; default: FullPipeline.", autocompletion=_complete_stage)
     ] = None,
     settings: Settings = None,
-    workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Stages that may run at the same time.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Maximum number of concurrent stages.")] = 1,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the messages of all libraries.")] = False,
 ) -> None:
     """Run the pipeline or one stage, computing only what is missing.
 
-    The same as `luigi --module tasks STAGE`. Exit codes: 0 success, 1 wrong configuration, 2 usage; of a run: 10 made
-    by another worker, 20 missing data, 25 not run, 30 a stage failed, 35 scheduling error, 40 other error.
+    Equivalent to `luigi --module tasks STAGE`. Exit codes: 0 success, 1 wrong configuration, 2 usage; of a run: 10
+    computed by another worker, 20 missing data, 25 not run, 30 a stage failed, 35 scheduling error, 40 other error.
     """
     from schemas.errors import ConfigurationError
     from tasks import STAGES

@@ -21,8 +21,8 @@ def show(
 ) -> None:
     """Show all stages with state, size, age and duration.
 
-    In the order of computation. Where a stage occurs several times, the parameters that differ follow. States:
-    complete, running, partial, missing.
+    Stages are in the order of computation. Where a stage occurs several times, the parameters that differ follow.
+    States: complete, running, partial, missing.
     """
     from tasks.cli.console import print_json, print_table
     from tasks.cli.pipeline import open_configuration, parsed
@@ -39,7 +39,7 @@ def show(
 
 
 def describe_stages(root: "Stage") -> list[dict[str, Any]]:
-    """One record per artifact that `root`, which has none, requires: inputs before the stages that read them.
+    """Return one record per required artifact of `root`, inputs before the stages that read them.
 
     Sizes are in bytes, ages and durations in seconds.
     """
@@ -79,7 +79,7 @@ def _describe(stage: "Stage", stages: Sequence["Stage"]) -> dict[str, Any]:
 
 
 def _differing(stage: "Stage", same: Sequence["Stage"]) -> dict[str, Any]:
-    """The parameters in which the stages of one name differ, with this one's values."""
+    """Return this stage's values of the parameters in which stages of the same name differ."""
     mine = stage.parameters(significant=True)
     return {
         name: value

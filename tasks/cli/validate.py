@@ -20,16 +20,18 @@ def validate(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the images and their captions.")],
     dataset: Annotated[str, typer.Option(help="Name of the dataset.")] = "custom",
     partition: Annotated[
-        str, typer.Option(help="As of PrepareAnnotations; default: a tenth to validate, a tenth to test.")
+        str, typer.Option(help="Splits, as in PrepareAnnotations; default: 10 % each for val and test.")
     ] = "",
-    tokenizer: Annotated[Tokenizer, typer.Option(help="As of TokenizeCaptions.")] = Tokenizer.TF_MRNN,
+    tokenizer: Annotated[
+        Tokenizer, typer.Option(help="Tokenizer of captions, as in TokenizeCaptions.")
+    ] = Tokenizer.TF_MRNN,
     max_images: Annotated[int, typer.Option(min=0, help="Maximum number of images to open (0 = all).")] = 20000,
-    every: Annotated[bool, typer.Option("--all", help="Print every finding, not three of each kind.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Print all findings instead of three of each kind.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check the images and captions of a dataset.
 
-    Names every fault with file and line, and exits with 1 if there are errors.
+    Reports every fault with file and line, and exits with 1 if there are errors.
     """
     from pipelines.data.datasets import find_dataset
     from pipelines.data.validate_dataset import EXAMPLES

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from schemas.text import quantity
 from tasks.cli.options import ConfigOption, DataDir, Json
 
 
@@ -15,13 +16,13 @@ def verify(
     config: ConfigOption = None,
     data_dir: DataDir = None,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove damaged artifacts, so that the next run makes them again.")
+        bool, typer.Option("--remove", help="Remove damaged artifacts, so that the next run computes them again.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Verify the integrity of all artifacts, or of a release.
 
-    Checks every checksum, of a release also shapes, ids and counts; exits with 1 on damage.
+    Verifies every checksum, and shapes, ids and counts of a release; exits with 1 on damage.
     """
     if release is not None:
         _verify_release(release.expanduser(), as_json)
@@ -36,7 +37,7 @@ def _verify_release(release: Path, as_json: bool) -> None:
     problems = verify_release(release)
     _print_problems(problems, as_json)
     if problems:
-        raise ArtifactError(f"{release} has {len(problems)} problems, listed above.")
+        raise ArtifactError(f"{release} has {quantity(len(problems), 'problem')}, listed above.")
     if not as_json:
         print(f"{release} is complete and intact.")
 
@@ -54,12 +55,12 @@ def _verify_artifacts(config: str | None, data_dir: Path | None, remove: bool, a
     if damaged and not remove:
         raise ArtifactError(
             f"{len(damaged)} of {len(found)} artifacts in {root} are damaged; remove them with --remove, "
-            "and the next run makes them again."
+            "and the next run computes them again."
         )
     if remove:
         remove_artifacts(list(damaged))
         typer.echo(
-            f"{len(damaged)} of {len(found)} artifacts were removed; run the pipeline to make them again.", err=as_json
+            f"{len(damaged)} of {len(found)} artifacts were removed; run the pipeline to restore them.", err=as_json
         )
     elif not as_json:
         print(f"All {len(found)} artifacts in {root} are intact.")

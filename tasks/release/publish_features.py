@@ -22,23 +22,25 @@ log = logging.getLogger("tasks")
 
 
 class PublishFeatures(Stage, ModelParams):
-    """Features, model, captions, split lists, cards and checksums in one folder; uploaded, if that is asked for."""
+    """Write features, model, captions, split lists, cards and checksums to one directory; upload it if requested."""
 
     version = 2  # files by split in folders, cards, metadata
     content = ("**/*",)
 
-    dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="of the features")
-    formats = luigi.ListParameter(
-        default=[], description="of others, beside HDF5, see pipelines/release/formats.py; a JSON list"
+    dtype = luigi.ChoiceParameter(
+        default="float16", choices=["float16", "float32"], description="Type of the released features."
     )
-    base_url = luigi.Parameter(default="", description="address that the release will be fetched from, if known")
-    date = luigi.Parameter(default="", description="of publication, such as 2026-01-31, for the metadata")
+    formats = luigi.ListParameter(
+        default=[], description="Additional formats, as a JSON list: mrnn, npy, coco, karpathy."
+    )
+    base_url = luigi.Parameter(default="", description="URL of the release for the download script and the metadata.")
+    date = luigi.Parameter(default="", description="Date of publication for the metadata, such as 2026-01-31.")
     publish_to = luigi.Parameter(
-        default="", significant=False, description="folder or address (gs, s3, hdfs) to upload the release to"
+        default="", significant=False, description="Directory or URL (gs, s3, hdfs) to upload the release to."
     )
 
     def requires(self) -> dict[str, Stage]:
-        """What is released."""
+        """Return all stages whose artifacts are released."""
         test = {"split": "test"}
         tuned: dict[str, Stage] = {"image_network": self.upstream(FineTuneBackbone)} if has_tuned_backbone(self) else {}
         return {
@@ -55,7 +57,7 @@ class PublishFeatures(Stage, ModelParams):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes the release."""
+        """Write the release."""
         from pipelines.data.datasets import find_dataset
         from pipelines.release.build import ReleaseOptions, write_release
 
@@ -65,7 +67,7 @@ class PublishFeatures(Stage, ModelParams):
         workspace.counts.update(counts)
 
     def complete(self) -> bool:
-        """Whether the release is there and, if it is to be published, is published."""
+        """Return whether the release is complete and, if requested, published."""
         return super().complete() and (not self.publish_to or self._is_published())
 
     def _is_published(self) -> bool:
@@ -74,7 +76,7 @@ class PublishFeatures(Stage, ModelParams):
         return is_published(self.directory, self.publish_to)
 
     def run(self) -> None:
-        """Makes the release unless it is there; uploads it."""
+        """Write the release unless it is complete, then upload it."""
         if not is_complete(self.directory):
             super().run()
         if self.publish_to:

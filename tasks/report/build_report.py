@@ -1,4 +1,4 @@
-"""BuildReport: everything about a run, in one HTML file."""
+"""BuildReport: the report of a run in one HTML file."""
 
 from tasks.base.stage import Stage
 from tasks.captions.find_neighbors import FindNeighbors
@@ -19,13 +19,13 @@ RANDOM_WEIGHTS_NOTE = (
 
 
 class BuildReport(AllScores):
-    """Collects scores, curves, galleries and provenance; needs no network to be read."""
+    """Write scores, curves, galleries and provenance to one HTML file that needs no network."""
 
     version = 3  # detokenized captions, figures as images
     page = "report.html"
 
     def requires(self) -> dict[str, Stage]:
-        """All that is shown."""
+        """Return all that is shown."""
         test = {"split": "test"}
         return {
             "download": self.upstream(DownloadDataset),
@@ -42,7 +42,7 @@ class BuildReport(AllScores):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `report.html` and `summary.json`, the main numbers."""
+        """Write `report.html` and `summary.json`, the main numbers."""
         from pipelines.data.datasets import find_dataset
         from pipelines.report.collect import collect_contents
         from pipelines.report.data import ReportInputs

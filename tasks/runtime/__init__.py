@@ -1,0 +1,1 @@
+"""Execution of stages in processes of their own."""

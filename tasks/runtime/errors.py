@@ -13,12 +13,12 @@ from schemas.errors import ConfigurationError, MRNNError
 from tasks.runtime.job import Job
 
 _DISK = {
-    errno.ENOSPC: "make room on that disk",
-    errno.EDQUOT: "make room in that quota",
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space in that quota",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EROFS: "make it writable or set another data_dir",
-    errno.EACCES: "give this user the right to use it, or set another data_dir",
-    errno.EPERM: "give this user the right to use it, or set another data_dir",
+    errno.EACCES: "grant this user access, or set another data_dir",
+    errno.EPERM: "grant this user access, or set another data_dir",
     errno.EIO: "check that disk",
 }
 _MEMORY_MESSAGES = ("Cannot allocate memory", "bad_alloc", "Unable to allocate", "OOM when allocating")
@@ -34,7 +34,7 @@ def explain(error: BaseException, job: Job) -> str | None:
             return f"memory ran out; {suggest_more_memory(job)}."
         if isinstance(each, OSError) and (number := _errno(each)) in _DISK:
             of = f" ({name})" if (name := _file(each)) else ""
-            return f"{os.strerror(number)}{of}; {_DISK[number]} and run again: what is done is kept."
+            return f"{os.strerror(number)}{of}; {_DISK[number]} and run again; completed work is kept."
     return None
 
 

@@ -103,7 +103,7 @@ def _locked(job: Job) -> Iterator[int]:
         try:
             lock = stack.enter_context(artifact_lock(job.directory, wait=False))
         except LockedError:
-            log.info("%s is being made by another process; waiting for it", job)
+            log.info("%s is being computed by another process; waiting for it", job)
             lock = stack.enter_context(artifact_lock(job.directory))
         yield lock
 

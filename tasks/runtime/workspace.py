@@ -1,4 +1,4 @@
-"""The workspace of a stage: what it has at hand while it works."""
+"""Workspace of a running stage."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 SCRATCH = "scratch"
-# In scratch, and hidden from what lists an artifact's files: {"upstream": keys} of the artifacts that the stage reads.
+# Hidden file in the scratch directory: {"upstream": keys} of the artifacts that the stage reads.
 NOTE = ".begun.json"
 
 
 @dataclass
 class Workspace:
-    """What a stage has at hand while it works, in a process of its own.
+    """Directories, progress and counts of a running stage.
 
     Attributes:
         directory: Directory of the artifact; the files of an interrupted run are still there.
@@ -28,5 +28,5 @@ class Workspace:
 
     @property
     def scratch(self) -> Path:
-        """Directory for what only a resumed run needs; it is removed when the artifact is complete."""
+        """Directory for files that only a resumed run needs; it is removed when the artifact is complete."""
         return self.directory / SCRATCH

@@ -62,7 +62,7 @@ def test_a_killed_holder_s_lock_is_taken_over_whatever_its_file_s_time(tmp_path,
     os.utime(lock_path(directory), (time.time() + clock,) * 2)
     assert is_locked(directory)
     second = Run("tests.support.faults.slow", "Slow", configuration, "--dataset", "toys")
-    assert any("is being made by another process; waiting for it" in line for line in second.lines())
+    assert any("is being computed by another process; waiting for it" in line for line in second.lines())
     first.kill(all_at_once=False)
     killed = time.monotonic()
     assert any(started(line) for line in second.lines())

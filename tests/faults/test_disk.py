@@ -42,7 +42,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(tmp_path, f
     with mounted(tmp_path / "disk"):
         source, greedy = of(Source, tmp_path / "disk"), of(Greedy, tmp_path / "disk", form=form)
         source.run()
-        with pytest.raises(StageFailed, match=r"^Greedy \w{10}: No space left on device.*; make room on that disk"):
+        with pytest.raises(StageFailed, match=r"^Greedy \w{10}: No space left on device.*; free space on that disk"):
             greedy.run()
         assert not greedy.complete()
         assert not list(greedy.directory.rglob("*big*")), "what was half written takes up the room"
@@ -78,7 +78,7 @@ def test_a_forbidden_folder_is_named(tmp_path):
     forbidden = tmp_path / "forbidden"
     forbidden.mkdir(mode=0o555)
     said = execute_elsewhere("Source", forbidden, *without_root_s_rights())
-    assert "Source" in said and f"Permission denied ({forbidden}/toys); give this user the right" in said
+    assert "Source" in said and f"Permission denied ({forbidden}/toys); grant this user access" in said
 
 
 def test_a_limit_on_the_size_of_files_is_named(tmp_path):

@@ -101,7 +101,7 @@ def test_pickles_of_what_json_cannot_say(tmp_path: Path, value: object) -> None:
     records = np.empty(1, object)
     records[0] = {"id": 1, "file_name": "a.jpg", "extra": value}
     write_pickled_array(tmp_path / "a.npy", records)
-    with pytest.raises(InputError, match=r"a\.npy, record 0, has what JSON cannot say"):
+    with pytest.raises(InputError, match=r"a\.npy, record 0, contains what JSON cannot represent"):
         read_anno_list(tmp_path / "a.npy")
 
 

@@ -1,1 +1,1 @@
-"""Runs side by side: what differs between them, and what they scored."""
+"""Comparison of runs: scores and parameters that differ."""

@@ -1,4 +1,4 @@
-"""All runs whose scores are in a data directory: what differs between them, and what they scored."""
+"""Scored runs of a data directory, and the parameters in which they differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Run:
 
 
 def find_runs(data_dir: Path) -> tuple[list[Run], list[str]]:
-    """All runs, by corpus and split, best CIDEr-D first; and a sentence for each score sheet that cannot be read."""
+    """Return all runs by dataset and split, best CIDEr-D first, and a sentence per unreadable score sheet."""
     runs, problems = [], []
     for path in sorted(data_dir.glob(f"*/EvaluateCaptions/*/{FILE_NAME}")):
         try:
             runs.append(_read_run(path.parent))
         except MRNNError as error:
             problems.append(str(error))
-        except (TypeError, ValueError, KeyError, AttributeError) as error:  # JSON of another form
+        except (TypeError, ValueError, KeyError, AttributeError) as error:  # JSON of another structure
             problems.append(f"{path.parent} holds no score sheet that is known here ({error!r}); make it anew.")
     return sorted(
         runs, key=lambda run: (run.dataset, run.scores.split, -run.scores.metrics["CIDEr-D"], run.key)
@@ -44,12 +44,12 @@ def find_runs(data_dir: Path) -> tuple[list[Run], list[str]]:
 
 
 def metrics_of(runs: Sequence[Run]) -> list[str]:
-    """The metrics that a run has, in the usual order."""
+    """Return the metrics that occur in any run, in the usual order."""
     return in_order({metric for run in runs for metric in run.scores.metrics})
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Of each run the parameters in which the runs differ, by their short names where these are clear."""
+    """Return per run the parameters in which the runs differ, by their short names if these are unambiguous."""
     names = _short_names(runs)
     shown = [{names[name]: value for name, value in run.parameters.items()} for run in runs]
     every = dict.fromkeys(name for parameters in shown for name in sorted(parameters))
@@ -86,7 +86,7 @@ def _read_run(directory: Path) -> Run:
 
 
 def _made_from(own: Provenance, dataset_directory: Path) -> Iterator[Provenance | None]:
-    """The artifact itself and all upstream, each once; None for one that is gone."""
+    """Yield the artifact and all upstream artifacts, each once; None for a deleted one."""
     waiting, seen = [own], {(own.stage, own.key)}
     while waiting:
         made = waiting.pop()

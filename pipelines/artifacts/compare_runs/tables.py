@@ -1,4 +1,4 @@
-"""Runs side by side: on a terminal, as CSV, and as a page with plots."""
+"""Comparison of runs on a terminal, as CSV, and as an HTML page with plots."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,12 +17,12 @@ PLOTTED = ("CIDEr-D", "BLEU-4")
 
 
 def duration(run: Run) -> str:
-    """The time of all stages; with a mark if that of some is not known any more."""
+    """Return the total time of all stages, with a mark if that of a deleted artifact is unknown."""
     return f"{'> ' if run.lost else ''}{timedelta(seconds=round(run.seconds))}"
 
 
 def format_runs(runs: Sequence[Run]) -> str:
-    """A table a corpus and split; what differs stands at the end of each line."""
+    """Return one table per dataset and split; parameters that differ are in the last columns."""
     lines = []
     for group in groups(runs):
         columns = metrics_of(group)
@@ -60,7 +60,7 @@ def runs_as_records(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def write_runs_csv(path: Path, runs: Sequence[Run]) -> None:
-    """A row a run, a column for each metric and each parameter that differs."""
+    """Write one row per run, with a column for each metric and each parameter that differs."""
     metrics = metrics_of(runs)
     differing = differences(runs)
     names = list(dict.fromkeys(name for each in differing for name in each))
@@ -80,7 +80,7 @@ def write_runs_csv(path: Path, runs: Sequence[Run]) -> None:
 
 
 def write_runs_page(path: Path, runs: Sequence[Run], problems: Sequence[str]) -> None:
-    """A table and plots a corpus and split, in one HTML file."""
+    """Write an HTML page with a table and plots per dataset and split."""
     shown = [
         {
             "title": f"{group[0].dataset}, {group[0].scores.split} split",
@@ -97,5 +97,5 @@ def write_runs_page(path: Path, runs: Sequence[Run], problems: Sequence[str]) ->
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that can be compared: of one corpus and split."""
+    """Return the comparable runs: those of one dataset and split."""
     return [list(group) for _, group in groupby(runs, key=lambda run: (run.dataset, run.scores.split))]

@@ -74,7 +74,7 @@ SENTENCES = {
         "--set: there is no parameter TrainModel.dropot; did you mean TrainModel.dropout?"
     ),
     ("show", "--set", "TrainModel.average=1"): "TrainModel.average is now called TrainModel.ema_decay.",
-    ("show", "--set", "TrainModel"): "--set TrainModel has another form than STAGE.PARAMETER=VALUE.",
+    ("show", "--set", "TrainModel"): "--set TrainModel does not have the form STAGE.PARAMETER=VALUE.",
     ("show", "--set", "TrainModel.epochs=many"): "many",
     ("verify", "nowhere"): "nowhere",
     ("compare", "--data-dir", "nowhere"): "nowhere has no scores to compare",

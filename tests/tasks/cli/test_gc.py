@@ -72,7 +72,7 @@ def test_while_a_stage_is_running_nothing_is_removed(data_dir, directories):
     running = data_dir / "toys" / "Double" / "2123456789"
     running.mkdir(parents=True)
     with artifact_lock(running):
-        with pytest.raises(ConfigurationError, match="is being made by another process"):
+        with pytest.raises(ConfigurationError, match="is being computed by another process"):
             gc(data_dir=data_dir, keep=0, delete=True)
         assert left(directories) == set(directories)
     gc(data_dir=data_dir, keep=0, delete=True)
