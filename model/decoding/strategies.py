@@ -25,7 +25,9 @@ class Search(Protocol):
     """
 
     @property
-    def max_length(self) -> int: ...
+    def max_length(self) -> int:
+        """Maximum number of tokens."""
+        ...
 
     def __call__(self, network: StepModel) -> Decode:
         """The search in a network; what it compiles is compiled once."""
