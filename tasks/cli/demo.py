@@ -19,9 +19,9 @@ def demo(
     config: ConfigOption = None,
     settings: Settings = None,
 ) -> None:
-    """Serve a web page that captions a photograph (needs the extra `demo`).
+    """Serve a web page that captions a photograph.
 
-    It shows the caption, alternatives, the probability of each word and, for a model of a data directory, the nearest
+    Needs the extra `demo`. It shows the caption, alternatives, the probability of each word and, for a model of a data directory, the nearest
     training images. Nothing is sent anywhere, and Gradio's usage statistics are switched off.
     """
     from schemas.errors import ConfigurationError
