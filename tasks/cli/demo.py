@@ -21,8 +21,8 @@ def demo(
 ) -> None:
     """Serve a web page that captions a photograph.
 
-    Needs the extra `demo`. It shows the caption, alternatives, the probability of each word and, for a model of a data directory, the nearest
-    training images. Nothing is sent anywhere, and Gradio's usage statistics are switched off.
+    Needs the extra `demo`. The page shows the caption, alternatives, the probability of each word and, for a model of a
+    data directory, the nearest training images. Nothing is sent anywhere, and Gradio's usage statistics are off.
     """
     from schemas.errors import ConfigurationError
     from tasks.cli.console import quiet_libraries
