@@ -1,8 +1,10 @@
 """Optional formats of a release, by name."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from pipelines.data.dataset import Dataset
 from pipelines.release.features import split_blocks
@@ -73,7 +75,7 @@ def write_formats(
 
 def _published(image: AnnotatedImage, corpus: Dataset) -> AnnotatedImage:
     may = corpus.test_captions_public or image.split != "test"
-    return replace(image, captions=image.captions if may else (), extras={})
+    return msgspec.structs.replace(image, captions=image.captions if may else (), extras={})
 
 
 def _each_feature_file(path_of: Callable[[str, str], Path], write: Callable[..., None], released: _Released) -> None:

@@ -1,8 +1,8 @@
 """Annotations: written, read and checked against their schema."""
 
 import json
-from dataclasses import asdict
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ IMAGES = st.builds(
     captions=st.lists(TEXT, max_size=3).map(tuple),
     extras=st.dictionaries(TEXT, st.integers() | TEXT, max_size=2),
 )
-RECORD = asdict(AnnotatedImage("1", "images/1.jpg", "train", 4, 3, ("a dog",), {"url": "x"}))
+RECORD = msgspec.structs.asdict(AnnotatedImage("1", "images/1.jpg", "train", 4, 3, ("a dog",), {"url": "x"}))
 
 
 @given(st.lists(IMAGES, max_size=5))
@@ -91,8 +91,8 @@ def test_a_record_against_the_schema_is_named_by_its_line(tmp_path, change):
         list(read_annotations(tmp_path))
 
 
-@pytest.mark.parametrize("field", RECORD)
-def test_no_field_may_be_missing(tmp_path, field):
+@pytest.mark.parametrize("field", RECORD.keys() - {"extras"})
+def test_no_field_but_extras_may_be_missing(tmp_path, field):
     record = {name: value for name, value in RECORD.items() if name != field}
     (tmp_path / "annotations.jsonl").write_text(json.dumps(record))
     with pytest.raises(ArtifactError, match=field):
