@@ -163,6 +163,7 @@ class Stage(luigi.Task):
             family=self.task_family,
             arguments=self.to_str_params(),
             command_line=command_line(),
+            configuration=configuration_sections(),
             inputs={name: required.directory for name, required in self.requires().items()},
             parameters=self.parameters(significant=True),
             operational=self.parameters(significant=False),
@@ -195,6 +196,12 @@ class LuigiStatus:
         """Link to a file of the artifact."""
         if self._task.set_tracking_url:
             self._task.set_tracking_url(path.resolve().as_uri())
+
+
+def configuration_sections() -> dict[str, dict[str, str]]:
+    """Return the sections of Luigi's configuration, without interpolation of their values."""
+    config = luigi.configuration.get_config()
+    return {section: dict(config.items(section, raw=True)) for section in config.sections()}
 
 
 def command_line() -> tuple[str, ...] | None:

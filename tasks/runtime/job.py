@@ -20,6 +20,7 @@ class Job:
         family: Luigi's name for the stage.
         arguments: All parameters of the stage in Luigi's text form.
         command_line: Luigi's command line, which also sets parameters of other stages; None if there is none.
+        configuration: Sections of Luigi's configuration, which likewise sets parameters of other stages.
         inputs: Directories of the required artifacts, by the names of `requires`.
         parameters: Significant parameters as JSON values.
         operational: Non-significant parameters as JSON values.
@@ -41,6 +42,7 @@ class Job:
     family: str
     arguments: dict[str, str]
     command_line: tuple[str, ...] | None
+    configuration: dict[str, dict[str, str]]
     inputs: dict[str, Path]
     parameters: dict[str, Any]
     operational: dict[str, Any]

@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
@@ -35,11 +36,13 @@ def work(job: Job, reports: Connection) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     workspace = Workspace(job.directory, job.inputs, _reporter(reports))
     try:
-        importlib.import_module(
-            "tasks"
-        ).load_stages()  # their parameters are on the command line; also the configuration
+        importlib.import_module("tasks").load_stages()  # their parameters are on the command line
         importlib.import_module(job.module)  # registers the stage if it is another one
-        # Stages that this one creates have the parameters that the command line sets for them.
+        # Stages that this one creates have the parameters that configuration and command line set for them, as they
+        # were when the key was computed.
+        configuration = luigi.configuration.get_config()
+        configuration.clear()
+        configuration.read_dict(job.configuration)
         command_line = job.command_line
         with nullcontext() if command_line is None else CmdlineParser.global_instance(list(command_line)):
             Register.get_task_cls(job.family).from_str_params(job.arguments).work(workspace)
