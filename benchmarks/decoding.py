@@ -8,6 +8,7 @@ from benchmarks.timing import compare, seconds
 from benchmarks.training import multiplications_a_word
 from model.decoding.beam_search import BeamSearch
 from model.decoding.constraints import Constraints
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS
 
@@ -21,7 +22,7 @@ def run() -> None:
     """After each batch of ours comes one image of theirs and a matrix product, so that a slow spell meets all alike."""
     for variant, size in FEATURES.items():
         random = np.random.default_rng(0)
-        network = MRNN(VOCABULARY, size, variant=variant)
+        network = MRNN(VOCABULARY, size, ModelConfig(variant))
         bias = random.normal(0.0, 2.0, VOCABULARY)  # some words are frequent, as in a trained network
         bias[BOS] = 10.0
         network.softmax.bias.assign(bias)

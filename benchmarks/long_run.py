@@ -19,6 +19,7 @@ from PIL import Image
 
 from benchmarks.training import synthetic_captions, trained_words_a_second
 from model.backbones.spec import BackboneSpec
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from pipelines.beam.runner import BeamRunner
 from pipelines.data.tokenize_captions import tokenize
@@ -119,7 +120,7 @@ def training(captions: int, _: Path) -> None:
     """One epoch of a small network."""
     random = np.random.default_rng(0)
     train, val = synthetic_captions(random, captions), synthetic_captions(random, 10)
-    network = MRNN(2550, 1280, embedding_size=32, recurrent_size=32, multimodal_size=32)
+    network = MRNN(2550, 1280, ModelConfig("mrnn", 32, 32, 32))
     course = Course()
     course.follow(lambda: trained_words_a_second(network, train, val, epochs=1, progress=course.progress))
     print(f"training on {captions:,} captions: {course.describe()}", flush=True)

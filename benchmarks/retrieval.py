@@ -10,6 +10,7 @@ import tensorflow as tf
 from benchmarks.machine import gemm_rate
 from benchmarks.timing import compare, seconds
 from model.metrics.retrieval import log_likelihoods
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS
 
@@ -21,7 +22,7 @@ def run() -> None:
     """Compares pairs a second at the paper's sizes, on sentences with a skewed choice of words."""
     random = np.random.default_rng(0)
     weights = 1.0 / np.arange(1, VOCABULARY - 2)
-    network = MRNN(VOCABULARY, 1280, multimodal_size=MULTIMODAL)
+    network = MRNN(VOCABULARY, 1280, ModelConfig(multimodal_size=MULTIMODAL))
     sentences = [
         random.choice(np.arange(3, VOCABULARY), length, p=weights / weights.sum()).astype(np.int32)
         for length in random.integers(6, 16, SENTENCES)

@@ -10,9 +10,14 @@ import tensorflow as tf
 
 from benchmarks.timing import compare, seconds
 from model.mrnn.batching import BUCKET_SIZE, training_batches
+from model.mrnn.config import ModelConfig
+from model.mrnn.layers import mean_and_std
 from model.mrnn.network import MRNN
-from model.training.history import TrainingData, TrainingOptions
-from model.training.trainer import Trainer
+from model.training.config import FitConfig, OptimizerConfig, ScheduleConfig, TrainingConfig, ValidationConfig
+from model.training.history import TrainingData
+from model.training.objective import CrossEntropy
+from model.training.trainer import default_callbacks, fit
+from model.training.validation import Validator
 from schemas.captions import Captions
 from schemas.vocabulary import PAD, SPECIAL_WORDS, Vocabulary
 
@@ -39,7 +44,7 @@ def run() -> None:
         sorted_pool = np.sort(lengths_like_flickr8k(random, BUCKET_SIZE * batch)).reshape(BUCKET_SIZE, batch)
         train = captions_of(random, sorted_pool[np.linspace(0, BUCKET_SIZE - 1, steps).round().astype(int)].ravel())
         val = synthetic_captions(random, 2)
-        network = MRNN(WORDS, FEATURES, variant=variant)
+        network = MRNN(WORDS, FEATURES, ModelConfig(variant))
         ours = trained_words_a_second(network, train, val, batch)
         share = 3 * multiplications_a_word(network) * ours / gemm
         name = f"training, {variant}, {batch} captions a batch"
@@ -50,7 +55,7 @@ def run() -> None:
         units, made = network.cell.trainable_variables[0].shape  # the gates' where these are apart
         step = _multiplications_a_second(batch, units, made) / gemm
         print(f"{name}: a product of {batch} states with {units} x {made} weights has {step:.2f} of it", flush=True)
-        plain = _fitted_words_a_second(MRNN(WORDS, FEATURES, variant=variant), train, batch)
+        plain = _fitted_words_a_second(MRNN(WORDS, FEATURES, ModelConfig(variant)), train, batch)
         compare(name, ours, plain, "words/s", "by length", "fit, padded")
 
 
@@ -85,23 +90,22 @@ def trained_words_a_second(
     progress: Callable[[float, str], None] = lambda fraction, message: None,
 ) -> float:
     """Trains; returns the pace of the last epoch."""
-    options = TrainingOptions(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer="adam",
-        learning_rate=1e-4,
-        schedule="constant",
-        clip_norm=5.0,
-        select_by="perplexity",
-        patience=2,
-        max_length=MAX_LENGTH,
-        beam_width=1,
-        seed=0,
+    config = FitConfig(
+        TrainingConfig(epochs, batch_size, MAX_LENGTH),
+        OptimizerConfig(learning_rate=1e-4),
+        ScheduleConfig("constant"),
+        ValidationConfig("perplexity", patience=2, beam_width=1),
     )
+    network.scaling.adapt(*mean_and_std(train.features))
     vocabulary = Vocabulary([*SPECIAL_WORDS, *(f"w{word}" for word in range(WORDS - 3))])
     with tempfile.TemporaryDirectory() as name:
-        curve = Trainer(network, vocabulary, train, val, options).train(Path(name) / "state.h5", progress)
-    return curve[-1].words_per_second
+        curve = fit(
+            CrossEntropy(network, train, config.training),
+            Validator(network, vocabulary, val, MAX_LENGTH, beam_width=1),
+            config,
+            default_callbacks(config, Path(name) / "state.h5", progress),
+        )
+    return curve[-1].tokens_per_second
 
 
 def _fitted_words_a_second(network: MRNN, train: TrainingData, batch_size: int) -> float:

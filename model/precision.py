@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import keras
-
 from schemas.errors import ConfigurationError
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -17,8 +15,10 @@ def precision(name: str) -> Iterator[None]:
     Raises:
         ConfigurationError: There is no such precision.
     """
+    import keras  # not above: the options of stages, which name the precisions, are read without it
+
     if name not in PRECISIONS:
-        raise ConfigurationError(f"There is no precision {name!r}; set it to {', '.join(PRECISIONS)}.")
+        raise ConfigurationError(f"precision cannot be {name!r}; choose one of {', '.join(PRECISIONS)}.")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

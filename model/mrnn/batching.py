@@ -1,4 +1,4 @@
-"""Batches of captions of like length: little padding, every caption once an epoch, the order fixed by a seed."""
+"""Batches of captions of similar length: little padding, every caption once an epoch, in an order fixed by a seed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,17 @@ import numpy as np
 from schemas.captions import Captions
 from schemas.vocabulary import BOS, PAD
 
-BUCKET_SIZE = 50  # batches whose captions are sorted by length together: random enough, and hardly any padding
+BUCKET_SIZE = 50  # batches whose captions are sorted by length together; more is less padding and less random
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Captions side by side.
+    """A padded batch of captions.
 
-    inputs: int32 (B, T), `<bos>` and the words; targets: int32 (B, T), the words and `<bos>` as the end sign; both
-    padded with `<pad>`. image_index: int32 (B,), rows of the feature matrix.
+    Attributes:
+        inputs: int32 (B, T), `<bos>` and the tokens, padded with `<pad>`.
+        targets: int32 (B, T), the tokens and `<bos>` as the end token, padded with `<pad>`.
+        image_index: int32 (B,), rows of the feature matrix.
     """
 
     inputs: np.ndarray
@@ -24,26 +26,26 @@ class Batch:
     image_index: np.ndarray
 
     @property
-    def words(self) -> int:
-        """Words to predict, end signs included."""
+    def tokens(self) -> int:
+        """Number of tokens to predict, end tokens included."""
         return int((self.targets != PAD).sum())
 
-    def part(self, number: int, of: int) -> "Batch":
-        """The captions `number`, `number` + `of`, ...: parts of like size and length, maybe an empty one."""
-        return Batch(self.inputs[number::of], self.targets[number::of], self.image_index[number::of])
+    def shard(self, index: int, count: int) -> "Batch":
+        """Captions `index`, `index` + `count`, ...: shards of similar size and length, possibly empty."""
+        return Batch(self.inputs[index::count], self.targets[index::count], self.image_index[index::count])
 
 
 def collate(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch:
-    """The chosen captions as one batch; longer ones are cut to `max_length` words (before the end sign)."""
-    cut = [captions[caption][:max_length] for caption in chosen]
-    steps = max(len(words) for words in cut) + 1
-    inputs = np.full((len(cut), steps), PAD, np.int32)
-    targets = np.full((len(cut), steps), PAD, np.int32)
+    """The chosen captions as one batch; longer ones are truncated to `max_length` tokens (before the end token)."""
+    truncated = [captions[caption][:max_length] for caption in chosen]
+    steps = max(len(tokens) for tokens in truncated) + 1
+    inputs = np.full((len(truncated), steps), PAD, np.int32)
+    targets = np.full((len(truncated), steps), PAD, np.int32)
     inputs[:, 0] = BOS
-    for row, words in enumerate(cut):
-        inputs[row, 1 : len(words) + 1] = words
-        targets[row, : len(words)] = words
-        targets[row, len(words)] = BOS
+    for row, tokens in enumerate(truncated):
+        inputs[row, 1 : len(tokens) + 1] = tokens
+        targets[row, : len(tokens)] = tokens
+        targets[row, len(tokens)] = BOS
     return Batch(inputs, targets, captions.image_index[chosen].astype(np.int32))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from model.mrnn.initializers import Initializers
+
 
 class AdditiveCell(keras.layers.Layer):
     """r(t) = ReLU(U_r r(t-1) + x(t) + b): the word is ADDED to the mapped state (Mao et al. 2015, Equation 2).
@@ -17,16 +19,17 @@ class AdditiveCell(keras.layers.Layer):
     x (B, units), states [r (B, units)] -> r, [r].
     """
 
-    def __init__(self, units: int, **options: Any):
+    def __init__(self, units: int, initializers: Initializers, **options: Any):
         """`units` is the size of the state and of what is added to it."""
         super().__init__(**options)
+        self.initializers = initializers
         self.input_size = self.output_size = units
         self.state_size = [units]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes U_r, orthogonal so that gradients keep their length at first, and b."""
         units = self.output_size
-        self.kernel = self.add_weight(name="kernel", shape=(units, units), initializer="orthogonal")
+        self.kernel = self.add_weight(name="kernel", shape=(units, units), initializer=self.initializers.orthogonal())
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
 
     def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -44,17 +47,20 @@ class GRUCell(keras.layers.Layer):
     x (B, 3 units), states [h (B, units)] -> h, [h].
     """
 
-    def __init__(self, units: int, **options: Any):
+    def __init__(self, units: int, initializers: Initializers, **options: Any):
         """`units` is the size of the state."""
         super().__init__(**options)
+        self.initializers = initializers
         self.input_size, self.output_size = 3 * units, units
         self.state_size = [units]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes [U_r U_z], U_c and b; the gates' biases start at 1, so that the state is kept at first."""
         units = self.output_size
-        self.gates = self.add_weight(name="gates", shape=(units, 2 * units), initializer="orthogonal")
-        self.candidate = self.add_weight(name="candidate", shape=(units, units), initializer="orthogonal")
+        self.gates = self.add_weight(name="gates", shape=(units, 2 * units), initializer=self.initializers.orthogonal())
+        self.candidate = self.add_weight(
+            name="candidate", shape=(units, units), initializer=self.initializers.orthogonal()
+        )
         self.bias = self.add_weight(name="bias", shape=(3 * units,), initializer=_part_is_one(0, 2 * units))
 
     def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -78,9 +84,10 @@ class LSTMCell(keras.layers.Layer):
     x (B, 4 units), states [h, c] of (B, units) -> h, [h, c].
     """
 
-    def __init__(self, units: int, peepholes: bool = False, **options: Any):
+    def __init__(self, units: int, initializers: Initializers, peepholes: bool = False, **options: Any):
         """`units` is the size of h and of c."""
         super().__init__(**options)
+        self.initializers = initializers
         self.input_size, self.output_size = 4 * units, units
         self.state_size = [units, units]
         self.peepholes = peepholes
@@ -88,7 +95,9 @@ class LSTMCell(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes U, b and [p_i p_f p_o]; the bias of f starts at 1, so that c is kept at first."""
         units = self.output_size
-        self.kernel = self.add_weight(name="kernel", shape=(units, 4 * units), initializer="orthogonal")
+        self.kernel = self.add_weight(
+            name="kernel", shape=(units, 4 * units), initializer=self.initializers.orthogonal()
+        )
         self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer=_part_is_one(2 * units, 3 * units))
         if self.peepholes:
             self.peephole = self.add_weight(name="peephole", shape=(3, units), initializer="zeros")
@@ -106,13 +115,13 @@ class LSTMCell(keras.layers.Layer):
         return hidden, [hidden, cell]
 
 
-def make_cell(recurrence: str, units: int, name: str) -> keras.layers.Layer:
+def make_cell(recurrence: str, units: int, initializers: Initializers, name: str) -> keras.layers.Layer:
     """The cell of a `Variant.recurrence`."""
     if recurrence == "relu":
-        return AdditiveCell(units, name=name)
+        return AdditiveCell(units, initializers, name=name)
     if recurrence == "gru":
-        return GRUCell(units, name=name)
-    return LSTMCell(units, peepholes=recurrence == "peephole-lstm", name=name)
+        return GRUCell(units, initializers, name=name)
+    return LSTMCell(units, initializers, peepholes=recurrence == "peephole-lstm", name=name)
 
 
 def _part_is_one(start: int, stop: int) -> Any:

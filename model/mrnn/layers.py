@@ -6,10 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from model.mrnn.initializers import Initializers
 from schemas.features import FeatureRows
 
 
-def mean_and_deviation(features: np.ndarray | FeatureRows, rows: int = 256) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_std(features: np.ndarray | FeatureRows, rows: int = 256) -> tuple[np.ndarray, np.ndarray]:
     """Of each column of the features (N, D), computed block by block in double precision: float64 (D,) each."""
     mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     done = 0
@@ -18,8 +19,8 @@ def mean_and_deviation(features: np.ndarray | FeatureRows, rows: int = 256) -> t
         block_mean = block.mean(axis=0)
         # Chan et al.: the squared deviations from the mean of both parts.
         share = len(block) / (done + len(block))
-        deviations = block - block_mean
-        squares += np.einsum("nd,nd->d", deviations, deviations) + np.square(block_mean - mean) * done * share
+        differences = block - block_mean
+        squares += np.einsum("nd,nd->d", differences, differences) + np.square(block_mean - mean) * done * share
         mean += (block_mean - mean) * share
         done += len(block)
     return mean, np.sqrt(squares / max(1, done))
@@ -31,7 +32,7 @@ def scaled_tanh(x: Any) -> Any:
 
 
 class FeatureScaling(keras.layers.Layer):
-    """(x - mean) / deviation, column by column, with the statistics of the training images.
+    """(x - mean) / standard deviation, column by column, with the statistics of the training images.
 
     Image features (B, D) -> (B, D), float32. Until `adapt` is called it is the identity.
     """
@@ -40,16 +41,16 @@ class FeatureScaling(keras.layers.Layer):
         """Makes the two non-trainable weights, of shape (D,)."""
         shape = (input_shape[-1],)
         self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
-        self.deviation = self.add_weight(name="deviation", shape=shape, initializer="ones", trainable=False)
+        self.std = self.add_weight(name="std", shape=shape, initializer="ones", trainable=False)
 
-    def adapt(self, mean: Any, deviation: Any) -> None:
+    def adapt(self, mean: Any, std: Any) -> None:
         """Sets the statistics (D,); columns that never vary are left unscaled instead of being blown up."""
         self.mean.assign(mean)
-        self.deviation.assign(ops.where(ops.convert_to_tensor(deviation) > 1e-6, deviation, 1.0))
+        self.std.assign(ops.where(ops.convert_to_tensor(std) > 1e-6, std, 1.0))
 
     def call(self, features: Any) -> Any:
         """Scales the features."""
-        return (features - self.mean) / self.deviation
+        return (features - self.mean) / self.std
 
 
 class MultimodalLayer(keras.layers.Layer):
@@ -62,15 +63,37 @@ class MultimodalLayer(keras.layers.Layer):
     the language's for every image: `project_image` and `project_language`, then the layer itself joins them.
     """
 
-    def __init__(self, units: int, fusion: str = "scaled_tanh", word: bool = True, image: bool = True, **options: Any):
-        """`units` is the size of the multimodal space; `word` and `image` say whether these come in."""
+    def __init__(
+        self,
+        units: int,
+        initializers: Initializers,
+        fusion: str = "scaled_tanh",
+        word: bool = True,
+        image: bool = True,
+        **options: Any,
+    ):
+        """`units` is the size of the multimodal space; `word` and `image` select the inputs.
+
+        Args:
+            units: Size of the multimodal space.
+            initializers: Source of the initial weights.
+            fusion: One of the two forms above.
+            word: Whether the embedded token is an input.
+            image: Whether the image is an input.
+            options: Options of `keras.layers.Layer`.
+        """
         super().__init__(**options)
+
+        def dense(name: str, use_bias: bool) -> keras.layers.Dense:
+            kernel = initializers.glorot_uniform()
+            return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=kernel, name=name)
+
         own_bias = fusion == "relu"  # each part has a bias; otherwise the first
         self.of_part = ops.relu if own_bias else keras.activations.linear
         self.of_sum = keras.activations.linear if own_bias else scaled_tanh
-        self.from_word: Any = keras.layers.Dense(units, name="from_word") if word else None
-        self.from_recurrent = keras.layers.Dense(units, use_bias=own_bias or not word, name="from_recurrent")
-        self.from_image: Any = keras.layers.Dense(units, use_bias=own_bias, name="from_image") if image else None
+        self.from_word: Any = dense("from_word", True) if word else None
+        self.from_recurrent = dense("from_recurrent", own_bias or not word)
+        self.from_image: Any = dense("from_image", own_bias) if image else None
 
     def build(self, word_shape: Any, recurrent_shape: Any, image_shape: Any) -> None:
         """Makes the weights, from the shapes of words, recurrent states and (scaled) image features."""
@@ -101,12 +124,17 @@ class TiedSoftmax(keras.layers.Layer):
     m (..., M) and E1 (V, E) -> logits (..., V).
     """
 
-    def __init__(self, vocabulary_size: int, embedding_size: int, activation: str, **options: Any):
+    def __init__(
+        self, vocabulary_size: int, embedding_size: int, activation: str, initializers: Initializers, **options: Any
+    ):
         """`activation` is f: `scaled_tanh` or `relu`."""
         super().__init__(**options)
         self.vocabulary_size = vocabulary_size
         self.to_embedding = keras.layers.Dense(
-            embedding_size, activation=scaled_tanh if activation == "scaled_tanh" else activation, name="to_embedding"
+            embedding_size,
+            activation=scaled_tanh if activation == "scaled_tanh" else activation,
+            kernel_initializer=initializers.glorot_uniform(),
+            name="to_embedding",
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -46,15 +46,15 @@ def perplexity(
 
     features: (images, D), in the order of `captions.image_ids`.
     """
-    nats = words = 0.0
+    nats = tokens = 0.0
     done = 0
     for batch in evaluation_batches(captions, batch_size, max_length):
         of_images = features[batch.image_index].astype(np.float32)
         nats += float(_total(network, tf.constant(batch.inputs), tf.constant(batch.targets), tf.constant(of_images)))
-        words += batch.words
+        tokens += batch.tokens
         done += len(batch.image_index)
         progress(done / len(captions))
-    return of_nats(nats / words)
+    return of_nats(nats / tokens)
 
 
 def of_nats(nats: float) -> float:

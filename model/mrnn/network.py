@@ -1,6 +1,7 @@
 """The m-RNN in all its variants: word embedding, recurrent layer, multimodal layer and softmax."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import tensorflow as tf
 from keras import ops
 
 from model.mrnn.cells import make_cell
+from model.mrnn.config import ModelConfig
+from model.mrnn.initializers import Initializers
 from model.mrnn.layers import FeatureScaling, MultimodalLayer, TiedSoftmax
 from model.mrnn.variants import find_variant
 from schemas.errors import ArtifactError, ConfigurationError
+
+DEFAULT_CONFIG = ModelConfig()
 
 Image = dict[str, Any]  # what an image brings to each layer that it enters, rows (B, ...); see `MRNN.project_image`
 
@@ -37,36 +42,32 @@ class MRNN(keras.Model):
         self,
         vocabulary_size: int,
         feature_size: int,
-        embedding_size: int | None = None,
-        recurrent_size: int | None = None,
-        multimodal_size: int | None = None,
-        dropout: float | None = None,
-        image_dropout: float = 0.0,
+        config: ModelConfig = DEFAULT_CONFIG,
         seed: int = 0,
-        variant: str = "mrnn",
-        word_dropout: float | None = None,
-        recurrent_dropout: float | None = None,
-        multimodal_dropout: float | None = None,
-        **options: Any,
+        name: str = "mrnn",
     ):
-        """Sizes and dropout that are None are the variant's; `seed` fixes the initial weights and the dropout masks.
+        """Makes all weights.
 
-        `dropout` is the rate of the three places whose own is None.
+        Args:
+            vocabulary_size: Number of tokens V.
+            feature_size: Number of image features D.
+            config: Architecture and dropout rates.
+            seed: Seed of the initial weights and of the dropout masks. Global random generators are not touched.
+            name: Name of the Keras model.
 
         Raises:
-            ConfigurationError: there is no such variant, or its layers do not fit together in these sizes.
+            ConfigurationError: There is no such variant, or its layers do not fit together in these sizes.
         """
-        super().__init__(**{"name": "mrnn", **options})
+        super().__init__(name=name)
         chosen = find_variant(
-            variant,
-            embedding_size=embedding_size,
-            recurrent_size=recurrent_size,
-            multimodal_size=multimodal_size,
-            dropout=dropout,
+            config.variant,
+            embedding_size=config.embedding_size,
+            recurrent_size=config.recurrent_size,
+            multimodal_size=config.multimodal_size,
+            dropout=config.dropout,
         )
-        # Layers draw the seeds of their initial weights when they are made; equal seeds give equal networks.
-        keras.utils.set_random_seed(seed)
-        self.variant, self.choices, self.seed = variant, chosen, seed
+        initializers = Initializers(seed)
+        self.variant, self.choices, self.seed = config.variant, chosen, seed
         self.sizes = {
             "vocabulary_size": vocabulary_size,
             "feature_size": feature_size,
@@ -75,39 +76,45 @@ class MRNN(keras.Model):
             "multimodal_size": chosen.multimodal_size,
         }
         self.dropout_rates = {
-            "word_dropout": chosen.dropout if word_dropout is None else word_dropout,
-            "recurrent_dropout": chosen.dropout if recurrent_dropout is None else recurrent_dropout,
-            "multimodal_dropout": chosen.dropout if multimodal_dropout is None else multimodal_dropout,
-            "image_dropout": image_dropout,
+            "word_dropout": chosen.dropout if config.word_dropout is None else config.word_dropout,
+            "recurrent_dropout": chosen.dropout if config.recurrent_dropout is None else config.recurrent_dropout,
+            "multimodal_dropout": chosen.dropout if config.multimodal_dropout is None else config.multimodal_dropout,
+            "image_dropout": config.image_dropout,
         }
-        dense, units = keras.layers.Dense, chosen.recurrent_size
+        units = chosen.recurrent_size
+
+        def dense(size: int, name: str, **options: Any) -> keras.layers.Dense:
+            kernel = initializers.glorot_uniform()
+            return keras.layers.Dense(size, kernel_initializer=kernel, name=name, **options)
+
         self.scaling = FeatureScaling(name="scaling", dtype="float32")  # in any precision: features may be large
-        self.embedding_1 = keras.layers.Embedding(vocabulary_size, chosen.embedding_size, name="embedding_1")
-        self.embedding_2: Any = dense(units, use_bias=False, name="embedding_2") if chosen.two_embeddings else None
-        self.cell = make_cell(chosen.recurrence, units, name="recurrent")
-        added = self.cell.input_size
-        self.word_to_cell: Any = (
-            dense(added, use_bias=False, name="word_to_cell") if chosen.recurrence != "relu" else None
+        self.embedding_1 = keras.layers.Embedding(
+            vocabulary_size, chosen.embedding_size, initializers.uniform(), name="embedding_1"
         )
+        self.embedding_2: Any = dense(units, "embedding_2", use_bias=False) if chosen.two_embeddings else None
+        self.cell = make_cell(chosen.recurrence, units, initializers, name="recurrent")
+        added = self.cell.input_size
+        self.word_to_cell: Any = dense(added, "word_to_cell", use_bias=False) if chosen.recurrence != "relu" else None
         self.recurrent = keras.layers.RNN(self.cell, return_sequences=True, name="recurrent_over_time")
         self.multimodal: Any = None
         if chosen.fusion:
             self.multimodal = MultimodalLayer(
                 chosen.multimodal_size,
+                initializers,
                 chosen.fusion,
                 word=chosen.word_input is not None,
                 image="multimodal" in chosen.image_input,
                 name="multimodal",
             )
         own_map = "recurrent" in chosen.image_input and not chosen.one_image_map
-        self.image_to_cell: Any = dense(added, use_bias=False, name="image_to_cell") if own_map else None
+        self.image_to_cell: Any = dense(added, "image_to_cell", use_bias=False) if own_map else None
         into_state = "state" in chosen.image_input
         states = sum(self.cell.state_size)
-        self.image_to_state: Any = dense(states, activation="relu", name="image_to_state") if into_state else None
+        self.image_to_state: Any = dense(states, "image_to_state", activation="relu") if into_state else None
         self.softmax = (
-            TiedSoftmax(vocabulary_size, chosen.embedding_size, chosen.tied, name="softmax")
+            TiedSoftmax(vocabulary_size, chosen.embedding_size, chosen.tied, initializers, name="softmax")
             if chosen.tied
-            else dense(vocabulary_size, name="softmax")
+            else dense(vocabulary_size, "softmax")
         )
         self.word_dropout, self.recurrent_dropout, self.multimodal_dropout, self.image_dropout = (
             keras.layers.Dropout(rate, seed=seed + place)
@@ -215,8 +222,15 @@ class MRNN(keras.Model):
         return sum(self.cell.state_size) if "state" in places else self.cell.input_size
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, for `.keras` files."""
+        """What `from_config` makes an equal network of, all sizes and rates resolved; for `.keras` files."""
         return {**self.sizes, **self.dropout_rates, "variant": self.variant, "seed": self.seed, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "MRNN":
+        """The network that `get_config` describes, with initial weights."""
+        options = {field.name for field in fields(ModelConfig)} & config.keys()
+        own = {name: value for name, value in config.items() if name not in options}
+        return cls(config=ModelConfig(**{name: config[name] for name in options}), **own)
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Nothing is left to do: the constructor makes all weights."""

@@ -1,124 +1,104 @@
-"""Training of the image network's upper blocks together with the m-RNN, from images (the authors' open TODO)."""
+"""Joint training of the last blocks of a backbone and the m-RNN, from images (the authors' open TODO)."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from model.backbones.blocks import SplitModel
 from model.mrnn.batching import all_captions, collate, image_batches
-from model.mrnn.likelihood import losses_and_logits
 from model.mrnn.network import MRNN
-from model.training.history import TrainingData, TrainingOptions
-from model.training.optimizers import make_optimizer
-from model.training.trainer import NATS_PER_BIT, Trainer
+from model.training.config import TrainingConfig
+from model.training.distribution import Replicas
+from model.training.history import TrainingData
+from model.training.objective import Objective, StepInputs, cross_entropy
 from schemas.features import FeatureRows
-from schemas.vocabulary import Vocabulary
 
 
-class FineTuner(Trainer):
-    """A `Trainer` of both networks; its batches are images, each with all its captions, every image once an epoch.
+class JointCrossEntropy(Objective):
+    """Cross-entropy as a function of the weights of both networks; batches are images, each with all its captions.
 
-    Each network has an optimizer and a learning rate of its own, which go by the same schedule.
+    Every image comes once an epoch. The features of `data` are the activations at the split point.
     """
 
-    remedy = "lower backbone_learning_rate, learning_rate or clip_norm and run it again."
+    remedy = "lower backbone_learning_rate, learning_rate or clip_norm and run it again"
 
     def __init__(
         self,
-        image_network: SplitModel,
+        backbone: SplitModel,
         network: MRNN,
-        vocabulary: Vocabulary,
-        train: TrainingData,
-        val: TrainingData,
-        options: TrainingOptions,
+        data: TrainingData,
+        config: TrainingConfig,
         backbone_learning_rate: float,
+        label_smoothing: float = 0.0,
     ):
-        """Both networks have the weights to start from; the data's features are what lies at the cut.
+        """Both networks have the weights to start from, and the m-RNN the feature scaling that it was trained with.
 
-        backbone_learning_rate: of the image network at its peak. Of the options, label_smoothing, scheduled_sampling
-        and xla do not count, weight_decay only as AdamW's, and it and average for the m-RNN alone.
-
-        Raises:
-            ConfigurationError: an option names what is not there.
+        Args:
+            backbone: The backbone, split below the blocks that are trained.
+            network: The m-RNN.
+            data: Captions, and rows of activations at the split point, float32 (images, crops * size).
+            config: See `Objective`; the batch size is a number of images.
+            backbone_learning_rate: Peak learning rate of the backbone.
+            label_smoothing: See `cross_entropy`.
         """
-        self.image_network = image_network
-        self._captions_of = train.captions.by_image
-        self._upper = tf.function(self._mean_over_crops, reduce_retracing=True)
-        self._backbone_optimizer = make_optimizer(options.optimizer, options.clip_norm, 0.0, 0.0)
-        self._backbone_optimizer.build(image_network.variables)
-        super().__init__(network, vocabulary, train, val, options)
-        self._backbone_rate = replace(self.learning_rate, peak=backbone_learning_rate)
+        super().__init__(network, data, config)
+        self.label_smoothing = label_smoothing
+        self.backbone, self.backbone_learning_rate = backbone, backbone_learning_rate
+        self._captions_of = data.captions.by_image
+        self._forward = tf.function(self._mean_over_crops, reduce_retracing=True)
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
-        return math.ceil(len(self.train_data.captions.image_ids) / self.options.batch_size)
+    def weight_groups(self) -> list[list[keras.Variable]]:
+        """The m-RNN's and the backbone's."""
+        return [*super().weight_groups, self.backbone.variables]
 
-    def features(self, rows: np.ndarray | FeatureRows) -> np.ndarray:
-        """Rows of what lies at the cut (n, L) -> float32 (n, D), the features as the image network gives them now."""
-        size = self.options.batch_size
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """Of both networks."""
+        return [*super().variables, *self.backbone.variables]
+
+    def peak_learning_rates(self, learning_rate: float) -> list[float]:
+        """The m-RNN's and the backbone's."""
+        return [learning_rate, self.backbone_learning_rate]
+
+    def image_features(self, features: np.ndarray | FeatureRows) -> np.ndarray:
+        """Activations at the split point (n, L) -> float32 (n, D), the features that the backbone now gives."""
+        size = self.config.batch_size
         return np.concatenate(
-            [self._upper(tf.constant(rows[start : start + size])).numpy() for start in range(0, len(rows), size)]
+            [
+                self._forward(tf.constant(features[start : start + size])).numpy()
+                for start in range(0, len(features), size)
+            ]
         )
 
     @property
-    def _trained(self) -> list:
-        return [*super()._trained, *self.image_network.variables]
+    def steps_per_epoch(self) -> int:
+        """Number of batches of an epoch."""
+        return math.ceil(len(self.data.captions.image_ids) / self.config.batch_size)
 
-    @property
-    def _variables(self) -> list:
-        return [*super()._variables, *self._backbone_optimizer.variables]
-
-    def _scale_features(self) -> None:
-        """Nothing: the network has the scaling that it was trained with."""
-
-    def _val_features(self) -> np.ndarray:
-        return self.features(self.val_data.features)
-
-    def _batches(self, epoch: int) -> Iterator[np.ndarray]:
+    def batches(self, epoch: int) -> Iterator[np.ndarray]:
         """Image numbers (B,)."""
-        images = np.arange(len(self.train_data.captions.image_ids))
-        yield from image_batches(images, self.options.batch_size, np.random.default_rng([self.options.seed, epoch]))
+        images = np.arange(len(self.data.captions.image_ids))
+        yield from image_batches(images, self.config.batch_size, np.random.default_rng([self.config.seed, epoch]))
 
-    def _set_learning_rate(self, step: int, scores: list[float]) -> None:
-        super()._set_learning_rate(step, scores)
-        self._backbone_optimizer.learning_rate.assign(self._backbone_rate.at(step, scores))
-
-    def _learn(self, batch: np.ndarray) -> tuple[float, float, int]:
-        data = self.train_data
+    def step_inputs(self, batch: np.ndarray, replicas: Replicas) -> StepInputs:
+        """Activations, inputs and targets of all captions, the place of the image of each, number of tokens."""
         chosen, owners = all_captions(self._captions_of, batch)
-        captions = collate(data.captions, chosen, self.options.max_length)
-        tensors = (data.features[batch], captions.inputs, captions.targets, owners)
-        cost, nats = self._step(*map(tf.constant, tensors))
-        return float(cost), float(nats), captions.words
+        captions = collate(self.data.captions, chosen, self.config.max_length)
+        arrays = (self.data.features[batch], captions.inputs, captions.targets, owners, np.float32(captions.tokens))
+        return StepInputs(tuple(map(tf.constant, arrays)), captions.tokens)
+
+    def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of activations, inputs and targets, owners and number of tokens, as `step_inputs` makes them."""
+        rows, inputs, targets, owners, tokens = tensors
+        features = tf.gather(self._mean_over_crops(rows), owners)
+        return cross_entropy(self.network, inputs, targets, features, tokens, self.label_smoothing)
 
     def _mean_over_crops(self, rows: tf.Tensor) -> tf.Tensor:
-        """float32 (n, L) -> features (n, D); the mean over an image's crops, as extraction has it."""
-        trainable = self.image_network.trainable
+        """float32 (n, L) -> features (n, D); the mean over an image's crops, as in feature extraction."""
+        trainable = self.backbone.trainable
         of_crops = trainable(tf.reshape(rows, [-1, *trainable.input_shape[1:]]), training=False)
         return tf.reduce_mean(tf.reshape(of_crops, [tf.shape(rows)[0], -1, of_crops.shape[-1]]), axis=1)
-
-    def _compile_step(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        network = self.network
-        groups = (network.trainable_variables, self.image_network.variables)
-        optimizers = (self.optimizer, self._backbone_optimizer)
-
-        @tf.function(reduce_retracing=True)
-        def step(
-            rows: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor, owners: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor]:
-            """One step on the captions' mean bits a word; returns them and the summed -ln P of the words."""
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                for variables in groups:
-                    tape.watch([variable.value for variable in variables])
-                features = tf.gather(self._mean_over_crops(rows), owners)
-                losses, _ = losses_and_logits(network, inputs, targets, features, training=True)
-                cost = tf.reduce_mean(losses) / NATS_PER_BIT
-            for optimizer, variables, gradients in zip(optimizers, groups, tape.gradient(cost, groups), strict=True):
-                optimizer.apply([tf.convert_to_tensor(gradient) for gradient in gradients], variables)
-            return cost, tf.reduce_sum(losses)
-
-        return step

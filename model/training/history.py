@@ -1,80 +1,93 @@
-"""What training is given, and what it says of each epoch."""
+"""Training inputs, running metrics of an epoch, and the training curve."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from model.mrnn.likelihood import of_nats
 from schemas.captions import Captions
 from schemas.features import FeatureRows
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
-
-    optimizer, learning_rate (the peak), schedule, warmup_steps, decay_factor, decay_keep, decay_every: see
-    `model/training/optimizers.py`. weight_decay: lambda of the paper's cost, or AdamW's; clip_norm: largest global
-    norm of the gradient (0: no clipping); label_smoothing: share of the target that is spread evenly over the
-    vocabulary; average:
-    see `make_optimizer`, with it the averaged weights are validated and kept; select_by: what makes an epoch the best,
-    `cider` or `perplexity` of validation; patience: epochs without a better one before the end; max_length: words a
-    caption, longer ones are cut; beam_width: of the search for validation captions; xla: compile a step with XLA;
-    scheduled_sampling: share of the words before that are the network's own in the last epoch, see
-    `model/training/scheduled_sampling.py`. What has a default does nothing by it.
-    """
-
-    epochs: int
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    schedule: str
-    clip_norm: float
-    select_by: str
-    patience: int
-    max_length: int
-    beam_width: int
-    seed: int
-    warmup_steps: int = 0
-    decay_factor: float = 1.0
-    decay_keep: int = 0
-    decay_every: int = 1
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    ema_decay: float = 0.0
-    xla: bool = False
-    scheduled_sampling: float = 0.0
-
-
-@dataclass(frozen=True)
 class TrainingData:
-    """Captions of a split and the features (images, D) in the order of `captions.image_ids`."""
+    """Captions of a split and the features of its images.
+
+    Attributes:
+        captions: Tokenized captions.
+        features: (images, D), in the order of `captions.image_ids`; for fine-tuning, activations at the split point.
+    """
 
     captions: Captions
     features: np.ndarray | FeatureRows
+
+
+@dataclass
+class EpochMetrics:
+    """Sums over the steps of an epoch so far.
+
+    Attributes:
+        steps: Steps done.
+        loss: Sum of the losses of the steps.
+        nats: Sum of the negative log-likelihoods of the tokens.
+        tokens: Number of these tokens.
+        seconds: Time of the steps, also of interrupted runs.
+    """
+
+    steps: int = 0
+    loss: float = 0.0
+    nats: float = 0.0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean loss of a step."""
+        return self.loss / self.steps
+
+    @property
+    def perplexity(self) -> float:
+        """Perplexity of the training tokens."""
+        return of_nats(self.nats / self.tokens)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether neither sum has become infinite or not a number."""
+        return math.isfinite(self.loss + self.nats)
 
 
 @dataclass(frozen=True)
 class EpochReport:
     """One line of the training curve.
 
-    cost: bits per token plus weight decay; perplexities: 2 ** (bits per token); score: selection criterion, higher is
-    better.
+    Attributes:
+        epoch: Number, from 1.
+        loss: Mean loss: bits per token plus weight decay, or minus the mean reward in self-critical training.
+        train_perplexity: 2 ** (bits per token) of what was trained on.
+        val_perplexity: 2 ** (bits per token) of the validation captions.
+        val_cider: CIDEr-D of the generated validation captions.
+        score: Value that selects the best epoch; higher is better.
+        distinct_captions: Number of different captions among those generated.
+        learning_rate: Learning rate of the last step.
+        tokens_per_second: Training speed.
+        seconds: Duration of the epoch with its validation.
     """
 
     epoch: int
-    cost: float
+    loss: float
     train_perplexity: float
     val_perplexity: float
     val_cider: float
     score: float
     distinct_captions: int
     learning_rate: float
-    words_per_second: float
+    tokens_per_second: float
     seconds: float
 
 
 def out_of_patience(curve: Sequence[EpochReport], patience: int) -> bool:
-    """Whether the last `patience` epochs brought no better one."""
+    """Whether the last `patience` epochs did not improve the score."""
     scores = [report.score for report in curve]
     return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience

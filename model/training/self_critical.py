@@ -1,20 +1,19 @@
-"""Self-critical sequence training (Rennie et al. 2017): a trained network goes up the expected CIDEr-D of its captions.
+"""Self-critical sequence training (Rennie et al. 2017): maximizes the expected CIDEr-D of generated captions.
 
-The cost is L = -E[r(w)] over captions w drawn from the network; its gradient is estimated by
+The loss is L = -E[r(w)] over captions w sampled from the network; its gradient is estimated by
 
     -1/N sum_n (r(w_n) - b_n) grad ln P(w_n | image)
 
-over the N captions drawn in a step (equations 4 to 6). The baseline b_n, which does not depend on w_n, only makes the
-estimate less noisy. P is what captions are drawn from: words that are never generated have no share in it, and no
-dropout acts.
+over the N captions sampled in a step (equations 4 to 6). The baseline b_n, which does not depend on w_n, only reduces
+the variance of the estimate. P is the distribution that captions are sampled from: masked tokens have probability 0,
+and there is no dropout.
 
-With a share of likelihood the cost is (1 - share) L + share * H, as in Paulus et al. 2018 (Section 3.3), where H is the
-mean -ln P of a word of people's captions, as in training before: the network goes on to speak as people do.
+With a weight of the likelihood the loss is (1 - weight) L + weight * H, as in Paulus et al. 2018 (Section 3.3), where H
+is the cross-entropy of the reference captions in nats per token. Without it, perplexity on human captions degrades.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -27,19 +26,20 @@ from model.mrnn.likelihood import losses_and_logits
 from model.mrnn.network import MRNN
 from model.reranking.similarity import BleuSimilarity, CiderSimilarity, NgramWeights, Similarity
 from model.text.ngrams import SentenceTable, Words
-from model.training.history import TrainingData, TrainingOptions
-from model.training.trainer import Trainer
+from model.training.config import SelfCriticalConfig, TrainingConfig
+from model.training.distribution import Replicas
+from model.training.history import TrainingData
+from model.training.objective import Objective, StepInputs
 from schemas.captions import Captions
-from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD, UNK, Vocabulary
 
 
 class CaptionReward:
-    """Mean CIDEr-D, 0..10, of a sentence with each caption of its image (Rennie et al. 2017, Section 3), plus BLEU's.
+    """Mean CIDEr-D, 0 to 10, of a sentence with each caption of its image (Rennie et al. 2017, Section 3), plus BLEU.
 
     Document frequencies are those of all captions, a document being those of one image. `bleu` times the mean of
-    mRNN-CR's BLEU similarity, 0..1, is added: CIDEr-D looks for the telling n-grams, it for all of them. The end sign
-    counts if it is part of the sentences, as a word like any other.
+    mRNN-CR's BLEU similarity, 0 to 1, is added: CIDEr-D rewards informative n-grams, BLEU all of them. The end token
+    counts if it is part of the sentences, like any other token.
     """
 
     def __init__(self, captions: Sequence[Words], by_image: Sequence[np.ndarray], bleu: float = 0.0):
@@ -64,127 +64,111 @@ class CaptionReward:
         return rewards
 
 
-BASELINES = ("greedy", "samples")
+class SelfCritical(Objective):
+    """Expected reward of sampled captions; batches are images, every image with captions once an epoch.
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """How the gradient of the expected reward is estimated, and what else counts.
-
-    samples: captions drawn for an image in a step; baseline: what the reward of each is compared with, that of the
-    caption of greedy search (`greedy`, the paper's) or the mean of the image's other samples (`samples`); bleu: what
-    BLEU counts in the reward, see `CaptionReward`; likelihood: share of the cost that is of people's captions.
-    """
-
-    samples: int
-    baseline: str
-    bleu: float = 0.0
-    likelihood: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.baseline not in BASELINES:
-            raise ConfigurationError(f"There is no baseline {self.baseline!r}; choose one of {', '.join(BASELINES)}.")
-        least = 2 if self.baseline == "samples" else 1
-        if self.samples < least:
-            raise ConfigurationError(f"The baseline {self.baseline} needs at least {least} samples an image.")
-        if self.bleu < 0.0:
-            raise ConfigurationError(f"A weight of {self.bleu} for BLEU is below 0.")
-        if not 0.0 <= self.likelihood < 1.0:
-            raise ConfigurationError(f"A share of {self.likelihood} for likelihood is not at least 0 and below 1.")
-
-
-class SelfCriticalTrainer(Trainer):
-    """A `Trainer` whose batches are images, `options.batch_size` each, every image once an epoch.
-
-    In its curve, `cost` is minus the mean reward of the samples and `train_perplexity` that of the samples: it falls as
-    the network becomes sure of what it says. What is drawn depends on seed, epoch and batch alone.
+    The reported loss is minus the mean reward of the samples, and the reported perplexity that of the samples: it falls
+    as the network becomes certain. Samples depend on seed, epoch and batch alone.
     """
 
     def __init__(
         self,
         network: MRNN,
         vocabulary: Vocabulary,
-        train: TrainingData,
-        val: TrainingData,
-        options: TrainingOptions,
-        estimate: Estimate,
+        data: TrainingData,
+        config: TrainingConfig,
+        self_critical: SelfCriticalConfig,
     ):
-        """`network` is trained already; of the options, label_smoothing and weight_decay do not count."""
-        self._estimate = estimate
-        self._images = np.unique(train.captions.image_index)
-        super().__init__(network, vocabulary, train, val, options)
-        references = [self._words(words) for words in map(train.captions.__getitem__, range(len(train.captions)))]
-        self._captions_of = train.captions.by_image
-        self._reward = CaptionReward(references, self._captions_of, estimate.bleu)
-        self._greedy = BeamSearch(network, 1, options.max_length)
+        """`network` is trained already; the batch size is a number of images."""
+        super().__init__(network, data, config)
+        self.vocabulary, self.self_critical = vocabulary, self_critical
+        self._images = np.unique(data.captions.image_index)
+        references = [self._words(tokens) for tokens in map(data.captions.__getitem__, range(len(data.captions)))]
+        self._captions_of = data.captions.by_image
+        self._reward = CaptionReward(references, self._captions_of, self_critical.bleu)
+        self._greedy = BeamSearch(network, 1, config.max_length)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
-        return math.ceil(len(self._images) / self.options.batch_size)
+        """Number of batches of an epoch."""
+        return math.ceil(len(self._images) / self.config.batch_size)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[np.ndarray, int]]:
+    def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, int]]:
         """Image numbers (B,) and the seed of their samples."""
-        random = np.random.default_rng([self.options.seed, epoch])
-        for images in image_batches(self._images, self.options.batch_size, random):
+        random = np.random.default_rng([self.config.seed, epoch])
+        for images in image_batches(self._images, self.config.batch_size, random):
             yield images, int(random.integers(2**32))
 
-    def _learn(self, batch: tuple[np.ndarray, int]) -> tuple[float, float, int]:
-        """See `Trainer`; the cost is minus the mean reward."""
-        (images, seed), count, max_length = batch, self._estimate.samples, self.options.max_length
-        features = self.train_data.features[images].astype(np.float32)
+    def step_inputs(self, batch: tuple[np.ndarray, int], replicas: Replicas) -> StepInputs:
+        """Inputs, targets, features and advantages of the samples, and those of the reference captions.
+
+        Raises:
+            FloatingPointError: The network assigns probabilities that are not finite.
+        """
+        (images, seed), count, max_length = batch, self.self_critical.samples, self.config.max_length
+        features = self.data.features[images].astype(np.float32)
         drawn = sample_captions(self.network, features, count, Sampling(), seed, max_length=max_length)
-        sentences = [caption.tokens for of_image in drawn for caption in of_image]
-        rewards = self._rewards(sentences, np.repeat(images, count)).reshape(-1, count)
-        if self._estimate.baseline == "greedy":
-            baseline = self._rewards([found[0].tokens for found in self._greedy(features)], images)[:, None]
+        if not all(math.isfinite(caption.log_prob) for of_image in drawn for caption in of_image):
+            raise FloatingPointError("the probability of a sampled caption is not finite")
+        samples = [caption.tokens for of_image in drawn for caption in of_image]
+        rewards = self.rewards(samples, np.repeat(images, count)).reshape(-1, count)
+        if self.self_critical.baseline == "greedy":
+            baseline = self.rewards([found[0].tokens for found in self._greedy(features)], images)[:, None]
         else:
             baseline = (rewards.sum(axis=1, keepdims=True) - rewards) / (count - 1)
-        inputs, targets = as_batch(sentences, max_length)
+        inputs, targets = as_batch(samples, max_length)
         advantages = (rewards - baseline).reshape(-1).astype(np.float32)
-        of_sentences = np.repeat(features, count, axis=0)
-        people = self._people(images, features) if self._estimate.likelihood else ()
-        _, nats = self._step(*map(tf.constant, (inputs, targets, of_sentences, advantages, *people)))
-        return -float(rewards.mean()), float(nats), int((targets != PAD).sum())
+        arrays = [inputs, targets, np.repeat(features, count, axis=0), advantages]
+        if self.self_critical.likelihood:
+            arrays += self.references(images, features)
+        return StepInputs(
+            tuple(map(tf.constant, arrays)), tokens=int((targets != PAD).sum()), loss=-float(rewards.mean())
+        )
 
-    def _people(self, images: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inputs, targets and features of all captions of the images; those that are cut have no end sign."""
-        longest = self.options.max_length
+    def references(self, images: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs, targets and features of all captions of the images; truncated ones have no end token."""
+        max_length = self.config.max_length
         chosen, owners = all_captions(self._captions_of, images)
-        batch = collate(self.train_data.captions, chosen, longest)
-        return batch.inputs[:, :longest], batch.targets[:, :longest], features[owners]
+        batch = collate(self.data.captions, chosen, max_length)
+        return batch.inputs[:, :max_length], batch.targets[:, :max_length], features[owners]
 
-    def _cost(
-        self, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, advantages: tf.Tensor, *people: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        cost, nats = policy_cost(self.network, inputs, targets, features, advantages)
-        if people:
-            share = self._estimate.likelihood
-            said, meant, seen = people
-            losses, _ = losses_and_logits(self.network, said, meant, seen, training=True)
-            cost = (1.0 - share) * cost + share * tf.reduce_mean(losses)
-        return cost, nats
+    def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The policy loss of the samples, mixed with the cross-entropy of the reference captions."""
+        inputs, targets, features, advantages, *references = tensors
+        loss, nats = policy_loss(self.network, inputs, targets, features, advantages)
+        if references:
+            weight = self.self_critical.likelihood
+            of_reference, targets_of_reference, features_of_reference = references
+            losses, _ = losses_and_logits(
+                self.network, of_reference, targets_of_reference, features_of_reference, training=True
+            )
+            loss = (1.0 - weight) * loss + weight * tf.reduce_mean(losses)
+        return loss, nats
 
-    def _rewards(self, sentences: Sequence[Sequence[int]], images: np.ndarray) -> np.ndarray:
-        """By the training captions of the images, in the vocabulary's own words; the end sign is a word.
+    def rewards(self, captions: Sequence[Sequence[int]], images: np.ndarray) -> np.ndarray:
+        """Rewards float64 (captions,) by the training captions of the images, in tokens of the vocabulary.
 
-        With the end sign, as in Rennie's code, captions that break off or end in the middle of a phrase get less. Those
-        that are cut at the maximum length have none.
+        The end token counts, as in Rennie's code: captions that break off or end in the middle of a phrase get less.
+        Those of the maximum length have none.
         """
-        longest = self.options.max_length
-        return self._reward([self._words(words, len(words) < longest) for words in sentences], images)
+        max_length = self.config.max_length
+        return self._reward([self._words(tokens, len(tokens) < max_length) for tokens in captions], images)
 
     def _words(self, tokens: Sequence[int] | np.ndarray, ended: bool = True) -> list[str]:
         return self.vocabulary.decode([*tokens, BOS] if ended else tokens)
 
 
-def policy_cost(
+def policy_loss(
     network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, advantages: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A cost whose gradient is the estimate, and the sum of -ln P of the words.
+    """A loss whose gradient is the estimate, and the negative log-likelihood of the tokens in nats.
 
-    inputs, targets: int32 (N, T), as `as_batch` makes them; features (N, D); advantages: float32 (N,), reward minus
-    baseline of each caption.
+    Args:
+        network: The policy.
+        inputs: int32 (N, T), as `as_batch` makes them.
+        targets: int32 (N, T), likewise.
+        features: float32 (N, D).
+        advantages: float32 (N,), reward minus baseline of each caption.
     """
     _, logits = losses_and_logits(network, inputs, targets, features, training=False)
     positions = tf.where(targets != PAD)
@@ -195,9 +179,9 @@ def policy_cost(
 
 
 def as_batch(sentences: Sequence[Sequence[int]], max_length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets, int32 (N, T), of generated captions; those of `max_length` words have no end sign."""
+    """Inputs and targets, int32 (N, T), of generated captions; those of `max_length` tokens have no end token."""
     offsets = np.cumsum([0, *map(len, sentences)])
-    tokens = np.fromiter((word for words in sentences for word in words), np.int32, offsets[-1])
+    tokens = np.fromiter((token for sentence in sentences for token in sentence), np.int32, offsets[-1])
     numbers = np.arange(len(sentences))
     batch = collate(Captions([], tokens, offsets, numbers), numbers, max_length)
     return batch.inputs[:, :max_length], batch.targets[:, :max_length]

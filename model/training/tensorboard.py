@@ -1,4 +1,4 @@
-"""The training curve for TensorBoard: `tensorboard --logdir` on a folder of artifacts shows each as a run."""
+"""The training curve for TensorBoard; `tensorboard --logdir` on a directory of artifacts shows each as a run."""
 
 import shutil
 import tempfile
@@ -11,20 +11,24 @@ import tensorflow as tf
 from schemas.io.files import atomic_path
 
 _SHOWN = {
-    "cost": "training/cost in bits a word",
+    "loss": "training/loss",
     "train_perplexity": "training/perplexity",
     "learning_rate": "training/learning rate",
-    "words_per_second": "training/words a second",
+    "tokens_per_second": "training/tokens per second",
     "val_perplexity": "validation/perplexity",
     "val_cider": "validation/CIDEr",
 }
 
 
 def write_events(directory: Path, report: dict[str, Any]) -> None:
-    """The event file of an epoch, in place of the one that is there; the step of its points is the epoch.
+    """Writes the event file of an epoch, in place of the one that is there; the step of its points is the epoch.
 
-    Each epoch has a file of its own: a kill leaves it whole or absent, TensorBoard follows a run, and one that goes on
-    doubles no point.
+    Each epoch has a file of its own: a kill leaves it complete or absent, TensorBoard follows the run, and a resumed
+    run duplicates no point.
+
+    Args:
+        directory: Directory of the event files.
+        report: Fields of an `EpochReport`.
     """
     with tempfile.TemporaryDirectory() as folder:
         with tf.summary.create_file_writer(folder).as_default(step=report["epoch"]) as writer:

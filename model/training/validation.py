@@ -1,18 +1,55 @@
-"""How good the captions are that a network generates, while it is trained."""
+"""Validation of a network while it is trained: perplexity, and CIDEr-D of generated captions."""
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from model.decoding.beam_search import BeamSearch, decode_images
 from model.metrics.captions import cider
+from model.mrnn.likelihood import perplexity
+from model.mrnn.network import MRNN
+from model.training.history import TrainingData
 from schemas.captions import Captions
 from schemas.features import FeatureRows
 from schemas.vocabulary import Vocabulary
 
 
+@dataclass(frozen=True)
+class ValidationMetrics:
+    """Metrics of one validation.
+
+    Attributes:
+        perplexity: Of the validation captions.
+        cider: CIDEr-D of the generated captions; 0 if the perplexity is not finite.
+        distinct_captions: Number of different captions among those generated.
+    """
+
+    perplexity: float
+    cider: float
+    distinct_captions: int
+
+
+class Validator:
+    """Validates one network on one split; its search is compiled once."""
+
+    def __init__(self, network: MRNN, vocabulary: Vocabulary, data: TrainingData, max_length: int, beam_width: int):
+        """Network, vocabulary, validation split, maximum length in tokens and width of the search."""
+        self.network, self.vocabulary, self.data, self.max_length = network, vocabulary, data, max_length
+        self._search = BeamSearch(network, beam_width, max_length)
+
+    def __call__(self, features: np.ndarray | FeatureRows) -> ValidationMetrics:
+        """Metrics with these features (images, D) of the split's images."""
+        found = perplexity(self.network, self.data.captions, features, self.max_length)
+        if not math.isfinite(found):  # there is nothing to search in such probabilities
+            return ValidationMetrics(found, 0.0, 0)
+        return ValidationMetrics(found, *generated_cider(self._search, self.vocabulary, self.data.captions, features))
+
+
 def generated_cider(
     search: BeamSearch, vocabulary: Vocabulary, captions: Captions, features: np.ndarray | FeatureRows
 ) -> tuple[float, int]:
-    """CIDEr-D of generated captions in the vocabulary's own words against `captions`, and how many of them differ.
+    """CIDEr-D of generated captions against `captions`, in tokens of the vocabulary, and how many of them differ.
 
     features: (images, D), in the order of `captions.image_ids`.
     """

@@ -211,7 +211,7 @@ def _read_epochs(model: Path) -> tuple[Epoch, ...]:
         return tuple(
             Epoch(
                 record["epoch"],
-                record["cost"],
+                record["loss"],
                 record["train_perplexity"],
                 record["val_perplexity"],
                 record["val_cider"],

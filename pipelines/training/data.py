@@ -1,5 +1,6 @@
-"""Captions and features side by side: what training and evaluation read of a split."""
+"""Captions and features of a split, which training and evaluation read together."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,38 @@ from schemas.features import FeatureFile
 from schemas.vocabulary import Vocabulary
 
 
+@dataclass(frozen=True)
+class TrainingInputs:
+    """Artifacts that training reads.
+
+    Attributes:
+        captions: Artifact of TokenizeCaptions.
+        features: Artifact with `features.h5`.
+        shuffled: Whether each image gets the features of another, for the image-blind control.
+    """
+
+    captions: Path
+    features: Path
+    shuffled: bool = False
+
+    def read(self, seed: int) -> tuple[TrainingData, TrainingData]:
+        """The splits train and val; the seed is that of the permutation if they are shuffled."""
+        shuffle_seed = seed if self.shuffled else None
+        train, val = (
+            read_training_data(self.captions, self.features, split, shuffle_seed) for split in ("train", "val")
+        )
+        return train, val
+
+
 def read_training_data(
     captions_artifact: Path, features_artifact: Path, split: str, shuffle_seed: int | None = None
 ) -> TrainingData:
     """Captions of the split's images that have features, and these features (images, D), left on disk.
 
-    With `shuffle_seed`, the images' features are permuted among them: what an image-blind model is trained on.
+    With `shuffle_seed`, the features are permuted among the images.
 
     Raises:
-        InputError: the split has no captions.
+        InputError: The split has no captions.
     """
     vocabulary = Vocabulary.read(captions_artifact / "vocabulary.txt")
     captions = read_captions(captions_artifact / "captions.h5", split, vocabulary)

@@ -1,6 +1,6 @@
-"""Fine-tuning of the image network with the m-RNN: artifacts in, checkpoint and image network's weights out."""
+"""FineTuneBackbone: the last blocks of a backbone, trained jointly with the m-RNN."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,49 +14,53 @@ from model.backbones.base import Backbone
 from model.backbones.blocks import split_before_block
 from model.backbones.spec import BackboneSpec
 from model.mrnn.network import load_network
-from model.training.fine_tuning import FineTuner
-from model.training.history import TrainingData, TrainingOptions
+from model.training.config import FineTuneBackboneConfig
+from model.training.fine_tuning import JointCrossEntropy
+from model.training.history import TrainingData
 from pipelines.features.images import ImageSource, ShardCounts, read_ahead
-from pipelines.training.data import read_training_data
-from pipelines.training.train_model import write_trained_model
+from pipelines.training.data import TrainingInputs
+from pipelines.training.train_model import Report, fit_objective, write_trained_model
 from schemas.annotations import read_annotations
 from schemas.checkpoint import read_checkpoint, write_backbone
 from schemas.errors import ConfigurationError, InputError
 from schemas.features import FeatureDescription, FeatureFile, Reject, create_features
 from schemas.provenance import read_provenance
 
-BATCH_SIZE = 32  # images at a time below the cut
+BATCH_SIZE = 32  # images at a time through the frozen blocks
 
-Progress = Callable[[float, str], None]
+
+@dataclass(frozen=True)
+class FineTuningInputs:
+    """Artifacts that fine-tuning reads.
+
+    Attributes:
+        annotations: Artifact of PrepareAnnotations.
+        dataset_root: Directory of the image files.
+        training: Captions, and the features of ExtractFeatures. The parameters of the latter select the backbone and
+            the crops, its rows the images that can be read.
+        model: Artifact of the m-RNN that was trained on these features.
+    """
+
+    annotations: Path
+    dataset_root: Path
+    training: TrainingInputs
+    model: Path
 
 
 def fine_tune(
-    directory: Path,
-    scratch: Path,
-    *,
-    annotations: Path,
-    dataset_root: Path,
-    captions: Path,
-    features: Path,
-    model: Path,
-    blocks: int,
-    options: TrainingOptions,
-    backbone_learning_rate: float,
-    decode_threads: int,
-    progress: Progress,
+    directory: Path, scratch: Path, inputs: FineTuningInputs, config: FineTuneBackboneConfig, progress: Report
 ) -> dict[str, Any]:
-    """Writes the tuned m-RNN's checkpoint and the image network's weights, for ExtractFeatures; returns counts.
+    """Writes the fine-tuned m-RNN's checkpoint and the backbone's weights, for feature extraction; returns counts.
 
-    features: of ExtractFeatures; its parameters say which image network it was and how images become square, its rows
-    which images can be read. model: the m-RNN that was trained on them. The other paths are artifacts too. What the
-    blocks below the `blocks` uppermost ones make of the images never changes: it is computed once, and kept in
-    `scratch`. To be run in a process of its own, for it changes the weights of the network that `load_backbone` keeps.
+    Activations of the frozen blocks are computed once, and kept in `scratch`. To be run in a process of its own, for it
+    changes the weights of the backbone that `load_backbone` caches.
 
     Raises:
-        ConfigurationError: the image network is a SavedModel, or has not so many blocks.
-        InputError: an image cannot be read any longer.
+        ConfigurationError: The backbone is a SavedModel, or has fewer blocks.
+        InputError: An image cannot be read any longer.
+        TrainingError: Training diverged.
     """
-    made = read_provenance(features)
+    made = read_provenance(inputs.training.features)
     extraction = {**made.parameters, **made.operational}  # of weights that are a file, the latter say where it is
     spec = BackboneSpec(
         extraction["backbone"], extraction["weights"], extraction["input_size"], pool=extraction["pool"]
@@ -67,25 +71,33 @@ def fine_tune(
             f"{spec.name} has no accessible blocks to fine-tune; set backbone to an efficientnet-lite, vgg, alexnet or "
             "keras: network."
         )
-    cut = split_before_block(backbone.network.encoder, blocks)
-    checkpoint = read_checkpoint(model)
+    split = split_before_block(backbone.network.encoder, config.backbone.blocks)
+    checkpoint = read_checkpoint(inputs.model)
     network = load_network(checkpoint.network)
-    of_split = {split: read_training_data(captions, features, split).captions for split in ("train", "val")}
-    wanted = {image_id for each in of_split.values() for image_id in each.image_ids}
+    captions = [data.captions for data in inputs.training.read(config.fit.training.seed)]
+    wanted = {image_id for of_split in captions for image_id in of_split.image_ids}
     images = [
-        ImageSource(image.image_id, str(dataset_root / image.file))
-        for image in read_annotations(annotations)
+        ImageSource(image.image_id, str(inputs.dataset_root / image.file))
+        for image in read_annotations(inputs.annotations)
         if image.image_id in wanted
     ]
     rows = scratch / "lower.h5"
     if not rows.exists():
-        _write_lower_rows(rows, images, backbone, cut.frozen, extraction["crop"], decode_threads, progress)
-    train, val = (TrainingData(each, FeatureFile(rows).rows(each.image_ids)) for each in of_split.values())
-    tuner = FineTuner(cut, network, checkpoint.vocabulary, train, val, options, backbone_learning_rate)
-    curve = tuner.train(directory / "training" / "state.h5", progress)
+        threads = config.backbone.decode_threads
+        _write_lower_rows(rows, images, backbone, split.frozen, extraction["crop"], threads, progress)
+    train, val = (TrainingData(of_split, FeatureFile(rows).rows(of_split.image_ids)) for of_split in captions)
+    objective = JointCrossEntropy(
+        split,
+        network,
+        train,
+        config.fit.training,
+        config.backbone.backbone_learning_rate,
+        config.cross_entropy.label_smoothing,
+    )
+    curve = fit_objective(directory, objective, checkpoint.vocabulary, val, config.fit, progress)
     write_backbone(directory, backbone.network.whole.save_weights)
     counts = write_trained_model(directory, network, checkpoint.vocabulary, train, curve)
-    return {**counts, "backbone_parameters": sum(int(np.prod(variable.shape)) for variable in cut.variables)}
+    return {**counts, "backbone_parameters": sum(int(np.prod(variable.shape)) for variable in split.variables)}
 
 
 def _write_lower_rows(
@@ -95,9 +107,9 @@ def _write_lower_rows(
     lower: keras.Model,
     crop: str,
     decode_threads: int,
-    progress: Progress,
+    progress: Report,
 ) -> None:
-    """A feature file of what lies at the cut: float32 (images, crops * numbers of a crop)."""
+    """Writes a feature file of activations at the split point: float32 (images, crops * size)."""
     assert backbone.network is not None
     preprocess, crops = backbone.network.preprocess, 10 if crop == "ten_crop" else 1
     forward = tf.function(lambda pixels: lower(preprocess(pixels), training=False), reduce_retracing=True)
@@ -109,8 +121,8 @@ def _write_lower_rows(
         while batch := [*islice(pictures, BATCH_SIZE)]:
             for source, pixels in batch:
                 if isinstance(pixels, Reject):
-                    raise InputError(f"{source.path} could be read before and cannot now ({pixels.error}); mend it.")
+                    raise InputError(f"{source.path} was readable before and is not now ({pixels.error}); restore it.")
             computed = forward(tf.constant(np.concatenate([pixels for _, pixels in batch]))).numpy()
             rows[start : start + len(batch)] = computed.reshape(len(batch), dimension)
             start += len(batch)
-            progress(0.0, f"{start} of {len(images)} images through the blocks that stay")
+            progress(0.0, f"{start} of {len(images)} images through the frozen blocks")

@@ -1,14 +1,59 @@
-"""What a stage that trained the m-RNN leaves: the checkpoint, its curve, and what its provenance counts."""
+"""TrainModel: an m-RNN from captions and features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from model.mrnn.layers import mean_and_std
 from model.mrnn.network import MRNN
+from model.precision import precision
+from model.training.config import FitConfig, TrainModelConfig
+from model.training.distribution import Replicas, make_strategy
 from model.training.history import EpochReport, TrainingData
+from model.training.objective import CrossEntropy, Objective
+from model.training.trainer import default_callbacks, fit
+from model.training.validation import Validator
+from pipelines.training.data import TrainingInputs
 from schemas.checkpoint import write_checkpoint
 from schemas.vocabulary import Vocabulary
+
+Report = Callable[[float, str], None]
+
+
+def train_model(directory: Path, inputs: TrainingInputs, config: TrainModelConfig, progress: Report) -> dict[str, Any]:
+    """Writes the checkpoint of the best epoch, on the chief; returns counts, on other workers none.
+
+    Raises:
+        TrainingError: Training diverged, or another worker is gone.
+    """
+    training, execution = config.fit.training, config.execution
+    strategy = make_strategy(execution.strategy)
+    vocabulary = Vocabulary.read(inputs.captions / "vocabulary.txt")
+    train, val = inputs.read(training.seed)
+    with strategy.scope(), precision(execution.precision):
+        network = MRNN(len(vocabulary), train.features.shape[1], config.model, training.seed)
+        network.scaling.adapt(*mean_and_std(train.features))
+        objective = CrossEntropy(network, train, training, config.cross_entropy.label_smoothing)
+        curve = fit_objective(directory, objective, vocabulary, val, config.fit, progress, execution.xla)
+        if not Replicas().is_chief:
+            return {}
+    return write_trained_model(directory, network, vocabulary, train, curve)
+
+
+def fit_objective(
+    directory: Path,
+    objective: Objective,
+    vocabulary: Vocabulary,
+    val: TrainingData,
+    config: FitConfig,
+    progress: Report,
+    xla: bool = False,
+) -> list[EpochReport]:
+    """`fit` with the callbacks and files of a stage that trains; returns the curve."""
+    validator = Validator(objective.network, vocabulary, val, config.training.max_length, config.validation.beam_width)
+    callbacks = default_callbacks(config, directory / "training" / "state.h5", progress)
+    return fit(objective, validator, config, callbacks, xla)
 
 
 def write_trained_model(

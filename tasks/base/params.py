@@ -10,8 +10,8 @@ if both inherit them from one decorated mixin, see `Stage.upstream`.
 """
 
 import types
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import Field, fields
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import Field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import luigi
@@ -29,7 +29,7 @@ def luigi_parameters(
     """Return a class decorator that adds a Luigi parameter for each field of configuration dataclasses.
 
     Args:
-        configs: Frozen dataclasses whose fields are made by `schemas.options.option`.
+        configs: Frozen dataclasses whose fields are made by `schemas.options.option`, or are such dataclasses.
         defaults: Defaults of this class, by name, in place of those of the fields.
         exclude: Names of fields that get no parameter; `config_of` leaves them at the default of the dataclass.
 
@@ -42,13 +42,12 @@ def luigi_parameters(
     def decorate(cls: T) -> T:
         known: set[str] = set()
         for config in configs:
-            hints = get_type_hints(config)
-            for each in fields(config):
-                if each.name in known or hasattr(cls, each.name):
+            for each, hint in _options(config):
+                if each.name in known or (each.name not in exclude and hasattr(cls, each.name)):
                     raise TypeError(f"{cls.__name__} has two parameters {each.name}; rename one or exclude it.")
                 known.add(each.name)
                 if each.name not in exclude:
-                    parameter = _parameter(each, hints[each.name], given.get(each.name, each.default))
+                    parameter = _parameter(each, hint, given.get(each.name, each.default))
                     setattr(cls, each.name, parameter)
                     parameter.__set_name__(cls, each.name)  # Python calls it in the body of a class only
         if unknown := {*given, *exclude} - known:
@@ -64,14 +63,31 @@ def config_of(task: luigi.Task, config: type[C], **given: Any) -> C:
     Args:
         task: An instance of a class decorated with `luigi_parameters(config)`.
         config: The configuration dataclass.
-        given: Values of fields that are no parameters of the task, or that replace its parameters.
+        given: Values of fields that are no parameters of the task, or that replace its parameters; fields of a nested
+            dataclass are set by giving that dataclass.
 
     Raises:
         ConfigurationError: The dataclass rejects a value.
     """
-    names = {name for name, _ in task.get_params()}
-    values = {each.name: getattr(task, each.name) for each in fields(config) if each.name in names}  # type: ignore[arg-type]
-    return config(**{**values, **given})
+    names, values, hints = {name for name, _ in task.get_params()}, dict(given), get_type_hints(config)
+    for each in fields(config):  # type: ignore[arg-type]
+        if each.name in values:
+            continue
+        if is_dataclass(hints[each.name]):
+            values[each.name] = config_of(task, hints[each.name])
+        elif each.name in names:
+            values[each.name] = getattr(task, each.name)
+    return config(**values)
+
+
+def _options(config: type) -> Iterator[tuple[Field, Any]]:
+    """The options of a configuration and of those nested in it, with their types."""
+    hints = get_type_hints(config)
+    for each in fields(config):
+        if is_dataclass(hints[each.name]):
+            yield from _options(hints[each.name])
+        else:
+            yield each, hints[each.name]
 
 
 def _parameter(option: Field, hint: Any, default: Any) -> luigi.Parameter:

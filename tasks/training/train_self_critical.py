@@ -1,8 +1,10 @@
-"""TrainSelfCritical: the trained m-RNN, trained on by the CIDEr-D of what it says."""
+"""TrainSelfCritical: the trained m-RNN, fine-tuned with self-critical sequence training."""
 
 import luigi
 
+from model.training.config import TrainSelfCriticalConfig
 from tasks.base.mixins import FeatureSourceParam, FinetuneBackboneParam, ImageInputParam
+from tasks.base.params import luigi_parameters
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
@@ -10,36 +12,28 @@ from tasks.training.train_model import TrainModel
 from tasks.training.trained_model import model_features_stage, trained_model_stage
 
 
+@luigi_parameters(
+    TrainSelfCriticalConfig,
+    defaults={
+        "epochs": 10,
+        "batch_size": 32,
+        "max_length": 20,
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+        "patience": 3,
+        "beam_width": 1,
+    },
+    exclude=("seed",),
+)
 class TrainSelfCritical(Stage, FeatureSourceParam, ImageInputParam, FinetuneBackboneParam):
-    """Self-critical sequence training (Rennie et al. 2017); keeps the epoch of the best validation CIDEr."""
+    """Self-critical sequence training (Rennie et al. 2017); keeps the epoch with the best validation metric."""
 
     preload = TENSORFLOW
+    version = 2  # the curve reports loss and tokens_per_second
     content = TrainModel.content
 
-    samples = luigi.IntParameter(default=5, description="captions drawn for an image in a step")
-    baseline = luigi.ChoiceParameter(
-        default="greedy",
-        choices=["greedy", "samples"],
-        description="rewards are compared with that of greedy search, or with the mean of the image's other samples",
-    )
-    bleu = luigi.FloatParameter(
-        default=0.0, description="weight of the BLEU similarity (0 to 1) in the reward, beside CIDEr-D (0 to 10)"
-    )
-    likelihood = luigi.FloatParameter(
-        default=0.0, description="share of the cost that is -ln P of people's captions, a word, as in TrainModel"
-    )
-    epochs = luigi.IntParameter(default=10, description="at most")
-    batch_size = luigi.IntParameter(default=32, description="images a batch")
-    learning_rate = luigi.FloatParameter(default=1e-4, description="of Adam, at its peak")
-    schedule = luigi.ChoiceParameter(
-        default="constant", choices=["constant", "cosine"], description="see model/training/optimizers.py"
-    )
-    clip_norm = luigi.FloatParameter(default=5.0, description="largest global norm of the gradient; 0: none")
-    patience = luigi.IntParameter(default=3, description="epochs without a better one before the end")
-    max_length = luigi.IntParameter(default=20, description="words at which samples and validation captions are cut")
-    beam_width = luigi.IntParameter(default=1, description="of the search for validation captions; 1: greedy")
     seed = luigi.OptionalIntParameter(
-        default=None, description="of the trained model, and so of the samples; default: TrainModel's"
+        default=None, description="Seed of the model to start from, and of the samples (default: TrainModel's)."
     )
 
     def requires(self) -> dict[str, Stage]:
@@ -53,36 +47,14 @@ class TrainSelfCritical(Stage, FeatureSourceParam, ImageInputParam, FinetuneBack
 
     def work(self, workspace: Workspace) -> None:
         """Writes what TrainModel writes."""
-        from model.mrnn.network import load_network
-        from model.training.history import TrainingOptions
-        from model.training.self_critical import Estimate, SelfCriticalTrainer
         from model.training.trainer import make_deterministic
-        from pipelines.training.data import read_training_data
-        from pipelines.training.train_model import write_trained_model
-        from schemas.checkpoint import read_checkpoint
+        from pipelines.training.data import TrainingInputs
+        from pipelines.training.train_self_critical import train_self_critical
 
         make_deterministic()
-        checkpoint = read_checkpoint(workspace.inputs["model"])
-        network = load_network(checkpoint.network)
-        shuffle_seed = network.seed if self.image_input == "shuffled" else None
-        train, val = (
-            read_training_data(workspace.inputs["captions"], workspace.inputs["features"], split, shuffle_seed)
-            for split in ("train", "val")
+        inputs = TrainingInputs(
+            workspace.inputs["captions"], workspace.inputs["features"], shuffled=self.image_input == "shuffled"
         )
-        options = TrainingOptions(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            optimizer="adam",
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            clip_norm=self.clip_norm,
-            select_by="cider",
-            patience=self.patience,
-            max_length=self.max_length,
-            beam_width=self.beam_width,
-            seed=network.seed,
-        )
-        estimate = Estimate(self.samples, self.baseline, self.bleu, self.likelihood)
-        trainer = SelfCriticalTrainer(network, checkpoint.vocabulary, train, val, options, estimate)
-        curve = trainer.train(workspace.directory / "training" / "state.h5", workspace.progress)
-        workspace.counts.update(write_trained_model(workspace.directory, network, checkpoint.vocabulary, train, curve))
+        config = self.config(TrainSelfCriticalConfig)
+        model = workspace.inputs["model"]
+        workspace.counts.update(train_self_critical(workspace.directory, model, inputs, config, workspace.progress))

@@ -21,6 +21,7 @@ import model.backbones
 from model.backbones import load_backbone
 from model.backbones.spec import BackboneSpec
 from model.metrics.captions import score_captions
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from pipelines.data.prepare_annotations import annotate
 from pipelines.data.datasets import DATASETS, find_dataset
@@ -39,7 +40,7 @@ white = np.full((1, 64, 64, 3), 255, np.uint8)
 model.backbones.FAMILIES = (*model.backbones.FAMILIES, "colors")
 print("backbone", load_backbone(BackboneSpec("colors", "")).features(white))
 
-network = MRNN(vocabulary_size=10, feature_size=3, variant="small-gru")
+network = MRNN(10, 3, ModelConfig("small-gru"))
 print("variant", network(np.array([[2, 3]]), np.zeros((1, 3), np.float32)).shape, network.sizes["recurrent_size"])
 
 captions, references = {"1": "a dog", "2": "two cats sit"}, {"1": ["a dog runs fast"], "2": ["two cats sit"]}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.captions import Captions
 
@@ -20,7 +21,7 @@ def make_network():
         if "init" in variant:
             del sizes["multimodal_size"]
         options = {"dropout": 0.0, **options}
-        network = MRNN(vocabulary_size, feature_size, seed=seed, variant=variant, **sizes, **options)
+        network = MRNN(vocabulary_size, feature_size, ModelConfig(variant=variant, **sizes, **options), seed)
         random = np.random.default_rng(seed)
         for variable in network.trainable_variables:
             variable.assign(random.standard_normal(variable.shape))

@@ -12,7 +12,7 @@ from schemas.errors import ArtifactError
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a"])
-CURVE = [{"epoch": 1, "cost": 2.5}]
+CURVE = [{"epoch": 1, "loss": 2.5}]
 
 
 def saver(date, weights=b"weights"):

@@ -129,7 +129,7 @@ def imitate(
         curve = [
             {
                 "epoch": n,
-                "cost": 6 / n,
+                "loss": 6 / n,
                 "train_perplexity": 60 / n,
                 "val_perplexity": 70 / n,
                 "val_cider": score,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.checkpoint import write_checkpoint
 from schemas.features import FeatureDescription, write_features
@@ -14,7 +15,7 @@ VOCABULARY = Vocabulary([*SPECIAL_WORDS, *"a dog cat runs sits on the grass mat"
 
 def write_model(directory: Path, seed: int = 0) -> MRNN:
     """Writes the artifact of an untrained model with large weights, and returns the network."""
-    network = MRNN(len(VOCABULARY), 4, embedding_size=3, recurrent_size=5, multimodal_size=6, dropout=0.0, seed=seed)
+    network = MRNN(len(VOCABULARY), 4, ModelConfig("mrnn", 3, 5, 6, dropout=0.0), seed)
     random = np.random.default_rng(seed)
     for variable in network.trainable_variables:
         variable.assign(random.standard_normal(variable.shape))

@@ -12,6 +12,7 @@ from model.backbones.spec import BackboneSpec
 from model.decoding.beam_search import PLAIN, BeamSearch, decode_images
 from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.strategies import BeamStrategy
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from pipelines.beam.runner import BeamRunner
 from pipelines.features.extract_features import ExtractionOptions, extract_features
@@ -88,7 +89,7 @@ class ToyCaptioner:
             self.captions / "tokens.jsonl",
             ({"image_id": image, "split": "train", "tokens": tokens} for image, tokens in self.tokens.items()),
         )
-        self.net = MRNN(len(VOCABULARY), self.rows.shape[1], 8, 8, 8, seed=1)
+        self.net = MRNN(len(VOCABULARY), self.rows.shape[1], ModelConfig("mrnn", 8, 8, 8), seed=1)
         self.net.set_weights([random.standard_normal(weight.shape) for weight in self.net.get_weights()])
         write_checkpoint(self.model, self.net.save, self.net.get_config(), VOCABULARY, [])
         # As ExtractFeatures says it: what a network on this disk holds is significant, where it lies is not.

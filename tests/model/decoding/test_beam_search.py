@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from model.decoding.beam_search import BeamOptions, BeamSearch, Decoded, decode_images
 from model.decoding.constraints import Constraints
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from model.mrnn.variants import VARIANTS
 from schemas.errors import ConfigurationError
@@ -50,7 +51,7 @@ def test_the_search_is_the_plain_one(make_network, variant, seed, width):
     ],
 )
 def test_the_search_is_the_plain_one_at_published_sizes(variant, width, constraints, options):
-    network = MRNN(300, 16, variant=variant, dropout=0.0, seed=3)
+    network = MRNN(300, 16, ModelConfig(variant=variant, dropout=0.0), seed=3)
     random = np.random.default_rng(3)
     for variable in network.trainable_variables:
         variable.assign(2 * variable + random.normal(0, 0.1, variable.shape))  # choices that are plain

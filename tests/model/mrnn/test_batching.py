@@ -32,7 +32,7 @@ def test_inputs_begin_with_the_start_sign_and_targets_end_with_it(make_captions)
     np.testing.assert_array_equal(batch.inputs, [[BOS, 8, PAD, PAD], [BOS, 5, 6, 7]])
     np.testing.assert_array_equal(batch.targets, [[8, BOS, PAD, PAD], [5, 6, 7, BOS]])
     np.testing.assert_array_equal(batch.image_index, [1, 0])
-    assert batch.words == 6
+    assert batch.tokens == 6
 
 
 def test_long_captions_are_cut_before_the_end_sign(make_captions):
@@ -51,7 +51,7 @@ def test_an_epoch_holds_every_caption_exactly_once(make_captions, lengths, batch
     ):
         assert sorted(rows(batches)) == expected
         assert all(1 <= len(batch.inputs) <= batch_size for batch in batches)
-        assert sum(batch.words for batch in batches) == sum(lengths) + len(lengths)
+        assert sum(batch.tokens for batch in batches) == sum(lengths) + len(lengths)
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(make_captions):
@@ -77,14 +77,14 @@ def test_there_is_hardly_any_padding(make_captions, batches):
     lengths = np.random.default_rng(0).integers(3, 20, 2000)
     made = list(batches(captions_of(make_captions, lengths)))
     cells = sum(batch.targets.size for batch in made)
-    assert sum(batch.words for batch in made) / cells > 0.97
+    assert sum(batch.tokens for batch in made) / cells > 0.97
 
 
-@pytest.mark.parametrize("parts", [1, 2, 3, 5])
-def test_the_parts_of_a_batch_hold_each_caption_once(make_captions, parts):
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_shards_hold_each_caption_once(make_captions, count):
     batch = collate(make_captions([[3], [4, 5], [6], [7, 8, 9]], [0, 1, 2, 3]), np.arange(4), 9)
-    dealt = [batch.part(number, parts) for number in range(parts)]
-    assert sorted(row for part in dealt for row in part.image_index) == [0, 1, 2, 3]
-    assert sum(part.words for part in dealt) == batch.words
-    assert max(len(part.inputs) for part in dealt) - min(len(part.inputs) for part in dealt) <= 1
-    assert all(part.inputs.shape == part.targets.shape for part in dealt)
+    shards = [batch.shard(index, count) for index in range(count)]
+    assert sorted(row for shard in shards for row in shard.image_index) == [0, 1, 2, 3]
+    assert sum(shard.tokens for shard in shards) == batch.tokens
+    assert max(len(shard.inputs) for shard in shards) - min(len(shard.inputs) for shard in shards) <= 1
+    assert all(shard.inputs.shape == shard.targets.shape for shard in shards)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from model.mrnn.cells import AdditiveCell, GRUCell, LSTMCell, make_cell
+from model.mrnn.initializers import Initializers
 from tests.support.equations import plain_gru, plain_lstm, plain_relu
 
 UNITS, BATCH, STEPS = 3, 2, 5
@@ -18,7 +19,7 @@ PLAIN = {"relu": plain_relu, "gru": plain_gru, "lstm": plain_lstm, "peephole-lst
 def random_cell(kind):
     """A cell with random weights, and these by name."""
     random = np.random.default_rng(KINDS.index(kind))
-    cell = make_cell(kind, UNITS, name="cell")
+    cell = make_cell(kind, UNITS, Initializers(0), name="cell")
     cell.build((None, cell.input_size))
     for variable in cell.variables:
         variable.assign(random.standard_normal(variable.shape))
@@ -91,7 +92,7 @@ def test_gradients_through_time_are_those_of_small_differences(kind):
 
 
 def test_the_additive_cell_by_hand():
-    cell = AdditiveCell(2)
+    cell = AdditiveCell(2, Initializers(0))
     cell.build((None, 2))
     cell.kernel.assign([[1.0, 2.0], [3.0, 4.0]])
     cell.bias.assign([0.5, -20.0])
@@ -100,13 +101,16 @@ def test_the_additive_cell_by_hand():
 
 
 def test_a_new_additive_cell_keeps_the_length_of_states():
-    cell = AdditiveCell(4)
+    cell = AdditiveCell(4, Initializers(0))
     cell.build((None, 4))
     kernel = cell.kernel.numpy()
     np.testing.assert_allclose(kernel @ kernel.T, np.eye(4), atol=1e-5)
 
 
-@pytest.mark.parametrize(("cell", "kept"), [(GRUCell(2), [1, 1, 1, 1, 0, 0]), (LSTMCell(2), [0, 0, 0, 0, 1, 1, 0, 0])])
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [(GRUCell(2, Initializers(0)), [1, 1, 1, 1, 0, 0]), (LSTMCell(2, Initializers(0)), [0, 0, 0, 0, 1, 1, 0, 0])],
+)
 def test_new_gated_cells_lean_to_keep_their_state(cell, kept):
     cell.build((None, cell.input_size))
     np.testing.assert_array_equal(cell.bias.numpy(), kept)

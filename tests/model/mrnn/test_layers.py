@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model.mrnn.initializers import Initializers
 from model.mrnn.layers import FeatureScaling, MultimodalLayer, TiedSoftmax, scaled_tanh
 
 RANDOM = np.random.default_rng(0)
@@ -55,7 +56,7 @@ def filled(layer, *shapes):
 @pytest.mark.parametrize("word", [True, False])
 @pytest.mark.parametrize("image", [True, False])
 def test_the_papers_multimodal_layer_adds_and_then_squashes(word, image):
-    layer = filled(MultimodalLayer(4, "scaled_tanh", word, image), (None, 2), (None, 3), (None, 5))
+    layer = filled(MultimodalLayer(4, Initializers(0), "scaled_tanh", word, image), (None, 2), (None, 3), (None, 5))
     words, recurrent, features = normal(6, 7, 2), normal(6, 7, 3), normal(6, 5)
     total = recurrent @ layer.from_recurrent.kernel.numpy()
     total = total + (layer.from_word if word else layer.from_recurrent).bias.numpy()
@@ -69,7 +70,7 @@ def test_the_papers_multimodal_layer_adds_and_then_squashes(word, image):
 
 
 def test_that_of_tf_mrnn_rectifies_and_then_adds():
-    layer = filled(MultimodalLayer(4, "relu", word=False), (None, 2), (None, 3), (None, 5))
+    layer = filled(MultimodalLayer(4, Initializers(0), "relu", word=False), (None, 2), (None, 3), (None, 5))
     recurrent, features = normal(6, 7, 3), normal(6, 5)
     joint = layer(layer.project_language(None, recurrent), layer.project_image(features)[:, None, :])
     kernel_r, bias_r, kernel_i, bias_i = (
@@ -84,7 +85,7 @@ def test_that_of_tf_mrnn_rectifies_and_then_adds():
     [("relu", lambda x: np.maximum(0.0, x)), ("scaled_tanh", lambda x: 1.7159 * np.tanh(2.0 / 3.0 * x))],
 )
 def test_the_tied_softmax_goes_back_through_the_embedding(activation, f):
-    layer = filled(TiedSoftmax(7, 3, activation), (None, 4))
+    layer = filled(TiedSoftmax(7, 3, activation, Initializers(0)), (None, 4))
     joint, embeddings = normal(2, 5, 4), normal(7, 3)
     kernel, bias = layer.to_embedding.kernel.numpy(), layer.to_embedding.bias.numpy()
     expected = f(joint @ kernel + bias) @ embeddings.T + layer.bias.numpy()

@@ -6,7 +6,9 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN, load_network
 from model.mrnn.variants import VARIANTS
 from schemas.errors import ArtifactError
@@ -53,14 +55,14 @@ def test_equal_seeds_give_equal_weights_whatever_was_drawn_before(make_network):
     weights = []
     for seed, before in ((1, 10), (1, 20), (2, 10)):
         keras.utils.set_random_seed(before)
-        weights.append(MRNN(7, 4, 3, 5, 6, seed=seed).get_weights())
+        weights.append(MRNN(7, 4, ModelConfig("mrnn", 3, 5, 6), seed).get_weights())
     for one, same in zip(weights[0], weights[1], strict=True):
         np.testing.assert_array_equal(one, same)
     assert not np.array_equal(weights[0][2], weights[2][2])
 
 
 def test_equal_networks_give_equal_masks_of_dropout():
-    networks = [MRNN(7, 4, 3, 5, 6, dropout=0.5, image_dropout=0.5, seed=3) for _ in range(2)]
+    networks = [MRNN(7, 4, ModelConfig("mrnn", 3, 5, 6, dropout=0.5, image_dropout=0.5), seed=3) for _ in range(2)]
     first, second = (np.asarray(network(TOKENS, FEATURES, training=True)) for network in networks)
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(networks[0](TOKENS, FEATURES, training=True), first)
@@ -153,3 +155,23 @@ def test_code_in_a_file_is_not_run(tmp_path):
     keras.Sequential([keras.layers.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(tmp_path / "model.keras")
     with pytest.raises(ArtifactError, match=r"model\.keras"):
         load_network(tmp_path / "model.keras")
+
+
+def global_generator_values():
+    """The next values of the global generators of Python, NumPy and TensorFlow."""
+    return random.random(), np.random.random(), float(tf.random.uniform([]))
+
+
+@pytest.mark.parametrize("variant", ["mrnn", "tf-mrnn", "tf-mrnn-init-lstm"])
+def test_network_leaves_global_generators_alone(make_network, tmp_path, variant):
+    make_network(variant=variant).save(tmp_path / "model.keras")
+
+    def construct():
+        MRNN(7, 4, ModelConfig(variant, 3, 5, None if "init" in variant else 6, dropout=0.5), seed=3)
+
+    values = []
+    for action in (lambda: None, construct, lambda: load_network(tmp_path / "model.keras")):
+        keras.utils.set_random_seed(1)
+        action()
+        values.append(global_generator_values())
+    assert values == values[:1] * 3

@@ -11,7 +11,7 @@ def test_refined_features_are_the_scaled_tanh_of_the_projected_image(make_networ
     network = make_network()
     features = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     weights = {variable.path: variable.numpy() for variable in network.variables}
-    scaled = (features - weights["scaling/mean"]) / weights["scaling/deviation"]
+    scaled = (features - weights["scaling/mean"]) / weights["scaling/std"]
     expected = 1.7159 * np.tanh(2.0 / 3.0 * scaled @ weights["multimodal/from_image/kernel"])
     blocks = list(refine_features(network, iter([features[:2], features[2:]])))
     assert [block.shape for block in blocks] == [(2, 6), (3, 6)]
@@ -44,7 +44,7 @@ def test_in_the_variants_they_are_what_the_layer_that_the_image_enters_makes_of_
     network = make_network(variant=variant)
     features = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     weights = {variable.path: variable.numpy() for variable in network.variables}
-    scaled = (features - weights["scaling/mean"]) / weights["scaling/deviation"]
+    scaled = (features - weights["scaling/mean"]) / weights["scaling/std"]
     (refined,) = refine_features(network, iter([features]))
     np.testing.assert_allclose(refined, expected(weights, scaled), atol=1e-5)
     assert refined.shape[1] == network.refined_size

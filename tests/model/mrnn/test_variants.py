@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from model.mrnn.config import ModelConfig
 from model.mrnn.likelihood import losses_and_logits
 from model.mrnn.network import MRNN
 from model.mrnn.variants import VARIANTS
@@ -150,7 +151,7 @@ PLAIN = {
 
 
 def standardized(network):
-    return (FEATURES - network.scaling.mean.numpy()) / network.scaling.deviation.numpy()
+    return (FEATURES - network.scaling.mean.numpy()) / network.scaling.std.numpy()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -201,17 +202,17 @@ def test_the_gradient_is_that_of_small_differences(make_network, variant):
     [("tf-mrnn", 2048, 43_404_667), ("tf-mrnn", 4096, 47_598_971), ("tf-mrnn-init", 2048, 14_368_123)],
 )
 def test_the_published_configurations_have_the_published_numbers_of_parameters(variant, feature_size, parameters):
-    network = MRNN(13691, feature_size, variant=variant)  # 43.40 M, 47.60 M and 14.37 M
+    network = MRNN(13691, feature_size, ModelConfig(variant=variant))  # 43.40 M, 47.60 M and 14.37 M
     assert sum(int(np.prod(variable.shape)) for variable in network.trainable_variables) == parameters
 
 
 def test_weights_of_tf_mrnn_start_uniform(make_network):
-    network = MRNN(50, 40, 30, 20, 10, variant="tf-mrnn")
+    network = MRNN(50, 40, ModelConfig("tf-mrnn", 30, 20, 10))
     for variable in network.trainable_variables:
         if variable is not network.cell.bias:
             assert 0.03 < np.abs(variable.numpy()).max() < 0.05
     np.testing.assert_array_equal(network.cell.bias.numpy(), [1.0] * 40 + [0.0] * 20)
-    again = MRNN(50, 40, 30, 20, 10, variant="tf-mrnn").get_weights()
+    again = MRNN(50, 40, ModelConfig("tf-mrnn", 30, 20, 10)).get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(network.get_weights(), again, strict=True))
 
 
@@ -233,11 +234,11 @@ def test_only_the_blind_variant_does_not_see_the_image(make_network, variant):
 )
 def test_what_does_not_fit_together_is_one_sentence(variant, sizes, message):
     with pytest.raises(ConfigurationError, match=message):
-        MRNN(7, 4, variant=variant, **sizes)
+        MRNN(7, 4, ModelConfig(variant=variant, **sizes))
 
 
 def test_sizes_and_dropout_are_the_variants_where_none_are_given():
-    network = MRNN(7, 4, recurrent_size=9, variant="mrnn-shared")
+    network = MRNN(7, 4, ModelConfig("mrnn-shared", recurrent_size=9))
     assert network.sizes["embedding_size"] == 512
     assert network.sizes["recurrent_size"] == 9
     for given, expected in (
@@ -246,7 +247,7 @@ def test_sizes_and_dropout_are_the_variants_where_none_are_given():
         ({"recurrent_dropout": 0.0, "image_dropout": 0.1}, [0.5, 0.0, 0.5, 0.1]),
         ({"dropout": 0.2, "word_dropout": 0.3, "multimodal_dropout": 0.4}, [0.3, 0.2, 0.4, 0.0]),
     ):
-        network = MRNN(7, 4, 2, 2, 2, variant="tf-mrnn", **given)
+        network = MRNN(7, 4, ModelConfig("tf-mrnn", 2, 2, 2, **given))
         assert list(network.dropout_rates.values()) == expected
         layers = (network.word_dropout, network.recurrent_dropout, network.multimodal_dropout, network.image_dropout)
         assert [layer.rate for layer in layers] == expected

@@ -7,7 +7,7 @@ import pytest
 from model.training.checkpoint import load_state, save_state
 from schemas.errors import ArtifactError
 
-RECORD = {"curve": [{"epoch": 1, "cost": 0.1}, {"epoch": 2, "cost": 1e-30}], "sums": {"steps": 3}}
+RECORD = {"curve": [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 1e-30}], "metrics": {"steps": 3}}
 
 
 def variables(*values):

@@ -1,4 +1,4 @@
-"""TF_CONFIG: who leads, and what is wrong with it."""
+"""TF_CONFIG: which worker is the chief, and which values are rejected."""
 
 import json
 
@@ -13,7 +13,7 @@ def set_config(monkeypatch, cluster, job, index):
 
 
 @pytest.mark.parametrize(
-    ("cluster", "job", "index", "leads"),
+    ("cluster", "job", "index", "is_chief"),
     [
         ({"worker": ["a:1", "b:1"]}, "worker", 0, True),
         ({"worker": ["a:1", "b:1"]}, "worker", 1, False),
@@ -21,20 +21,20 @@ def set_config(monkeypatch, cluster, job, index):
         ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "chief", 0, True),
     ],
 )
-def test_the_chief_leads_or_the_first_worker(monkeypatch, cluster, job, index, leads):
+def test_chief_or_first_worker_is_chief(monkeypatch, cluster, job, index, is_chief):
     set_config(monkeypatch, cluster, job, index)
-    assert this_worker() == Worker(f"{job}-{index}", leads)
+    assert this_worker() == Worker(f"{job}-{index}", is_chief)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cluster": {"worker": ["a:1"]}}', "null"])
-def test_a_configuration_that_says_nothing_is_one_sentence(monkeypatch, text):
+def test_invalid_configuration_is_rejected(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ConfigurationError, match="needs TF_CONFIG"):
         this_worker()
 
 
 @pytest.mark.parametrize(("job", "index"), [("worker", 2), ("evaluator", 0), ("worker", "0")])
-def test_a_task_that_is_not_in_the_cluster_is_refused(monkeypatch, job, index):
+def test_task_outside_the_cluster_is_rejected(monkeypatch, job, index):
     set_config(monkeypatch, {"worker": ["a:1", "b:1"]}, job, index)
     with pytest.raises(ConfigurationError, match="needs TF_CONFIG"):
         this_worker()

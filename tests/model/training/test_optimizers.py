@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from model.training.config import ScheduleConfig
 from model.training.optimizers import LearningRate
 
 
 def rate(schedule, warmup_steps=0, total_steps=100, factor=0.5, keep=0, every=1):
-    return LearningRate(schedule, 2.0, total_steps, warmup_steps, factor, keep, every)
+    return LearningRate(ScheduleConfig(schedule, warmup_steps, factor, keep, every), 2.0, total_steps)
 
 
 def test_constant():
@@ -25,7 +26,8 @@ def test_half_a_cosine_to_a_tenth():
 
 
 def test_the_steps_of_tf_mrnn():
-    authors = LearningRate("step", 1.0, 573_000, 0, factor=0.85, keep=300_000, every=10_000)
+    config = ScheduleConfig("step", decay_factor=0.85, decay_keep=300_000, decay_every=10_000)
+    authors = LearningRate(config, 1.0, 573_000)
     iterations = np.array([0, 299_999, 300_000, 309_999, 310_000, 570_000])
     expected = 0.85 ** np.maximum(0, (iterations - 300_000) // 10_000)
     np.testing.assert_allclose([authors.at(int(step), []) for step in iterations], expected)

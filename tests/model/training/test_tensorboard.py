@@ -10,10 +10,10 @@ from model.training.tensorboard import write_events
 
 REPORT = {
     "epoch": 1,
-    "cost": 7.5,
+    "loss": 7.5,
     "train_perplexity": 90.0,
     "learning_rate": 1e-3,
-    "words_per_second": 1234.5,
+    "tokens_per_second": 1234.5,
     "val_perplexity": 80.0,
     "val_cider": 0.25,
     "seconds": 3.0,
@@ -32,20 +32,20 @@ def read(directory):
 
 def test_tensorboard_reads_the_curve(tmp_path):
     write_events(tmp_path, REPORT)
-    write_events(tmp_path, {**REPORT, "epoch": 2, "cost": 6.5})
+    write_events(tmp_path, {**REPORT, "epoch": 2, "loss": 6.5})
     points = read(tmp_path)
-    assert points["training/cost in bits a word"] == [(1, 7.5), (2, 6.5)]
+    assert points["training/loss"] == [(1, 7.5), (2, 6.5)]
     assert points["validation/CIDEr"] == [(1, 0.25), (2, 0.25)]
     assert points["training/learning rate"][0][1] == pytest.approx(1e-3)
     assert len(points) == 6
 
 
-def test_an_epoch_that_is_told_of_again_has_one_point(tmp_path):
+def test_epoch_that_is_written_again_has_one_point(tmp_path):
     write_events(tmp_path, REPORT)
-    write_events(tmp_path, {**REPORT, "cost": 6.5})
-    assert read(tmp_path)["training/cost in bits a word"] == [(1, 6.5)]
+    write_events(tmp_path, {**REPORT, "loss": 6.5})
+    assert read(tmp_path)["training/loss"] == [(1, 6.5)]
 
 
-def test_a_perplexity_beyond_float32_is_no_error(tmp_path):
+def test_perplexity_beyond_float32_is_infinite(tmp_path):
     write_events(tmp_path, {**REPORT, "val_perplexity": 1e300})
     assert read(tmp_path)["validation/perplexity"] == [(1, float("inf"))]

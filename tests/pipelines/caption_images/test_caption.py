@@ -19,6 +19,7 @@ from model.decoding.constraints import Constraints
 from model.decoding.ensemble import Ensemble
 from model.decoding.sampling import Sampling, sample_captions
 from model.decoding.strategies import SamplingStrategy
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from model.reranking.neighbors import nearest
 from model.text.detokenize import detokenize
@@ -108,7 +109,7 @@ def test_samples_are_those_of_the_pipeline_and_compared_with_one_another(hub_art
 
 
 def test_several_models_are_an_ensemble(hub_artifacts, tmp_path):
-    other = MRNN(len(VOCABULARY), hub_artifacts.rows.shape[1], 4, 8, 8, seed=2)
+    other = MRNN(len(VOCABULARY), hub_artifacts.rows.shape[1], ModelConfig("mrnn", 4, 8, 8), seed=2)
     write_checkpoint(tmp_path / "other", other.save, other.get_config(), VOCABULARY, [])
     both = [hub_artifacts.model, tmp_path / "other"]
     found = caption(hub_artifacts, captioner_of_artifacts(both, hub_artifacts.features, None))

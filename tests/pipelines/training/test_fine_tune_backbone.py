@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipelines.training.fine_tune_backbone import fine_tune
+from model.training.config import FineTuneBackboneConfig
+from pipelines.training.data import TrainingInputs
+from pipelines.training.fine_tune_backbone import FineTuningInputs, fine_tune
 from schemas.errors import ConfigurationError
 from schemas.provenance import Provenance, write_provenance
 
@@ -31,16 +33,7 @@ def test_a_saved_model_is_refused(tmp_path):
         features,
         Provenance("k", "ExtractFeatures", 1, "toys", {}, {}, "", {}, {}, None, {}, "", 0.0, 0, {}, extraction),
     )
-    absent = dict.fromkeys(("annotations", "dataset_root", "captions", "model"), Path("absent"))
-    with pytest.raises(ConfigurationError, match="is a SavedModel"):
-        fine_tune(
-            tmp_path / "out",
-            tmp_path / "scratch",
-            features=features,
-            **absent,
-            blocks=1,
-            options=None,
-            backbone_learning_rate=0.0,
-            decode_threads=1,
-            progress=lambda done, message: None,
-        )
+    absent = Path("absent")
+    inputs = FineTuningInputs(absent, absent, TrainingInputs(absent, features), absent)
+    with pytest.raises(ConfigurationError, match="has no accessible blocks to fine-tune"):
+        fine_tune(tmp_path / "out", tmp_path / "scratch", inputs, FineTuneBackboneConfig(), lambda done, message: None)

@@ -1,6 +1,6 @@
 """Luigi parameters derived from configuration dataclasses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import luigi
 import pytest
@@ -31,6 +31,17 @@ class SearchConfig:
 @dataclass(frozen=True)
 class OtherConfig:
     seed: int = option(0, "Random seed.")
+
+
+@dataclass(frozen=True)
+class NestedConfig:
+    search: SearchConfig = field(default_factory=SearchConfig)
+    other: OtherConfig = field(default_factory=OtherConfig)
+
+
+@luigi_parameters(NestedConfig, defaults={"seed": 5}, exclude=("search",))
+class SearchNested(Stage):
+    pass
 
 
 @luigi_parameters(SearchConfig, OtherConfig)
@@ -100,6 +111,13 @@ def test_config_of_takes_further_values():
     assert SearchWidely().config(SearchConfig, search="greedy", width=2) == SearchConfig(width=2, search="greedy")
     with pytest.raises(ConfigurationError, match="search cannot be 'best'; choose one of beam, greedy"):
         config_of(SearchWidely(), SearchConfig, search="best")
+
+
+def test_nested_dataclasses_are_flattened_and_rebuilt():
+    task = parse("SearchNested", "--width", "9")
+    assert task.config(NestedConfig) == NestedConfig(SearchConfig(width=9), OtherConfig(seed=5))
+    other = OtherConfig(seed=6)
+    assert task.config(NestedConfig, other=other) == NestedConfig(SearchConfig(width=9), other)
 
 
 def test_parameters_are_passed_upstream_only_within_a_common_mixin():

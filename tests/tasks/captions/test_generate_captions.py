@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.annotations import AnnotatedImage, write_annotations
 from schemas.checkpoint import write_checkpoint
@@ -33,7 +34,7 @@ def generate(data_dir):
     def make(**parameters):
         task = GenerateCaptions(dataset="toys", data_dir=str(data_dir), batch_size=2, **parameters)
         vocabulary = Vocabulary([*SPECIAL_WORDS, *WORDS])
-        network = MRNN(len(vocabulary), 4, embedding_size=3, recurrent_size=5, multimodal_size=6)
+        network = MRNN(len(vocabulary), 4, ModelConfig("mrnn", 3, 5, 6))
         rows = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
         description = FeatureDescription("toy", "none", "0" * 64, "toys")
         writers = {

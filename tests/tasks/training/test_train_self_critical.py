@@ -43,9 +43,10 @@ def make_upstream(tuning: TrainSelfCritical) -> None:
 
 
 def _write_network(directory: Path) -> None:
+    from model.mrnn.config import ModelConfig
     from model.mrnn.network import MRNN
 
-    network = MRNN(len(VOCABULARY), 5, 8, 16, 16, dropout=0.0, seed=SEED)
+    network = MRNN(len(VOCABULARY), 5, ModelConfig("mrnn", 8, 16, 16, dropout=0.0), SEED)
     write_checkpoint(directory, network.save, network.get_config(), VOCABULARY, [])
 
 
@@ -78,7 +79,7 @@ def test_it_makes_a_checkpoint_like_that_of_training(ran):
     assert checkpoint.network.read_bytes() != trained.network.read_bytes()
     curve = read_curve(tuning.directory)
     assert [epoch["epoch"] for epoch in curve] == [1, 2, 3]
-    assert curve[-1]["cost"] < curve[0]["cost"] < 0  # minus the mean reward
+    assert curve[-1]["loss"] < curve[0]["loss"] < 0  # minus the mean reward
     counts = read_provenance(tuning.directory).counts
     assert counts["captions"] == 2 * len(TEXTS)
     assert counts["val_cider"] == max(round(epoch["val_cider"], 4) for epoch in curve)
@@ -96,7 +97,7 @@ def test_bleu_and_peoples_captions_count_where_that_is_asked_for(ran, data_dir, 
     make_upstream(tuning)
     assert run(tuning)
     one, other = (read_curve(each.directory) for each in (ran[0], tuning))
-    assert other[0]["cost"] < one[0]["cost"]  # minus the mean reward, of which BLEU is a part
+    assert other[0]["loss"] < one[0]["loss"]  # minus the mean reward, of which BLEU is a part
     assert other[-1]["val_perplexity"] < one[-1]["val_perplexity"]
 
 

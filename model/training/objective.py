@@ -1,0 +1,163 @@
+"""Objectives of training: the loss of a step, and the batches that it is computed on."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model.mrnn.batching import Batch, training_batches
+from model.mrnn.likelihood import losses_and_logits
+from model.mrnn.network import MRNN
+from model.training.config import TrainingConfig
+from model.training.distribution import Replicas
+from model.training.history import TrainingData
+from schemas.features import FeatureRows
+
+NATS_PER_BIT = math.log(2.0)
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """Inputs of one training step.
+
+    Attributes:
+        tensors: Arguments of `Objective.loss`, distributed to the replicas.
+        tokens: Number of tokens whose likelihood the step measures.
+        loss: Loss to report in place of that of `Objective.loss`, if it is another.
+    """
+
+    tensors: Any
+    tokens: int
+    loss: float | None = None
+
+
+class Objective(ABC):
+    """What `model.training.trainer.fit` minimizes.
+
+    Attributes:
+        network: The m-RNN that is trained.
+        data: Training captions and features.
+        config: Batch size, maximum length and seed.
+        can_shard: Whether batches can be sharded across several replicas.
+        remedy: What the user can do if training diverges.
+    """
+
+    can_shard = False
+    remedy = "lower learning_rate or clip_norm and train again"
+
+    def __init__(self, network: MRNN, data: TrainingData, config: TrainingConfig):
+        """The network's feature scaling must be set already."""
+        self.network, self.data, self.config = network, data, config
+
+    @property
+    def weight_groups(self) -> list[list[keras.Variable]]:
+        """The trained weights; each group has an optimizer of its own."""
+        return [self.network.trainable_variables]
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that training changes except optimizers: weights, and the states of dropout generators."""
+        return [*self.network.variables]
+
+    def peak_learning_rates(self, learning_rate: float) -> list[float]:
+        """The peak learning rate of each group, given that of the m-RNN."""
+        return [learning_rate]
+
+    def image_features(self, features: np.ndarray | FeatureRows) -> np.ndarray | FeatureRows:
+        """Stored features (images, ...) -> what the m-RNN gets (images, D), for validation."""
+        return features
+
+    @property
+    @abstractmethod
+    def steps_per_epoch(self) -> int:
+        """Number of batches of an epoch."""
+
+    @abstractmethod
+    def batches(self, epoch: int) -> Iterator[Any]:
+        """Batches of an epoch, counted from 0, in an order that depends on the seed and the epoch alone."""
+
+    @abstractmethod
+    def step_inputs(self, batch: Any, replicas: Replicas) -> StepInputs:
+        """Inputs of the step on a batch."""
+
+    @abstractmethod
+    def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """A replica's part of the loss and of the negative log-likelihood in nats of the batch's tokens."""
+
+
+class CrossEntropy(Objective):
+    """The paper's loss: mean negative log-likelihood in bits per token, every caption once an epoch.
+
+    On n replicas, replica k computes on captions k, k + n, ... of a batch and divides by the tokens of the whole batch,
+    so that the sum over replicas is the loss on one device, up to rounding.
+    """
+
+    can_shard = True
+
+    def __init__(
+        self,
+        network: MRNN,
+        data: TrainingData,
+        config: TrainingConfig,
+        label_smoothing: float = 0.0,
+    ):
+        """See `Objective` and `cross_entropy`."""
+        super().__init__(network, data, config)
+        self.label_smoothing = label_smoothing
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches of an epoch."""
+        return math.ceil(len(self.data.captions) / self.config.batch_size)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Captions of similar length."""
+        config = self.config
+        return training_batches(self.data.captions, config.batch_size, config.max_length, config.seed, epoch)
+
+    def step_inputs(self, batch: Batch, replicas: Replicas) -> StepInputs:
+        """Inputs, targets, features and number of tokens."""
+
+        def shard(replica: int, count: int) -> tuple[tf.Tensor, ...]:
+            own = batch.shard(replica, count)
+            features = self.data.features[own.image_index].astype(np.float32)
+            return tuple(map(tf.constant, (own.inputs, own.targets, features, np.float32(batch.tokens))))
+
+        return StepInputs(replicas.distribute(shard), batch.tokens)
+
+    def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of inputs and targets int32 (B, T), features (B, D) and the number of tokens of the whole batch."""
+        inputs, targets, features, tokens = tensors
+        return cross_entropy(self.network, inputs, targets, features, tokens, self.label_smoothing)
+
+
+def cross_entropy(
+    network: MRNN,
+    inputs: tf.Tensor,
+    targets: tf.Tensor,
+    features: tf.Tensor,
+    tokens: tf.Tensor,
+    label_smoothing: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Cross-entropy in bits per token, with label smoothing, and the negative log-likelihood in nats.
+
+    Args:
+        network: The m-RNN, in training mode.
+        inputs: int32 (B, T), see `Batch`.
+        targets: int32 (B, T), see `Batch`.
+        features: float32 (B, D), of the image of each caption.
+        tokens: Number of tokens to divide by.
+        label_smoothing: Fraction of the target probability that is spread over the vocabulary.
+    """
+    losses, logits = losses_and_logits(network, inputs, targets, features, training=True)
+    nats = tf.reduce_sum(losses)
+    loss = nats / tokens / NATS_PER_BIT
+    if label_smoothing:
+        uniform = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(logits, axis=1)
+        loss = (1.0 - label_smoothing) * loss + label_smoothing * tf.reduce_sum(uniform) / tokens / NATS_PER_BIT
+    return loss, nats
