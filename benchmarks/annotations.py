@@ -17,7 +17,7 @@ VALIDATION, TEST = 4000, 1000
 
 
 def run() -> None:
-    """Prints seconds and peak memory of each step, each in a process of its own, and the ratio to `json.load`."""
+    """Print seconds and peak memory of each step, each in a process of its own, and the ratio to `json.load`."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         _measured(generate, root)  # in a process of its own, for what it took would be counted as its children's peak
@@ -37,10 +37,10 @@ def run() -> None:
 
 
 def generate(root: Path) -> None:
-    """Writes COCO's two captions files and a small JPEG file for each image."""
+    """Write COCO's two captions files and a small JPEG file for each image."""
     random = np.random.default_rng(0)
-    picture = io.BytesIO()
-    Image.new("RGB", (64, 48)).save(picture, format="JPEG")
+    image_bytes = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(image_bytes, format="JPEG")
     vocabulary = np.array([f"word{number}" for number in range(25000)])
     weights = 1.0 / np.arange(1, len(vocabulary) + 1)
     total = 0
@@ -54,7 +54,7 @@ def generate(root: Path) -> None:
         for number, of_image in enumerate(captions.tolist()):
             image_id = 2 * number + (folder == "val2014")
             file = f"COCO_{folder}_{image_id:012d}.jpg"
-            (root / folder / file).write_bytes(picture.getvalue())
+            (root / folder / file).write_bytes(image_bytes.getvalue())
             url = f"http://images.cocodataset.org/{folder}/{file}"
             images.append(
                 {"license": 3, "file_name": file, "coco_url": url, "flickr_url": url, "height": 480, "width": 640}
@@ -69,14 +69,14 @@ def generate(root: Path) -> None:
 
 
 def parse_json(root: Path) -> None:
-    """What no reader can do without."""
+    """Parse the JSON files, the lower bound of any reader."""
     for path in sorted((root / "annotations").iterdir()):
         with open(path, "rb") as stream:
             json.load(stream)
 
 
 def prepare(root: Path) -> None:
-    """As PrepareAnnotations."""
+    """Run PrepareAnnotations."""
     from pipelines.data.datasets import find_dataset
     from pipelines.data.prepare_annotations import annotate
     from schemas.annotations import write_annotations
@@ -87,7 +87,7 @@ def prepare(root: Path) -> None:
 
 
 def store(root: Path) -> None:
-    """As TokenizeCaptions."""
+    """Run TokenizeCaptions."""
     from pipelines.data.tokenize_captions import tokenize
     from schemas.annotations import read_annotations
 
@@ -95,7 +95,7 @@ def store(root: Path) -> None:
 
 
 def open_captions(root: Path) -> None:
-    """As training does."""
+    """Open the captions as training does."""
     from schemas.captions import read_captions
     from schemas.vocabulary import Vocabulary
 
@@ -103,7 +103,7 @@ def open_captions(root: Path) -> None:
 
 
 def _measured(call: Callable[[Path], None], root: Path) -> tuple[float, int]:
-    """Seconds of a call and peak resident bytes, in a fresh process; its imports are not counted as time."""
+    """Return seconds of a call and peak resident bytes, in a fresh process; its imports are not counted as time."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (call, root))
 

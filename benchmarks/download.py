@@ -21,14 +21,14 @@ PICTURES, COPIES = 120, 20
 
 
 def run() -> None:
-    """Compares megabytes a second: of 1 GB from Python's HTTP server on this machine, of deflated pictures."""
+    """Compare megabytes a second: of 1 GB from Python's HTTP server on this machine, of deflated images."""
     missing = [tool for tool in ("curl", "unzip") if not shutil.which(tool)]
     if missing:
         sys.exit(f"The benchmark of downloads needs {' and '.join(missing)}; install what is missing with apt-get.")
     with tempfile.TemporaryDirectory() as name:
         root, target = Path(name), Path(name) / "target"
         (root / "noise.bin").write_bytes(np.random.default_rng(0).bytes(SIZE))
-        packed = root / "pictures.zip"
+        packed = root / "images.zip"
         content_bytes = _make_archive(packed)
 
         def clear() -> None:
@@ -66,7 +66,7 @@ def run() -> None:
 
 
 def _make_archive(path: Path) -> int:
-    """A .zip of JPEG files like photographs; returns the bytes of its content."""
+    """Write a .zip of JPEG files like photographs; return the bytes of its content."""
     random, size = np.random.default_rng(0), 0
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(PICTURES):

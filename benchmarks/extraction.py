@@ -20,7 +20,7 @@ SPEC = BackboneSpec("vgg16/fc2", "random:0")
 
 
 def run() -> None:
-    """Compares images a second and bytes on disk."""
+    """Compare images a second and bytes on disk."""
     options = ExtractionOptions(SPEC, "center", "float16", "benchmark", BATCH, decode_threads=2)
     engine = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
     with tempfile.TemporaryDirectory() as name:

@@ -17,13 +17,13 @@ from schemas.errors import ConfigurationError
 from schemas.features import FeatureDescription, FeatureFile, create_features
 
 IMAGES, DIMENSION, ROWS = 123_287, 4096, 1000
-SHARE = 10  # of the images, one in so many is in the dictionary
+SHARE = 10  # one image in SHARE is in the dictionary
 BLOCK = 4096
 NEEDED_BYTES = 4 << 30
 
 
 def run() -> None:
-    """Compares rows a second, opening included, with the files in the page cache."""
+    """Compare rows a second, opening included, with the files in the page cache."""
     random = np.random.default_rng(0)
     ids = [str(index) for index in range(IMAGES)]
     wanted = [ids[index] for index in random.choice(IMAGES, ROWS, replace=False)]

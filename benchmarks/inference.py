@@ -30,7 +30,7 @@ SETTINGS = {  # name -> (environment, batch, precision, XLA)
 
 
 def run() -> None:
-    """A line a setting, each measured in a process of its own; a setting that cannot run says why."""
+    """Print one line per setting, each measured in its own process, or the reason why it cannot run."""
     for name, (environment, batch, precision, xla) in SETTINGS.items():
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.inference", str(batch), precision, str(xla)],
@@ -55,7 +55,7 @@ def vgg16_flops() -> float:
 
 
 def measure(batch: int, precision: str, xla: bool) -> str:
-    """The best rate of some forward passes, and its share of what a matrix product reaches."""
+    """Return the best rate of some forward passes, and its fraction of a matrix product's rate."""
     forward = (
         _channels_first()
         if precision == CHANNELS_FIRST

@@ -1,4 +1,4 @@
-"""What this machine can do at most: its rate of matrix products, the measure for networks."""
+"""Rate of matrix products of this machine, the upper bound for networks."""
 
 import tensorflow as tf
 

@@ -12,7 +12,7 @@ PLAIN_TARGETS = 10
 
 
 def run() -> None:
-    """Compares targets a second; the neighbors must be the same."""
+    """Compare targets a second; the neighbors must be the same."""
     random = np.random.default_rng(0)
     references = np.maximum(0, random.standard_normal((REFERENCES, DIMENSION), np.float32))
     targets = np.maximum(0, random.standard_normal((TARGETS, DIMENSION), np.float32))

@@ -9,7 +9,7 @@ from pipelines.features.images import ImageSource
 
 
 def make_photographs(directory: Path, count: int, size: tuple[int, int] = (500, 375)) -> list[ImageSource]:
-    """Writes `count` JPEG files of some 60 kB into `directory`."""
+    """Write `count` JPEG files of some 60 kB into `directory`."""
     random = np.random.default_rng(0)
     sources = []
     for number in range(count):

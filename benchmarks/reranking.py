@@ -16,7 +16,7 @@ PAIRWISE_IMAGES = 2
 
 
 def run() -> None:
-    """Compares images a second, the making of the table included; scores and order must be the same."""
+    """Compare images a second, the making of the table included; scores and order must be the same."""
     random = np.random.default_rng(0)
     words = [f"w{index}" for index in range(3000)]
     shares = 1.0 / np.arange(1, 3001)
@@ -59,7 +59,7 @@ def run() -> None:
 
 
 def pairwise_weights(images: Sequence[Sequence[Words]]) -> Callable[[Ngram], float]:
-    """ln(images / images that say the n-gram)."""
+    """Return ln(images / images whose captions contain the n-gram)."""
     counts: Counter[Ngram] = Counter()
     for captions in images:
         counts.update({gram for words in captions for order in range(1, ORDERS + 1) for gram in ngrams(words, order)})
@@ -67,7 +67,7 @@ def pairwise_weights(images: Sequence[Sequence[Words]]) -> Callable[[Ngram], flo
 
 
 def pairwise_cider(hypothesis: Words, reference: Words, weight: Callable[[Ngram], float]) -> float:
-    """One pair, both vectors made anew."""
+    """Compare one pair, computing both vectors."""
     total = 0.0
     for order in range(1, ORDERS + 1):
         h, r = (
@@ -82,7 +82,7 @@ def pairwise_cider(hypothesis: Words, reference: Words, weight: Callable[[Ngram]
 
 
 def pairwise_bleu(hypothesis: Words, reference: Words) -> float:
-    """One pair, all n-grams counted anew."""
+    """Compare one pair, counting all n-grams."""
     total = 0.0
     for order in range(1, ORDERS + 1):
         h, r = ngrams(hypothesis, order), ngrams(reference, order)

@@ -1,4 +1,4 @@
-"""Time of a call, and a line that says how two compare."""
+"""Wall times of calls, and their comparison."""
 
 import statistics
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def seconds(call: Callable[[], Any], repeats: int = 1) -> float:
-    """The shortest wall time of `repeats` calls."""
+    """Return the shortest wall time of `repeats` calls."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -31,7 +31,7 @@ def medians(calls: Sequence[Callable[[], Any]], repeats: int, before: Callable[[
 
 
 def compare(what: str, ours: float, other: float, unit: str, ours_name: str, other_name: str) -> None:
-    """Prints both rates and their ratio."""
+    """Print both rates and their ratio."""
     print(
         f"{what}: {ours_name} {ours:.1f} {unit}, {other_name} {other:.1f} {unit}, ratio {ours / other:.2f}", flush=True
     )

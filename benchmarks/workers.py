@@ -20,7 +20,7 @@ COCO = 123_287
 
 
 def run() -> None:
-    """Times extraction in fresh processes, start included; from two sizes follow seconds = start + images / rate."""
+    """Time extraction in fresh processes, start included; from two sizes follow seconds = start + images / rate."""
     _time_decoding()
     cores = BeamRunner(RUNNER).cores_per_process()
     for processes in range(1, cores + 1):
@@ -39,7 +39,7 @@ def run() -> None:
 
 
 def _time_decoding() -> None:
-    """What one core can feed a network with, however fast that is."""
+    """Print the decoding rate of one core."""
     with tempfile.TemporaryDirectory() as name:
         sources = make_photographs(Path(name), 64)
         for crop in ("center", "ten_crop"):

@@ -15,7 +15,7 @@ FAMILIES = ("efficientnet_lite", "vgg", "alexnet", "applications", "hub", "conca
 
 @cache
 def load_backbone(spec: BackboneSpec) -> "Backbone":
-    """Loads a backbone, once per process.
+    """Load a backbone, once per process.
 
     Raises:
         ConfigurationError: There is no such network or layer, or not in that size or precision.

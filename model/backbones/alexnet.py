@@ -15,7 +15,7 @@ INPUT_SIZE = 227
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Loads AlexNet up to one of `LAYERS`, `fc7` and `fc6` after ReLU; maps are flattened by height, width, channel.
+    """Load AlexNet up to one of `LAYERS`, `fc7` and `fc6` after ReLU; maps are flattened by height, width, channel.
 
     Weights are a file of Keras weights of `build_alexnet`, or random; none are published for Keras.
     """
@@ -26,7 +26,7 @@ def load(spec: BackboneSpec) -> Backbone:
 
 
 def build_alexnet(size: int = INPUT_SIZE) -> keras.Model:
-    """Builds the network up to `fc7`: BGR pixels minus their mean (B, size, size, 3) -> float32 (B, 4096)."""
+    """Build the network up to `fc7`: BGR pixels minus their mean (B, size, size, 3) -> float32 (B, 4096)."""
     x = inputs = keras.Input((size, size, 3))
     x = layers.Conv2D(96, 11, strides=4, activation="relu", name="conv1")(x)
     x = LocalResponseNormalization(name="norm1")(x)

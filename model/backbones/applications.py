@@ -16,7 +16,7 @@ USAGE = "keras:NAME (of keras.applications)"
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Loads a network without its classifier; its last feature map is pooled."""
+    """Load a network without its classifier; its last feature map is pooled."""
     build = getattr(keras.applications, spec.rest, None) if spec.rest[:1].isupper() else None
     if build is None:
         known = ", ".join(name for name in dir(keras.applications) if name[0].isupper())

@@ -19,12 +19,12 @@ class SplitOnOOM:
     """Halves the batch from the first time on that the device runs out of memory."""
 
     def __init__(self, compute: Callable[[np.ndarray], np.ndarray]):
-        """Wraps `compute(images (B, ...)) -> (B, ...)`, which must treat the images of a batch independently."""
+        """Wrap `compute(images (B, ...)) -> (B, ...)`, which must treat the images of a batch independently."""
         self.compute = compute
         self.parts = 1
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Computes like `compute`.
+        """Compute like `compute`.
 
         Raises:
             ResourceError: Half a batch exceeds the memory too.
@@ -91,7 +91,7 @@ class Backbone:
 def compile_forward(
     spec: BackboneSpec, forward: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Compiles `forward` to one graph, from pixels to float32 features as NumPy arrays."""
+    """Compile `forward` to one graph, from pixels to float32 features as NumPy arrays."""
     compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
     return SplitOnOOM(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())
 
@@ -102,7 +102,7 @@ def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:
 
 
 def pool_cells(feature_map: Any, grid: int) -> Any:
-    """Averages a feature map over a grid of equal cells, which overlap where the side is no multiple of `grid`.
+    """Average a feature map over a grid of equal cells, which overlap where the side is no multiple of `grid`.
 
     Args:
         feature_map: Symbolic tensor (B, H, H, C).
@@ -127,7 +127,7 @@ def pool_cells(feature_map: Any, grid: int) -> Any:
 
 
 def check_not_pooled(spec: BackboneSpec) -> None:
-    """Checks that nothing but the default `pool` is asked of a network whose output is a vector.
+    """Check that nothing but the default `pool` is asked of a network whose output is a vector.
 
     Raises:
         ConfigurationError: A grid is asked for.
@@ -142,7 +142,7 @@ def check_not_pooled(spec: BackboneSpec) -> None:
 def load_caffe_network(
     spec: BackboneSpec, names: Sequence[str], usage: str, size: int, build: Callable[[str | None], keras.Model]
 ) -> Backbone:
-    """Loads a network trained with Caffe up to the layer `spec.rest`; maps are flattened by height, width, channel.
+    """Load a network trained with Caffe up to the layer `spec.rest`; maps are flattened by height, width, channel.
 
     Args:
         spec: Backbone.

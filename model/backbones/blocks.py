@@ -28,7 +28,7 @@ class SplitModel:
 
 
 def blocks_of(encoder: keras.Model) -> dict[str, list[keras.layers.Layer]]:
-    """Groups the layers with trainable weights by block, in the order of the network.
+    """Group the layers with trainable weights by block, in the order of the network.
 
     Layer names define the blocks (`block5_conv1` to `block5_conv3`). A layer outside of any block, such as `fc2`, is a
     block of its own, together with its batch normalization.
@@ -43,7 +43,7 @@ def blocks_of(encoder: keras.Model) -> dict[str, list[keras.layers.Layer]]:
 
 
 def split_before_block(encoder: keras.Model, count: int) -> SplitModel:
-    """Splits a backbone at the last possible layer before its last `count` blocks.
+    """Split a backbone at the last possible layer before its last `count` blocks.
 
     Raises:
         ConfigurationError: The backbone does not have that many blocks.

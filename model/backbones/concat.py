@@ -14,7 +14,7 @@ USAGE = "concat:A+B"
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Loads the backbones of `concat:A+B`, all with the same weights option, input size, precision and pool.
+    """Load the backbones of `concat:A+B`, all with the same weights option, input size, precision and pool.
 
     Raises:
         ConfigurationError: There are fewer than two, one is a SavedModel, or their input sizes differ.

@@ -65,7 +65,7 @@ _EPSILON = 1e-3  # of batch normalization
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Loads a network up to its last feature map or that of a block, pooled as `spec.pool` has it.
+    """Load a network up to its last feature map or that of a block, pooled as `spec.pool` has it.
 
     Raises:
         ConfigurationError: There is no such block, or the package of the weights is not installed.
@@ -93,7 +93,7 @@ def preprocess(images: tf.Tensor) -> tf.Tensor:
 
 
 def build_efficientnet_lite(name: str, size: int) -> keras.Model:
-    """Builds one of `NETWORKS`: preprocessed images (B, size, size, 3) -> feature map (B, side, side, 1280).
+    """Build one of `NETWORKS`: preprocessed images (B, size, size, 3) -> feature map (B, side, side, 1280).
 
     Kernels are zero, because they are set afterwards and drawing random ones takes a second.
     """
@@ -112,7 +112,7 @@ def build_efficientnet_lite(name: str, size: int) -> keras.Model:
 
 
 def find_weights(name: str) -> Path:
-    """Locates the ImageNet weights of one of `NETWORKS` in the installed package that brings them.
+    """Locate the ImageNet weights of one of `NETWORKS` in the installed package that brings them.
 
     Raises:
         ConfigurationError: The package is not installed.
@@ -129,7 +129,7 @@ def find_weights(name: str) -> Path:
 
 
 def set_torch_weights(model: keras.Model, path: Path) -> None:
-    """Sets the weights of a network from a PyTorch file of the same architecture.
+    """Set the weights of a network from a PyTorch file of the same architecture.
 
     Raises:
         InputError: The file cannot be read, or a weight is missing or has another shape.
@@ -152,7 +152,7 @@ def _build_with_imagenet_weights(name: str, size: int, weights: str | None) -> k
 
 
 def _feature_map(model: keras.Model, spec: BackboneSpec) -> Any:
-    """The output of the last layer, or of the block that the spec names."""
+    """Return the output of the last layer, or of the block that the spec names."""
     if "/" not in spec.name:
         return model.output
     ends = {layer.name.partition("_")[0]: layer for layer in model.layers if layer.name.startswith("block")}
@@ -196,14 +196,14 @@ def _normalization(x: Any, name: str) -> Any:
 
 
 def _scale_filters(filters: int, width: float) -> int:
-    """Scales to a multiple of eight that is not more than a tenth below."""
+    """Scale to a multiple of eight that is not more than a tenth below."""
     scaled = filters * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
 def _torch_weights(layer: keras.layers.Layer, weights: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
-    """The weights of one layer in Keras's order and layout."""
+    """Yield the weights of one layer in Keras's order and layout."""
     name = _torch_name(layer.name)
     if isinstance(layer, layers.BatchNormalization):
         for part in ("weight", "bias", "running_mean", "running_var"):

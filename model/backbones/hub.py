@@ -16,7 +16,7 @@ USAGE = "hub:HANDLE"
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Loads the module of a handle, a URL or a directory; by convention of the Hub its input is RGB in 0..1."""
+    """Load the module of a handle, a URL or a directory; by convention of the Hub its input is RGB in 0..1."""
     if spec.precision != "float32":
         raise ConfigurationError("A TensorFlow Hub module computes as it was saved; set precision to float32.")
     check_not_pooled(spec)
@@ -52,7 +52,7 @@ def load(spec: BackboneSpec) -> Backbone:
 
 
 def _folder(handle: str) -> Path:
-    """Locates the module on this machine; a published one is downloaded."""
+    """Locate the module on this machine; a published one is downloaded."""
     if (folder := Path(handle)).is_dir():
         return folder
     import tensorflow_hub  # takes a second, and a directory does not need it
@@ -61,7 +61,7 @@ def _folder(handle: str) -> Path:
 
 
 def _stated_size(module: object) -> int | None:
-    """Reads the input height from the signature of the module, if it is fixed."""
+    """Read the input height from the signature of the module, if it is fixed."""
     call = getattr(module, "__call__", None)  # noqa: B004  (asked for what a SavedModel hangs on it, not whether it is)
     for function in getattr(call, "concrete_functions", ()):
         for tensor in tf.nest.flatten(function.structured_input_signature):

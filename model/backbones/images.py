@@ -23,7 +23,7 @@ EXTRA = 'pip install "m-rnn[heif]"'
 
 
 def describe_unread(name: str) -> str:
-    """Return the end of a sentence that says why a file is no image that can be read, and what to do."""
+    """Return the end of a sentence with the reason why a file is not a readable image, and the fix."""
     if name[name.rfind(".") :].lower() in HEIF_SUFFIXES - image_suffixes():
         return f"is a HEIF image, which cannot be read without a further package; run {EXTRA}"
     return "has no ending of an image that can be read; convert it to JPEG or PNG"
@@ -40,12 +40,12 @@ CROPS = ("center", "ten_crop", "squash")
 
 
 def decode_image(data: bytes) -> Image.Image:
-    """Reads JPEG, PNG, GIF, WebP, ... into 8-bit RGB, upright by its EXIF orientation, the first frame of several.
+    """Read JPEG, PNG, GIF, WebP, ... into 8-bit RGB, upright by its EXIF orientation, the first frame of several.
 
-    Transparent pixels lie on white; 16-bit grey is scaled to 8 bits.
+    Transparent pixels are blended with white; 16-bit grey is scaled to 8 bits.
 
     Raises:
-        InputError: the bytes are empty, no image, cut short, or more than `MAX_PIXELS` pixels; one line says which.
+        InputError: The bytes are empty, not an image, truncated, or more than `MAX_PIXELS` pixels.
     """
     if not data:
         raise InputError("the file is empty")

@@ -11,7 +11,7 @@ USAGE = f"{'|'.join(NETWORKS)}/{'|'.join(LAYERS)}"
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Loads VGG-16 or VGG-19 up to one of `LAYERS`; feature maps are flattened by height, width, channel."""
+    """Load VGG-16 or VGG-19 up to one of `LAYERS`; feature maps are flattened by height, width, channel."""
     size = spec.input_size or 224
     return load_caffe_network(
         spec, LAYERS, USAGE, size, lambda weights: NETWORKS[spec.network](weights=weights, input_shape=(size, size, 3))

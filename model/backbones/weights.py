@@ -12,7 +12,7 @@ from schemas.text import reason
 
 
 def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.Model]) -> keras.Model:
-    """Builds a network and sets its weights.
+    """Build a network and sets its weights.
 
     Args:
         spec: Backbone with its weights.
@@ -39,7 +39,9 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
     kind, _, seed = spec.weights.partition(":")
     if kind == "random":
         if not seed.isdecimal():
-            raise ConfigurationError(f"The weights {spec.weights!r} have no valid seed; set them to random:0, say.")
+            raise ConfigurationError(
+                f"The weights {spec.weights!r} have no valid seed; set them to random:0, for example."
+            )
         _draw_weights(model, int(seed))
         return model
     try:
@@ -50,7 +52,7 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
 
 
 def digest_weights(model: keras.Model) -> str:
-    """Computes the SHA-256 of all weights in the order of Keras."""
+    """Compute the SHA-256 of all weights in the order of Keras."""
     digest = hashlib.sha256()
     for weight in model.weights:
         digest.update(weight.numpy().tobytes())
@@ -58,7 +60,7 @@ def digest_weights(model: keras.Model) -> str:
 
 
 def _draw_weights(model: keras.Model, seed: int) -> None:
-    """Draws random weights that preserve the scale of activations (He et al. 2015); biases stay zero."""
+    """Draw random weights that preserve the scale of activations (He et al. 2015); biases stay zero."""
     random = np.random.default_rng(seed)
     for variable in model.weights:
         shape = tuple(variable.shape)

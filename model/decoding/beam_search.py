@@ -27,13 +27,14 @@ class Decoded:
 
 @dataclass(frozen=True)
 class BeamOptions:
-    """What the hypotheses of an image are ordered by, and whether they are to differ.
+    """Options of beam search.
 
-    length_penalty: alpha of the score ln P / ((5 + L) / 6)^alpha (Wu et al. 2016, Equation 14), where L counts the
-        words and the end sign; 0: the score is ln P, as in the paper.
-    groups: diverse beam search (Vijayakumar et al. 2016, Algorithm 1) in so many groups of equal size; 1: none.
-    diversity: its lambda. At each step a word costs lambda for every hypothesis of the groups before that goes on with
-        it (Hamming diversity), in nats.
+    Attributes:
+        length_penalty: alpha of the score ln P / ((5 + L) / 6)^alpha (Wu et al. 2016, Equation 14), L being the number
+            of tokens with the end token; 0, as in the paper, gives ln P.
+        groups: Number of groups of diverse beam search (Vijayakumar et al. 2016, Algorithm 1); 1 disables it.
+        diversity: Penalty lambda in nats of a token per hypothesis of earlier groups that has it at the same
+            step (Hamming diversity).
     """
 
     length_penalty: float = 0.0
@@ -41,9 +42,9 @@ class BeamOptions:
     diversity: float = 0.5
 
     def check(self, beam_width: int) -> None:
-        """Raises ConfigurationError if a search of this width cannot be had."""
+        """Raise ConfigurationError if a search of this width is impossible."""
         if self.length_penalty < 0 or self.diversity < 0:
-            raise ConfigurationError(f"{self} cannot be searched by: length_penalty and diversity must be 0 or more.")
+            raise ConfigurationError(f"{self} is invalid: length_penalty and diversity must be 0 or more.")
         if beam_width < 1 or self.groups < 1 or beam_width % self.groups:
             raise ConfigurationError(
                 f"A beam of width {beam_width} cannot be searched in {self.groups} groups; the width must be 1 or more "
@@ -51,7 +52,7 @@ class BeamOptions:
             )
 
     def divisor(self, length: Any) -> Any:
-        """By what the ln P of so many words, end sign included, is divided."""
+        """Return the divisor of ln P for a number of tokens, end token included."""
         return ((5.0 + length) / 6.0) ** self.length_penalty
 
 
@@ -77,7 +78,7 @@ class BeamSearch:
     finished ones, however long it became. Equal scores go to the better parent hypothesis, then to the smaller word id.
     Hypotheses that are alive after `max_length` words compete as they are.
 
-    In diverse search each group is such a beam, of its share of the width, and does what the groups before leave to it.
+    In diverse beam search each group is such a beam with an equal part of the width.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class BeamSearch:
         constraints: Constraints = DEFAULT_CONSTRAINTS,
         options: BeamOptions = PLAIN,
     ):
-        """Raises ConfigurationError if constraints and options cannot be met."""
+        """Raise ConfigurationError if constraints or options cannot be satisfied."""
         constraints.check(network.sizes["vocabulary_size"], max_length)
         options.check(beam_width)
         self.beam_width, self.max_length = beam_width, max_length
@@ -103,7 +104,7 @@ class BeamSearch:
         The groups of a diverse search are put together; what two of them found is there once.
 
         Raises:
-            ConfigurationError: the constraints leave nothing that could be said of an image.
+            ConfigurationError: The constraints leave no valid token for an image.
         """
         shape = (len(features), self.beam_width)
         words, length, score, cost = (
@@ -164,7 +165,7 @@ class BeamSearch:
             written = tf.range(self.max_length) == length
             live = live._replace(words=tf.where(written, last[:, :, None], live.words), length=live.length + 1)
             survivors = tf.reshape(tf.range(rows)[:, None] * width + parents, [-1])
-            # A network in mixed precision hands back half floats for the whole ones of the beginning.
+            # A network in mixed precision returns half-precision states for the initial float32 ones.
             state = tf.nest.map_structure(
                 lambda part, before: tf.cast(tf.gather(part, survivors), before.dtype), new_state, state
             )
@@ -175,7 +176,7 @@ class BeamSearch:
         return self._best([finished, cut_off], width)
 
     def _continue(self, live: _Hypotheses, log_probs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, _Hypotheses]:
-        """The best continuations of each group, twice as many as it has hypotheses.
+        """Return the best continuations of each group, twice as many as it has hypotheses.
 
         live (R, n), log_probs (R * n, V) -> parents and words, int32 (R, 2n); the hypotheses (R, 2n) without the words.
         """
@@ -191,8 +192,8 @@ class BeamSearch:
             score, index = tf.math.top_k(tf.reshape(of_group, [-1, width * vocabulary_size]), 2 * width)
             parents, words = index // vocabulary_size, index % vocabulary_size
             found.append((score, parents, words, tf.gather(price, words, batch_dims=1)))
-            said = tf.gather(tf.where(score > -np.inf, words, -1), _alive(words, width), batch_dims=1)
-            price += self.options.diversity * tf.reduce_sum(tf.one_hot(said, vocabulary_size), axis=1)
+            chosen = tf.gather(tf.where(score > -np.inf, words, -1), _alive(words, width), batch_dims=1)
+            price += self.options.diversity * tf.reduce_sum(tf.one_hot(chosen, vocabulary_size), axis=1)
         score, parents, words, cost = (
             tf.reshape(tf.stack(parts, axis=1), [-1, 2 * width]) for parts in zip(*found, strict=True)
         )
@@ -200,19 +201,19 @@ class BeamSearch:
         return parents, words, before._replace(score=score, cost=before.cost + cost)
 
     def _rank(self, hypotheses: _Hypotheses) -> tf.Tensor:
-        """What finished hypotheses are ordered by; one that was cut off has no end sign to count."""
+        """Return the scores of finished hypotheses; truncated ones have no end token."""
         predicted = tf.minimum(hypotheses.length + 1, self.max_length)
         return hypotheses.score / self.options.divisor(tf.cast(predicted, tf.float32))
 
     def _best(self, parts: list[_Hypotheses], count: int) -> _Hypotheses:
-        """The best of all, best first; among equals the earlier."""
+        """Return the best of all, best first; among equals the earlier."""
         together = tf.nest.map_structure(lambda *each: tf.concat(each, axis=1), *parts)
         _, order = tf.math.top_k(self._rank(together), count)
         return tf.nest.map_structure(lambda part: tf.gather(part, order, axis=1, batch_dims=1), together)
 
 
 def _alive(words: tf.Tensor, count: int) -> tf.Tensor:
-    """Which of twice as many continuations (R, 2 count) go on, (R, count), best first: at most half of them end."""
+    """Return which of the continuations (R, 2 count) stay alive, (R, count), best first; at most half of them end."""
     return tf.argsort(tf.cast(words == BOS, tf.int32), axis=1, stable=True)[:, :count]
 
 
@@ -222,7 +223,7 @@ def decode_images(
     batch_size: int,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Iterator[list[Decoded]]:
-    """Hypotheses of each image of `features` (N, D), in order, `batch_size` images at a time."""
+    """Yield hypotheses of each image of `features` (N, D), in order, `batch_size` images at a time."""
     for start in range(0, len(features), batch_size):
         yield from search(features[start : start + batch_size])
         progress(min(1.0, (start + batch_size) / len(features)))

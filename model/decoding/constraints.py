@@ -1,4 +1,4 @@
-"""Which words may come next: what beam search, diverse beam search and sampling obey alike."""
+"""Logit masks of hard decoding constraints, for beam search and sampling."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD, UNK, Vocabulary
 
-FINITE_MASK = -1e30  # as good as minus infinity: exp of it is 0 in every precision
+FINITE_MASK = -1e30  # its exponential is 0 in every precision
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """What a caption must not be.
+    """Hard decoding constraints.
 
-    min_length: it has no fewer words; the end sign does not count. forbidden: the ids of words that are never said.
-    no_repeat_ngram: no sequence of so many words comes twice (1: no word does; 0: any may).
+    Attributes:
+        min_length: Minimum number of tokens, without the end token.
+        forbidden: Ids of masked tokens.
+        no_repeat_ngram: Size of n-grams that must not be repeated; 0 disables the constraint.
     """
 
     min_length: int = 0
@@ -27,7 +29,7 @@ class Constraints:
     no_repeat_ngram: int = 0
 
     def check(self, vocabulary_size: int, max_length: int) -> None:
-        """Raises ConfigurationError if no caption of `max_length` words at most can be as it must."""
+        """Raise ConfigurationError if no caption of at most `max_length` tokens satisfies the constraints."""
         if not 0 <= self.min_length <= max_length or max_length < 1:
             raise ConfigurationError(
                 f"No caption has {self.min_length} to {max_length} words; "
@@ -40,14 +42,14 @@ class Constraints:
                 f"Forbidden words {strange} are not in the vocabulary, whose ids are 0 to {vocabulary_size - 1}."
             )
         if BOS in self.forbidden:
-            raise ConfigurationError(f"The end sign ({BOS}) cannot be forbidden; min_length makes captions longer.")
+            raise ConfigurationError(f"The end token ({BOS}) cannot be forbidden; min_length makes captions longer.")
         if len({*self.forbidden}) == vocabulary_size - 1:
-            raise ConfigurationError("Every word is forbidden and nothing could be said; leave some in.")
+            raise ConfigurationError("All tokens are forbidden; allow some.")
 
     def mask(self, log_probs: tf.Tensor, words: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         """Mask ln P of the next token (N, V), given the captions so far (N, T), of which `length` tokens are set.
 
-        -inf is what must not come; the rest is as it was, and sums to less than 1.
+        Masked tokens get -inf; the others are unchanged and not renormalized.
         """
         size, dtype = log_probs.shape[1], log_probs.dtype.as_numpy_dtype
         never = logit_mask(size, self.forbidden, dtype=dtype)
@@ -69,9 +71,9 @@ class Constraints:
         return tf.tensor_scatter_nd_min(log_probs, tf.stack([rows, ids], axis=2), limits)
 
     def no_valid_token_error(self) -> ConfigurationError:
-        """The error for an image of which nothing can be said."""
+        """Return the error for an image without a valid next token."""
         return ConfigurationError(
-            f"No word may come next under {self}: the vocabulary is too small for it; ask for less."
+            "The decoding constraints leave no valid next token; relax min_length, forbidden or no_repeat_ngram."
         )
 
 
@@ -81,7 +83,7 @@ DEFAULT_CONSTRAINTS = Constraints()
 def logit_mask(
     vocabulary_size: int, tokens: Sequence[int], value: float = -np.inf, dtype: type = np.float32
 ) -> NDArray[Any]:
-    """A vector (vocabulary_size,) to add to logits or log-probabilities: `value` at the masked tokens, else 0.
+    """Return a vector (vocabulary_size,) to add to logits or log-probabilities: `value` at the masked tokens, else 0.
 
     With a gradient, `value` must be finite, for 0 times infinity is not a number: see `FINITE_MASK`.
     """
@@ -91,13 +93,13 @@ def logit_mask(
 
 
 def ids_of(words: Sequence[str], vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The ids of words that are to be forbidden.
+    """Return the ids of forbidden tokens.
 
     Raises:
-        ConfigurationError: a word is not in the vocabulary, so that it could not be said anyhow.
+        ConfigurationError: A token is not in the vocabulary.
     """
     if strange := [word for word in words if word not in vocabulary]:
         raise ConfigurationError(
-            f"The forbidden words {strange} are not in the model's vocabulary; leave them out or mend their spelling."
+            f"The forbidden words {strange} are not in the model's vocabulary; remove them or correct their spelling."
         )
     return tuple(vocabulary.encode(words))

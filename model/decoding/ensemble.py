@@ -16,7 +16,7 @@ class Ensemble:
     """
 
     def __init__(self, networks: Sequence[StepModel]):
-        """Raises ConfigurationError if the networks differ in the sizes of vocabulary or features."""
+        """Raise ConfigurationError if the networks differ in the sizes of vocabulary or features."""
         if not networks:
             raise ConfigurationError("An ensemble needs a network; give one or more.")
         for name in ("vocabulary_size", "feature_size"):
@@ -31,7 +31,7 @@ class Ensemble:
         return [network.project_image(features) for network in self.networks]
 
     def initial_state(self, batch: int, image: Sequence[Any]) -> list[Any]:
-        """The states of each network before the first word."""
+        """Return the states of each network before the first word."""
         return [network.initial_state(batch, own) for network, own in zip(self.networks, image, strict=True)]
 
     def step(self, tokens: Any, state: Sequence[Any], image: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -46,5 +46,5 @@ class Ensemble:
 
 
 def as_one(networks: Sequence[StepModel]) -> StepModel:
-    """The only network, or the ensemble of several; errors as of `Ensemble`."""
+    """Return the only network, or the ensemble of several; errors as of `Ensemble`."""
     return networks[0] if len(networks) == 1 else Ensemble(networks)

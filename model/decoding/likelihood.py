@@ -10,7 +10,7 @@ from schemas.vocabulary import BOS
 
 
 def token_log_probs(model: StepModel, features: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
-    """Computes ln P(token | tokens before it, image) of a caption.
+    """Compute ln P(token | tokens before it, image) of a caption.
 
     Args:
         model: One network, or an ensemble.

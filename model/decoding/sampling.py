@@ -15,10 +15,12 @@ from schemas.vocabulary import BOS
 
 @dataclass(frozen=True)
 class Sampling:
-    """From which words the next is drawn, and how.
+    """Sampling distribution of the next token.
 
-    temperature: the log-probabilities are divided by it; top_k: only the so many likeliest words (0: all); top_p: only
-    the likeliest words that together have at least this probability (Holtzman et al. 2020; 1: all).
+    Attributes:
+        temperature: Divisor of the log-probabilities.
+        top_k: Number of most probable tokens to sample from; 0 means all.
+        top_p: Probability of the most probable tokens to sample from (Holtzman et al. 2020); 1 means all.
     """
 
     temperature: float = 1.0
@@ -28,32 +30,32 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.temperature <= 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
             raise ConfigurationError(
-                f"{self} cannot be drawn from: temperature must be over 0, top_k 0 or more, top_p over 0 and at most 1."
+                f"{self} is invalid: temperature must be over 0, top_k 0 or more, top_p over 0 and at most 1."
             )
 
     def choose(self, log_probs: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-        """Words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
+        """Return words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
         if not self.top_k and self.top_p == 1:
             return _inverse_cdf(_unnormalized_probs(log_probs / self.temperature), uniform)
-        # Only where some words are left out they must be sorted, which takes longer than all else.
+        # Sorting takes longest and is only needed for top_k and top_p.
         order = np.argsort(-log_probs, axis=1, kind="stable")
         shares = _unnormalized_probs(np.take_along_axis(log_probs, order, axis=1) / self.temperature)
         shares /= shares.sum(axis=1, keepdims=True)
         if self.top_k:
             shares[:, self.top_k :] = 0.0
-        # A word stays as long as those before it have not reached top_p.
+        # A token is kept if those before it have not reached top_p.
         shares[np.cumsum(shares, axis=1) - shares >= self.top_p * shares.sum(axis=1, keepdims=True)] = 0.0
         return np.take_along_axis(order, _inverse_cdf(shares, uniform)[:, None], axis=1)[:, 0]
 
 
 def _unnormalized_probs(log_probs: np.ndarray) -> np.ndarray:
-    """Probabilities (N, V), up to a factor in each row."""
+    """Return probabilities (N, V), up to a factor in each row."""
     shares: np.ndarray = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
     return shares
 
 
 def _inverse_cdf(shares: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Where the cumulative shares of each row first exceed a part, in 0..1, of the whole: int64 (N,)."""
+    """Return the first index of each row where the cumulative distribution exceeds `uniform`: int64 (N,)."""
     reached = np.cumsum(shares, axis=1)
     places: np.ndarray = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
     return places
@@ -75,7 +77,7 @@ def sample_captions(
     `first` + its row, and not on the images beside it.
 
     Raises:
-        ConfigurationError: the constraints leave nothing to draw from.
+        ConfigurationError: The constraints leave no valid token.
     """
     constraints.check(network.sizes["vocabulary_size"], max_length)
     images = len(features)
@@ -120,7 +122,7 @@ def _step(
     history: tf.Tensor,
     length: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-    """One word of each caption -> ln P of the next, ln P where it may come, the states.
+    """Return one word of each caption -> ln P of the next, ln P where it may come, the states.
 
     It is the module's, so that it is traced once a network and not for every batch.
     """

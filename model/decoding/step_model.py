@@ -23,9 +23,9 @@ class StepModel(Protocol):
         ...
 
     def initial_state(self, batch: Any, image: Any) -> Any:
-        """The states before the first token, with leading axis `batch`, from the projected images."""
+        """Return the states before the first token, with leading axis `batch`, from the projected images."""
         ...
 
     def step(self, tokens: tf.Tensor, state: Any, image: Any) -> tuple[tf.Tensor, Any]:
-        """One token of each caption (B,) -> logits or log-probabilities (B, vocabulary_size), new states."""
+        """Return one token of each caption (B,) -> logits or log-probabilities (B, vocabulary_size), new states."""
         ...

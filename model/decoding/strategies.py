@@ -18,7 +18,7 @@ Decode = Callable[[np.ndarray, int], list[list[Decoded]]]
 
 
 class Search(Protocol):
-    """How captions are searched for; hashable, and can be pickled.
+    """Interface of search strategies, which are hashable and picklable.
 
     Attributes:
         max_length: Maximum number of tokens; a caption of this length is truncated and has no end token.
@@ -30,7 +30,7 @@ class Search(Protocol):
         ...
 
     def __call__(self, network: StepModel) -> Decode:
-        """The search in a network; what it compiles is compiled once."""
+        """Return the search in a network; what it compiles is compiled once."""
         ...
 
 
@@ -79,7 +79,7 @@ def decode_rows(
     batch_size: int,
     first: int = 0,
 ) -> Iterator[ImageHypotheses]:
-    """Decodes images batch by batch.
+    """Decode images batch by batch.
 
     Args:
         decode: A search in a network.

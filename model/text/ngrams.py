@@ -23,7 +23,7 @@ class SentenceTable:
     """
 
     def __init__(self, sentences: Iterable[Words]):
-        """Counts the n-grams of all sentences."""
+        """Count the n-grams of all sentences."""
         ids: dict[str, int] = {}
         lengths: list[int] = []
         words: list[int] = []
@@ -70,7 +70,7 @@ class SentenceTable:
         return np.bincount(pairs % max(1, len(self.orders)), minlength=len(self.orders))
 
     def columns_in(self, other: "SentenceTable") -> np.ndarray:
-        """The column that each n-gram has in another table, -1 where it has none: int64 (C,)."""
+        """Return the column that each n-gram has in another table, -1 where it has none: int64 (C,)."""
         word = np.array([other._ids.get(word, -1) for word in self._ids], np.int64)
         column, columns = word, len(other._ids)
         places = [column]
@@ -85,7 +85,7 @@ class SentenceTable:
         return np.concatenate(places)
 
     def counts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Counts of some rows, dense: float64 (rows, columns), and the columns that any of them has, rising."""
+        """Return dense counts of some rows, float64 (rows, columns), and their nonzero columns in increasing order."""
         owners, entries = self._entries(rows)
         columns, places = np.unique(self.entry_columns[entries], return_inverse=True)
         table = np.zeros((len(rows), len(columns)))

@@ -27,7 +27,7 @@ PUNCTUATION = frozenset("'' ' `` ` . ? ! , : - -- ... ;".split())
 
 
 def _caseless(pattern: str) -> str:
-    """Matches the ASCII letters of a pattern in either case (`re.IGNORECASE` would add `\u212a` for `k`)."""
+    """Match the ASCII letters of a pattern in either case (`re.IGNORECASE` would add `\u212a` for `k`)."""
     return "".join(
         part if len(part) > 1 or not part.isalpha() else f"[{part.upper()}{part.lower()}]"
         for part in re.findall(r"\\.|\[[^]]*\]|&\w+;|.", pattern)
@@ -35,7 +35,7 @@ def _caseless(pattern: str) -> str:
 
 
 def _capitalized(words: str) -> str:
-    """Matches words in either case except for their first letter."""
+    """Match words in either case except for their first letter."""
     return "|".join(word[0] + _caseless(word[1:]) for word in words.split("|"))
 
 
@@ -224,7 +224,7 @@ _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
 def ptb_tokens(text: str) -> list[str]:
-    """Tokenizes a caption as coco-caption does before scoring.
+    """Tokenize a caption as coco-caption does before scoring.
 
     Args:
         text: A caption.
@@ -247,7 +247,7 @@ def _tokenize_part(text: str) -> tuple[str, ...]:
 
 
 def _tokenize(text: str) -> Iterator[str]:
-    """Yields the tokens of a text without line separators, punctuation included."""
+    """Yield the tokens of a text without line separators, punctuation included."""
     is_astral = _ASTRAL.search(text) is not None
     text = (_ASTRAL.sub(_to_surrogates, text) if is_astral else text) + "\n\n"
     position = 0
@@ -276,6 +276,6 @@ def _tokenize(text: str) -> Iterator[str]:
 
 
 def _to_surrogates(match: "re.Match[str]") -> str:
-    """Splits a character in two UTF-16 code units, which is what the Java tokenizer sees."""
+    """Split a character in two UTF-16 code units, which is what the Java tokenizer sees."""
     units = match[0].encode("utf-16-le")
     return "".join(chr(int.from_bytes(units[start : start + 2], "little")) for start in (0, 2))

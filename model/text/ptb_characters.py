@@ -8,7 +8,7 @@ example), are deleted by the tokenizer.
 
 
 def _ranges(text: str) -> str:
-    """Converts hexadecimal code points and ranges to the inside of a regular expression's character class."""
+    """Convert hexadecimal code points and ranges to the inside of a regular expression's character class."""
     return "".join("-".join(f"\\u{int(end, 16):04X}" for end in part.split("-")) for part in text.split())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import regex
 from nltk.tokenize import TreebankWordTokenizer
 
-# One picture, however many code points it is made of: flags, keycaps, skin colors, families joined by U+200D.
+# One emoji of any number of code points: flags, keycaps, skin colors, families joined by U+200D.
 _EMOJI = (
     r"\p{RI}\p{RI}|[0-9#*]\uFE0F?\u20E3"
     r"|\p{Extended_Pictographic}[\p{EMod}\uFE0E\uFE0F]*(?:\u200D\p{Extended_Pictographic}[\p{EMod}\uFE0E\uFE0F]*)*"

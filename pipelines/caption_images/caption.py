@@ -83,7 +83,7 @@ class LoadedCaptioner:
     """
 
     def __init__(self, captioner: Captioner, backbone: str = "", weights: str = ""):
-        """Loads backbone and networks.
+        """Load backbone and networks.
 
         Args:
             captioner: Location of the captioner.
@@ -106,7 +106,7 @@ class LoadedCaptioner:
     def extract(
         self, images: Sequence[ImageSource], progress: Progress = lambda fraction, message: None
     ) -> tuple[list[str], np.ndarray, list[Reject]]:
-        """Extracts features: ids and features (n, D) of the images that can be read, and the others."""
+        """Extract features: ids and features (n, D) of the images that can be read, and the others."""
         extractor = self._extractor
         image_ids: list[str] = []
         rejects: list[Reject] = []
@@ -133,7 +133,7 @@ class LoadedCaptioner:
         rows: np.ndarray,
         progress: Progress = lambda fraction, message: None,
     ) -> list[ImageHypotheses]:
-        """Generates captions from features (n, D).
+        """Generate captions from features (n, D).
 
         Raises:
             ConfigurationError: The search is impossible.
@@ -155,7 +155,7 @@ def caption_images(
     reranking: RerankingSetting | None = None,
     progress: Progress = lambda fraction, message: None,
 ) -> CaptionedImages:
-    """Captions images.
+    """Caption images.
 
     Args:
         images: Images, see `find_images`.
@@ -185,7 +185,7 @@ def caption_images(
 
 
 def describe_caption(hypothesis: Hypothesis, consensus: float | None = None) -> Caption:
-    """Turns a hypothesis into a caption for people."""
+    """Turn a hypothesis into a caption for people."""
     return Caption(detokenize(hypothesis.tokens), hypothesis.log_prob, consensus)
 
 
@@ -211,7 +211,7 @@ def _check_backbone(extractor: FeatureExtractor, captioner: Captioner) -> None:
 
 @contextmanager
 def eager_execution(eager: bool) -> Iterator[None]:
-    """Executes functions that would be compiled to graphs operation by operation."""
+    """Execute functions that would be compiled to graphs operation by operation."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(eager)
     try:
@@ -244,7 +244,7 @@ def _compare_images(
     captioner: Captioner,
     setting: RerankingSetting,
 ) -> Neighbors | ImageWeights | None:
-    """Finds the k nearest training images and one more, in case an image has the id of one of them, or weights all.
+    """Find the k nearest training images and one more, in case an image has the id of one of them, or weights all.
 
     Returns None for self-consensus.
     """

@@ -38,7 +38,7 @@ class Captioner:
     tokens: Path | None = None
 
     def backbone_spec(self, backbone: str = "", weights: str = "") -> BackboneSpec:
-        """Specifies the backbone.
+        """Specify the backbone.
 
         Args:
             backbone: Backbone in place of the recorded one, where a SavedModel has moved.
@@ -59,12 +59,12 @@ class Captioner:
 
 
 def find_pretrained() -> Captioner:
-    """Finds the captioner that comes with the program."""
+    """Find the captioner that comes with the program."""
     return find_captioner(Path(str(files("pretrained"))) / PRETRAINED)
 
 
 def find_captioner(directory: Path) -> Captioner:
-    """Finds the captioner in a release of PublishFeatures, or that of a model artifact beside the other artifacts.
+    """Find the captioner in a release of PublishFeatures, or that of a model artifact beside the other artifacts.
 
     Raises:
         ConfigurationError: The directory is neither, or the features were imported.
@@ -92,7 +92,7 @@ def find_captioner(directory: Path) -> Captioner:
 
 
 def captioner_of_artifacts(models: Sequence[Path], features: Path, captions: Path | None) -> Captioner:
-    """Describes the captioner of the pipeline's artifacts, with the weights of a fine-tuned backbone if there is one.
+    """Describe the captioner of the pipeline's artifacts, with the weights of a fine-tuned backbone if there is one.
 
     Raises:
         ConfigurationError: The features were imported.
@@ -111,7 +111,7 @@ def captioner_of_artifacts(models: Sequence[Path], features: Path, captions: Pat
 
 
 def _sibling(artifact: Path, other: Upstream) -> Path:
-    """Locates another artifact of the same data directory."""
+    """Locate another artifact of the same data directory."""
     return artifact.absolute().parent.parent / other.stage / other.key
 
 

@@ -28,7 +28,7 @@ _LEDE = "The photograph stays on the machine that runs this page and is deleted 
 
 
 def make_page(explainer: Explainer) -> gr.Blocks:
-    """Builds the page: a place to drop a photograph on, and its caption with what led to it."""
+    """Build the page: a place to drop a photograph on, and its caption with what led to it."""
     render = _make_renderer(explainer)
 
     def caption(path: str | None) -> str:

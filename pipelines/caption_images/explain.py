@@ -73,7 +73,7 @@ class TrainingImages:
 
 
 def find_training_images(captioner: Captioner) -> TrainingImages | None:
-    """Finds the training images of a captioner; None for a release, or where their artifacts are gone."""
+    """Find the training images of a captioner; None for a release, or where their artifacts are gone."""
     if captioner.features is None:
         return None
     directory = captioner.features.parent
@@ -95,7 +95,7 @@ class Explainer:
     """Captions images one by one and explains the captions."""
 
     def __init__(self, captioner: Captioner, search: Search = DEFAULT_SEARCH):
-        """Loads the networks.
+        """Load the networks.
 
         Args:
             captioner: Location of the captioner.
@@ -113,7 +113,7 @@ class Explainer:
             self._references = {kind: self._of_kind(self.training.features, kind) for kind in kinds}
 
     def explain(self, path: Path) -> Explanation:
-        """Captions an image.
+        """Caption an image.
 
         Raises:
             InputError: The file is not a readable image.
@@ -141,7 +141,7 @@ class Explainer:
         )
 
     def _of_kind(self, rows: np.ndarray, kind: str) -> np.ndarray:
-        """The features themselves, or refined ones (by the first network of an ensemble)."""
+        """Return the features themselves, or refined ones (by the first network of an ensemble)."""
         if kind == "original":
             return rows
         blocks = (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))

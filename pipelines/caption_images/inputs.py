@@ -1,4 +1,4 @@
-"""The image files that paths, folders and patterns stand for."""
+"""Image files of paths, directories and patterns."""
 
 import glob
 from collections import Counter
@@ -13,7 +13,7 @@ from schemas.text import printable
 
 
 def find_images(paths: Sequence[str]) -> list[ImageSource]:
-    """Find the images that the paths stand for, each once.
+    """Find the images of the paths, each once.
 
     In a folder, files count that are not hidden and whose suffix is that of a readable format. A file that is named
     itself counts whatever its suffix.
@@ -26,7 +26,7 @@ def find_images(paths: Sequence[str]) -> list[ImageSource]:
         folder as given precedes it. Ids are printable, see `schemas.text.printable`.
 
     Raises:
-        InputError: One of the paths stands for no image.
+        InputError: One of the paths has no image.
     """
     found: dict[Path, tuple[str, str]] = {}  # absolute path -> short and long id
     for path in paths:

@@ -18,7 +18,7 @@ GALLERY_SIDE = 320  # of a thumbnail, in pixels
 
 
 def read_outputs(directory: Path) -> CaptionedImages:
-    """Reads back what `write_outputs` wrote."""
+    """Read back what `write_outputs` wrote."""
     images = [
         CaptionedImage(
             record["image"],
@@ -31,7 +31,7 @@ def read_outputs(directory: Path) -> CaptionedImages:
 
 
 def write_outputs(directory: Path, captioned: CaptionedImages, images: Sequence[ImageSource]) -> None:
-    """Writes the captions into a directory.
+    """Write the captions into a directory.
 
     `captions.jsonl` has one line per image, `captions.csv` one row per caption, `rejects.jsonl` the images that could
     not be read, and `gallery.html` shows the images with their captions.

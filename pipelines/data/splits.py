@@ -22,7 +22,7 @@ _ANNO_LIST_PARTS = {"train": "train", "val": "modelVal", "test": "crVal", UNLABE
 def assign_splits(
     dataset: Dataset, records: Sequence[Record], root: Path, partition: str, problems: Problems
 ) -> list[Record]:
-    """The records with the splits of a partition, in their order.
+    """Return the records with the splits of a partition, in their order.
 
     partition: `published` leaves the dataset's own; `lists` goes by `train.txt`, `val.txt` and `test.txt` in a folder
     (or below `root`), an image name a line, or by m-RNN's `anno_list_*.npy`; `karpathy` goes by his file (or the
@@ -97,7 +97,7 @@ def draw_splits(image_ids: Iterable[str], val: int, test: int, seed: int) -> dic
 
 
 def image_order(image_id: str, seed: int) -> bytes:
-    """Sorts images in an order that is random and in which an image's place relative to another never changes."""
+    """Sort images in an order that is random and in which an image's place relative to another never changes."""
     return hashlib.sha256(f"{seed}\n{image_id}".encode()).digest()
 
 
@@ -179,7 +179,7 @@ def _assign(split_of: Mapping[str, str], source: str, records: Sequence[Record],
 
 
 def _find_lists(folder: Path) -> dict[str, Path]:
-    """The list of each split below `folder`; one of unlabeled images need not be there."""
+    """Return the list of each split below `folder`; one of unlabeled images need not be there."""
     files = index_files(folder)
     found = {}
     for split in EVERY_SPLIT:

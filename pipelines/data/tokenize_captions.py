@@ -15,7 +15,7 @@ from schemas.vocabulary import Vocabulary
 
 
 def tokenize(images: Sequence[AnnotatedImage], tokenizer: str, min_count: int, directory: Path) -> dict[str, Any]:
-    """Writes `vocabulary.txt` (of the training captions), `captions.h5`, `tokens.jsonl` and `coverage.json`.
+    """Write `vocabulary.txt` (of the training captions), `captions.h5`, `tokens.jsonl` and `coverage.json`.
 
     Returns the size of the vocabulary and, for each split, what `coverage.json` has (see `measure_coverage`).
 
@@ -49,18 +49,18 @@ def tokenize(images: Sequence[AnnotatedImage], tokenizer: str, min_count: int, d
 
 
 def split_words(images: Sequence[AnnotatedImage], tokenizer: str) -> list[list[list[str]]]:
-    """The words of each caption of each image; raises as `tokenize` does."""
+    """Return the words of each caption of each image; raises as `tokenize` does."""
     if tokenizer not in TOKENIZERS:
         raise ConfigurationError(f"There is no tokenizer {tokenizer!r}; set it to one of {', '.join(TOKENIZERS)}.")
     cut = TOKENIZERS[tokenizer]
-    # Interned, a word is kept once, however often it is said.
+    # Interning keeps one copy of each token.
     words = [[list(map(sys.intern, cut(caption))) for caption in image.captions] for image in images]
     for image, captions in zip(images, words, strict=True):
         for number, caption in enumerate(captions):
             if not caption:
                 raise InputError(
                     f"Caption {number} of image {image.image_id}, {image.captions[number]!r}, has no word; remove it "
-                    "from the corpus."
+                    "from the dataset."
                 )
     return words
 
@@ -71,7 +71,7 @@ def measure_coverage(
     """For each split that has captions, how much of them the vocabulary covers.
 
     captions; words; unknown_share: of the words, those outside the vocabulary; distinct_words; distinct_covered: the
-    share of them inside; captions_covered: the share of captions without an unknown word.
+    fraction of them in the vocabulary; captions_covered: the fraction of captions without unknown tokens.
     """
     coverage = {}
     for split in EVERY_SPLIT:
@@ -84,13 +84,13 @@ def measure_coverage(
         total = counts.total()
         known = [word for word in counts if word in vocabulary]
         unknown = total - sum(counts[word] for word in known)
-        whole = sum(all(word in vocabulary for word in caption) for caption in captions)
+        covered = sum(all(word in vocabulary for word in caption) for caption in captions)
         coverage[split] = {
             "captions": len(captions),
             "words": total,
             "unknown_share": round(unknown / total, 5),
             "distinct_words": len(counts),
             "distinct_covered": round(len(known) / len(counts), 5),
-            "captions_covered": round(whole / len(captions), 5),
+            "captions_covered": round(covered / len(captions), 5),
         }
     return coverage

@@ -39,7 +39,7 @@ def evaluate_captions(
     image_input: str,
     progress: Callable[[float, str], None],
 ) -> CaptionScores:
-    """Scores the first hypothesis of each image.
+    """Score the first hypothesis of each image.
 
     Writes `results.json`, then `scores.json` and `per_image.jsonl`. TensorFlow is not loaded.
 
@@ -89,7 +89,7 @@ def evaluate_captions(
 
 
 def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:
-    """Text statistics of the captions, with the training captions for novelty."""
+    """Return text statistics of the captions, with the training captions for novelty."""
     references, training = {}, set()
     for image in read_annotations(annotations):
         words = [tuple(ptb_tokens(text)) for text in image.captions]

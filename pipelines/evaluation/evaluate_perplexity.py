@@ -33,7 +33,7 @@ class EvaluatePerplexityInputs:
 def evaluate_perplexity(
     inputs: EvaluatePerplexityInputs, directory: Path, *, split: str, progress: Callable[[float, str], None]
 ) -> PerplexityScore:
-    """Computes the perplexity and writes `perplexity.json`.
+    """Compute the perplexity and writes `perplexity.json`.
 
     Args:
         inputs: Artifacts to read.

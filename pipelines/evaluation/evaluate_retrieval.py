@@ -29,11 +29,11 @@ def evaluate_retrieval(
     scratch: Path,
     progress: Callable[[float, str], None],
 ) -> RetrievalScores:
-    """Recall in both directions (the paper's Section 5.3); model, features and captions are artifacts.
+    """Return recall in both directions (the paper's Section 5.3); model, features and captions are artifacts.
 
     protocol: as of `RetrievalScores`; the thousands are the split's first images, in order. P(w) of the image-to-
     sentence score is the mean over `normalization_images` training images, sampled by `seed`. Likelihoods are kept in
-    files in `scratch`, so that a stopped run goes on with the images that are left.
+    files in `scratch`, so that an interrupted run resumes with the remaining images.
 
     Raises:
         ConfigurationError: the split has too few images for the protocol.
@@ -66,7 +66,7 @@ def evaluate_retrieval(
 
 
 def _parts(images: int, protocol: str, split: str) -> list[np.ndarray]:
-    """The images of each part."""
+    """Return the images of each part."""
     count = PARTS[protocol]
     if count is None:
         return [np.arange(images)]
@@ -85,7 +85,7 @@ def _ranks_of_part(
     path: Path,
     progress: Callable[[float, str], None],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks of sentences by image and of images by sentence, among `images` and their captions."""
+    """Rank captions by image and images by caption, among `images` and their captions."""
     owners = data.captions.image_index
     captions = np.flatnonzero(np.isin(owners, images)).tolist()
     shape = (len(images) + len(sampled), len(captions))
@@ -102,7 +102,7 @@ def _ranks_of_part(
 
 
 def _open_array(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """The array in a file, float64, one of zeros if there is none yet."""
+    """Return the array in a file, float64, one of zeros if there is none yet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = "r+" if path.exists() else "w+"
     return np.lib.format.open_memmap(path, mode=mode, dtype=np.float64, shape=shape)

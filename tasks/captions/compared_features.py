@@ -6,7 +6,7 @@ from tasks.training.trained_model import model_features_stage
 
 
 def compared_features_stage(task: Stage, kind: str) -> Stage:
-    """Returns RefineFeatures, or the stage whose features the model takes.
+    """Return RefineFeatures, or the stage whose features the model takes.
 
     Args:
         task: A stage with `ModelParams`.

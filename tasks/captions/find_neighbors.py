@@ -16,14 +16,14 @@ class FindNeighbors(Stage, ModelParams, SplitParam, FeatureKindParam):
     version = 3  # exact only: the attributes `index`, `recall` and digests are gone
 
     def requires(self) -> dict[str, Stage]:
-        """The features and the list of images."""
+        """Return the features and the list of images."""
         return {
             "features": compared_features_stage(self, self.feature_kind),
             "annotations": self.upstream(PrepareAnnotations),
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `neighbors.h5`."""
+        """Write `neighbors.h5`."""
         from pipelines.captions.find_neighbors import FindNeighborsInputs, find_neighbors
 
         counts = find_neighbors(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GenerateCaptions(BeamStage, ModelParams, SplitParam):
-    """Beam search, greedy search or sampling, over every image of the split that has features."""
+    """Generate captions of every image of the split that has features."""
 
     preload = TENSORFLOW
     version = 3  # `search.json`
@@ -27,43 +27,49 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
     search = luigi.ChoiceParameter(
         default="beam",
         choices=["greedy", "beam", "n-best", "sample"],
-        description="`n-best` gives the hypotheses for reranking, `sample` draws as many from the model's distribution",
+        description="Search: greedy, beam (best caption), n-best (for reranking) or sample (as many samples).",
     )
-    beam_width = luigi.IntParameter(default=3, description="of `beam`: for the best single caption (TF-mRNN: 3)")
-    n_best = luigi.IntParameter(default=10, description="of `n-best`: for many (paper, Section 8: 10)")
-    temperature = luigi.FloatParameter(default=1.0, description="of `sample`: log-probabilities are divided by it")
-    top_k = luigi.IntParameter(default=0, description="of `sample`: only the so many likeliest words; 0: all")
-    top_p = luigi.FloatParameter(default=1.0, description="of `sample`: only the likeliest words of this probability")
-    seed = luigi.IntParameter(default=0, description="of `sample`")
-    min_length = luigi.IntParameter(default=0, description="words of a hypothesis at least")
-    max_length = luigi.IntParameter(default=29, description="words of a hypothesis at most")
-    forbidden = luigi.ListParameter(default=["<pad>", "<unk>"], description="words of the vocabulary never to be said")
-    no_repeat_ngram = luigi.IntParameter(default=0, description="no so many words in a row come twice; 0: they may")
+    beam_width = luigi.IntParameter(default=3, description="Beam width of `beam` (TF-mRNN: 3).")
+    n_best = luigi.IntParameter(
+        default=10, description="Beam width of `n-best`, or number of samples (paper, Section 8: 10)."
+    )
+    temperature = luigi.FloatParameter(
+        default=1.0, description="Sampling temperature, which divides the log-probabilities."
+    )
+    top_k = luigi.IntParameter(default=0, description="Sample from the k most probable tokens (0 = all).")
+    top_p = luigi.FloatParameter(
+        default=1.0, description="Sample from the most probable tokens of this total probability (1 = all)."
+    )
+    seed = luigi.IntParameter(default=0, description="Random seed of sampling.")
+    min_length = luigi.IntParameter(default=0, description="Minimum number of tokens of a hypothesis.")
+    max_length = luigi.IntParameter(default=29, description="Maximum number of tokens of a hypothesis.")
+    forbidden = luigi.ListParameter(default=["<pad>", "<unk>"], description="Masked tokens, which are never generated.")
+    no_repeat_ngram = luigi.IntParameter(default=0, description="Block repeated n-grams of this size (0 = off).")
     length_penalty = luigi.FloatParameter(
-        default=0.0, description="of `beam` and `n-best`: alpha of ln P / ((5 + length) / 6)^alpha; the paper: 0"
+        default=0.0, description="Alpha of the beam search score ln P / ((5 + length) / 6)^alpha (paper: 0)."
     )
-    groups = luigi.IntParameter(default=1, description="of `n-best`: diverse beam search in so many groups; 1: plain")
+    groups = luigi.IntParameter(default=1, description="Number of groups of diverse beam search in `n-best` (1 = off).")
     diversity = luigi.FloatParameter(
-        default=0.5, description="of `n-best` in groups: penalty in nats per earlier use of a token"
+        default=0.5, description="Diversity penalty in nats per earlier use of a token by another group."
     )
     ensemble = luigi.ListParameter(
-        default=[], description="seeds of further models, trained alike, whose probabilities are averaged"
+        default=[], description="Seeds of further models with the same settings, whose probabilities are averaged."
     )
-    batch_size = luigi.IntParameter(default=50, significant=False, description="images at a time")
+    batch_size = luigi.IntParameter(default=50, significant=False, description="Images per batch.")
 
     @property
     def width(self) -> int:
-        """The width of the search, or how many captions are drawn."""
+        """Width of the search, or number of samples."""
         widths = {"greedy": 1, "beam": self.beam_width, "n-best": self.n_best, "sample": self.n_best}
         return int(widths[self.search])
 
     def models(self) -> dict[str, Stage]:
-        """The trained models; several are an ensemble."""
+        """Return the trained models; several are an ensemble."""
         others = {f"model_seed_{seed}": model_stage(self, seed=seed) for seed in self.ensemble}
         return {"model": model_stage(self), **others}
 
     def requires(self) -> dict[str, Stage]:
-        """The trained models, the features and the list of images."""
+        """Return the trained models, the features and the list of images."""
         return {
             **self.models(),
             "features": model_features_stage(self),
@@ -71,7 +77,7 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
         }
 
     def search_with(self, vocabulary: "Vocabulary") -> "Search":
-        """The search that the parameters say.
+        """Return the search that the parameters describe.
 
         Raises:
             ConfigurationError: a forbidden word is not in the vocabulary, or it cannot be drawn like that.
@@ -93,7 +99,7 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
         return BeamStrategy(self.width, self.max_length, constraints, options)
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `hypotheses.jsonl`."""
+        """Write `hypotheses.jsonl`."""
         from pipelines.captions.generate_captions import GenerationJob, generate_captions
         from schemas.annotations import read_annotations
         from schemas.checkpoint import read_checkpoint

@@ -28,7 +28,7 @@ class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
     content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl", "search.json", "reranking.json")
 
     def requires(self) -> dict[str, Stage]:
-        """Hypotheses, the training captions, and what compares images: as configured, or all of the tuned grid."""
+        """Return hypotheses, training captions, and neighbors or features of the setting, or of the whole grid."""
         required: dict[str, Stage] = {
             "hypotheses": self.upstream(GenerateCaptions, search="n-best"),
             "captions": self.upstream(TokenizeCaptions),
@@ -43,7 +43,7 @@ class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
         return required
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `hypotheses.jsonl`, best first by consensus, and `reranked.jsonl` with scores and neighbors."""
+        """Write `hypotheses.jsonl`, best first by consensus, and `reranked.jsonl` with scores and neighbors."""
         from pipelines.captions.rerank_captions import RerankingJob, rerank_split
         from schemas.neighbors import read_neighbors
 
@@ -65,7 +65,7 @@ class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
         workspace.counts.update(changed)
 
     def setting(self, metric: str | None, tuning: Path | None) -> "RerankingSetting":
-        """Returns the setting that the parameters describe.
+        """Return the setting that the parameters describe.
 
         Args:
             metric: Metric of FindNeighbors, for `consensus`.

@@ -19,7 +19,7 @@ class TuneReranking(Stage, ModelParams):
     version = 4  # kernel-ridge consensus
 
     def images(self, split: str) -> dict[str, Stage]:
-        """Returns the stages by which the grid compares a split's images, by name: neighbors and features."""
+        """Return the stages by which the grid compares a split's images, by name: neighbors and features."""
         kinds = [str(kind) for kind in self.feature_kinds]
         return {
             self.images_name(kind, metric): self.upstream(FindNeighbors, split=split, feature_kind=kind, metric=metric)
@@ -29,11 +29,11 @@ class TuneReranking(Stage, ModelParams):
 
     @staticmethod
     def images_name(feature_kind: str, metric: str | None = None) -> str:
-        """Returns the name of neighbors, or of features if there is no metric."""
+        """Return the name of neighbors, or of features if there is no metric."""
         return f"neighbors_{feature_kind}_{metric}" if metric else f"features_{feature_kind}"
 
     def requires(self) -> dict[str, Stage]:
-        """Hypotheses, references, neighbors and features of the validation split."""
+        """Return hypotheses, references, neighbors and features of the validation split."""
         return {
             "hypotheses": self.upstream(GenerateCaptions, split="val", search="n-best"),
             "annotations": self.upstream(PrepareAnnotations),
@@ -42,7 +42,7 @@ class TuneReranking(Stage, ModelParams):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `grid.json`."""
+        """Write `grid.json`."""
         from pipelines.captions.tune_reranking import TuneRerankingInputs, tune_reranking
 
         grid, inputs = self.config(RerankingGrid), workspace.inputs

@@ -1,4 +1,4 @@
-"""DownloadDataset: the files of a dataset, downloaded, generated or where they are."""
+"""DownloadDataset: the files of a dataset, downloaded, generated or used in place."""
 
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,21 @@ from tasks.runtime.workspace import Workspace
 
 
 class DownloadDataset(Stage):
-    """Downloads and unpacks the dataset, generates it, or uses it where it is already.
+    """Download and unpack the dataset, generate it, or use it in place.
 
     Of a `source`, the key has the path only: what is in there counts where it is used, see PrepareAnnotations.
     """
 
     content = ("manifest.json",)
 
-    source = luigi.Parameter(
-        default="", description="folder of the unpacked dataset, which is used in place: nothing is copied"
-    )
+    source = luigi.Parameter(default="", description="Directory of an unpacked dataset, which is used in place.")
     mirrors = luigi.ListParameter(
         default=[],
         significant=False,
-        description="addresses or folders to try before the dataset's own, as a JSON list",
+        description="URLs or directories to try before the dataset's own URLs, as a JSON list.",
     )
-    images = luigi.IntParameter(default=1200, description="number of images of a generated dataset")
-    seed = luigi.IntParameter(default=0, description="seed of a generated dataset")
+    images = luigi.IntParameter(default=1200, description="Number of images of a generated dataset.")
+    seed = luigi.IntParameter(default=0, description="Random seed of a generated dataset.")
 
     def parameters(self, significant: bool) -> dict[str, Any]:
         """Return the parameters, with the absolute path of `source`."""
@@ -77,7 +75,7 @@ class DownloadDataset(Stage):
 
 
 def dataset_root(download: Path) -> Path:
-    """Return the dataset's root folder from the artifact of DownloadDataset: in the artifact or elsewhere."""
+    """Return the dataset's root directory, in the artifact of DownloadDataset or elsewhere."""
     return download / str(read_json(download / "manifest.json")["root"])
 
 

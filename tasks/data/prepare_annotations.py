@@ -1,4 +1,4 @@
-"""PrepareAnnotations: the dataset's own files as `annotations.jsonl` and split lists."""
+"""PrepareAnnotations: annotations and split lists of a dataset."""
 
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ DIGESTS = ".digests.sqlite"  # below the data directory
 
 
 class PrepareAnnotations(Stage):
-    """Reads the dataset.
+    """Read images, captions and splits of the dataset.
 
     Invalid captions are left out and listed in `rejects.jsonl`; these and all else that is left out or odd are
     described in `problems.txt`, one sentence per line.
@@ -25,12 +25,12 @@ class PrepareAnnotations(Stage):
 
     partition = luigi.Parameter(
         default="published",
-        description="published, lists, lists:FOLDER, karpathy, karpathy:FILE or random:VAL:TEST:SEED",
+        description="Split: published, lists, lists:DIR, karpathy, karpathy:FILE or random:VAL:TEST:SEED.",
     )
     max_invalid_fraction = luigi.FloatParameter(
         default=0.01,
         significant=False,
-        description="largest tolerated fraction of invalid captions, which are left out",
+        description="Maximum fraction of invalid captions, which are left out.",
     )
 
     def requires(self) -> dict[str, Stage]:
@@ -50,7 +50,7 @@ class PrepareAnnotations(Stage):
 
     @cached_property
     def digests(self) -> "DatasetDigests | None":
-        """Digests of a dataset that is used in place; None of others, whose archives or seed determine them."""
+        """Return checksums of a dataset that is used in place; None for others, which archives or seed determine."""
         from pipelines.data.datasets import find_dataset
         from pipelines.data.prepare_annotations import digest_dataset
 
@@ -62,7 +62,7 @@ class PrepareAnnotations(Stage):
 
     @property
     def images_digest(self) -> str:
-        """What features depend on: the ids and contents of the images, not their captions or splits."""
+        """Return what features depend on: ids and contents of the images, not captions or splits."""
         return self.digests.images if self.digests else self.key
 
     def work(self, workspace: Workspace) -> None:

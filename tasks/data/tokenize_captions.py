@@ -1,4 +1,4 @@
-"""TokenizeCaptions: vocabulary and captions as word ids."""
+"""TokenizeCaptions: vocabulary and captions as token ids."""
 
 import luigi
 
@@ -8,19 +8,23 @@ from tasks.runtime.workspace import Workspace
 
 
 class TokenizeCaptions(Stage):
-    """Splits captions into words and numbers them."""
+    """Tokenize the captions and build the vocabulary of the training captions."""
 
     version = 2  # combining marks, emoji and scripts without blanks; how much the vocabulary covers
 
-    tokenizer = luigi.Parameter(default="tf-mrnn", description="`tf-mrnn` (its rule) or `treebank` (nltk)")
-    min_count = luigi.IntParameter(default=5, description="a word must occur so often in training captions to be known")
+    tokenizer = luigi.Parameter(
+        default="tf-mrnn", description="Tokenizer: tf-mrnn (TF-mRNN's rule) or treebank (nltk)."
+    )
+    min_count = luigi.IntParameter(
+        default=5, description="Minimum number of occurrences of a token in the training captions."
+    )
 
     def requires(self) -> dict[str, Stage]:
-        """The raw captions."""
+        """Return the raw captions."""
         return {"annotations": self.upstream(PrepareAnnotations)}
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `vocabulary.txt`, `captions.h5`, `tokens.jsonl` and `coverage.json`."""
+        """Write `vocabulary.txt`, `captions.h5`, `tokens.jsonl` and `coverage.json`."""
         from pipelines.data.tokenize_captions import tokenize
         from schemas.annotations import read_annotations
 

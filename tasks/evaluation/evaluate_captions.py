@@ -21,7 +21,7 @@ class EvaluateCaptions(Stage, ModelParams, SplitParam, RerankingParams):
     )
 
     def requires(self) -> dict[str, Stage]:
-        """The captions to score, the references and the model's perplexity."""
+        """Return the captions to score, the references and the model's perplexity."""
         hypotheses = (
             self.upstream(RerankCaptions)
             if self.captions == "reranked"
@@ -34,7 +34,7 @@ class EvaluateCaptions(Stage, ModelParams, SplitParam, RerankingParams):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `results.json`, `scores.json` and `per_image.jsonl`."""
+        """Write `results.json`, `scores.json` and `per_image.jsonl`."""
         from pipelines.evaluation.evaluate_captions import EvaluateCaptionsInputs, evaluate_captions
 
         scores = evaluate_captions(

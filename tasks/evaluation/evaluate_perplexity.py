@@ -14,7 +14,7 @@ class EvaluatePerplexity(Stage, ModelParams, SplitParam):
     preload = TENSORFLOW
 
     def requires(self) -> dict[str, Stage]:
-        """Model, features and reference captions."""
+        """Return model, features and reference captions."""
         return {
             "model": model_stage(self),
             "features": model_features_stage(self),
@@ -22,7 +22,7 @@ class EvaluatePerplexity(Stage, ModelParams, SplitParam):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `perplexity.json`."""
+        """Write `perplexity.json`."""
         from pipelines.evaluation.evaluate_perplexity import EvaluatePerplexityInputs, evaluate_perplexity
 
         score = evaluate_perplexity(

@@ -1,4 +1,4 @@
-"""EvaluateRetrieval: sentences found by image, and images by sentence."""
+"""EvaluateRetrieval: captions retrieved by image, and images by caption."""
 
 import luigi
 
@@ -20,15 +20,15 @@ class EvaluateRetrieval(Stage, ModelParams, SplitParam):
     protocol = luigi.ChoiceParameter(
         default="all",
         choices=["all", "1k", "5fold"],
-        description="all images of the split at once, its first thousand, or the mean over five thousands",
+        description="All images of the split, its first thousand, or the mean over five thousands.",
     )
     normalization_images = luigi.IntParameter(
-        default=100, description="training images sampled for P(w) in the image-to-sentence score"
+        default=100, description="Number of training images sampled for P(w) in the image-to-caption score."
     )
-    seed = luigi.IntParameter(default=0, description="of that sample")
+    seed = luigi.IntParameter(default=0, description="Random seed of this sample.")
 
     def requires(self) -> dict[str, Stage]:
-        """Model, features and captions."""
+        """Return model, features and captions."""
         return {
             "model": model_stage(self),
             "features": model_features_stage(self),
@@ -36,7 +36,7 @@ class EvaluateRetrieval(Stage, ModelParams, SplitParam):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `scores.json`."""
+        """Write `scores.json`."""
         from pipelines.evaluation.evaluate_retrieval import evaluate_retrieval
         from schemas.scores import write_retrieval_scores
 

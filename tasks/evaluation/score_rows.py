@@ -1,4 +1,4 @@
-"""The rows of the score table: which captions a report compares."""
+"""Rows of the score table of the report."""
 
 import luigi
 
@@ -10,17 +10,17 @@ from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
 
 
 class AllScores(Stage, ModelParams):
-    """A task that looks at all scores on the test split."""
+    """Base class of tasks that read all scores on the test split."""
 
     compare_blind = luigi.BoolParameter(
         config_path={"section": "pipeline", "name": "compare_blind"},
         default=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="also train the same model on shuffled image features, and score it",
+        description="Also train and score the same model on shuffled image features.",
     )
 
     def score_rows(self) -> dict[str, Stage]:
-        """EvaluateCaptions by the label of its row; what RerankCaptions is configured to give is always among them."""
+        """Return EvaluateCaptions by the label of its row, always with the configured reranking."""
 
         def row(**options: str) -> Stage:
             return self.upstream(EvaluateCaptions, split="test", **options)
@@ -44,5 +44,5 @@ class AllScores(Stage, ModelParams):
         return rows
 
     def retrieval(self) -> Stage:
-        """EvaluateRetrieval of the test split."""
+        """Return EvaluateRetrieval of the test split."""
         return self.upstream(EvaluateRetrieval, split="test")

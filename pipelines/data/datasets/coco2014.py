@@ -80,7 +80,7 @@ class Coco2014(Dataset):
     )
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yields train2014, val2014 and, where it is there, test2014, each in the order of its JSON file."""
+        """Yield train2014, val2014 and, where it is there, test2014, each in the order of its JSON file."""
         files = index_files(root)
         for folder, split in (("train2014", "train"), ("val2014", "val")):
             images = read_coco_captions(

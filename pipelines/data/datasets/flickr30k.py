@@ -45,7 +45,7 @@ class Flickr30k(Dataset):
     )
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yields the captioned images by name."""
+        """Yield the captioned images by name."""
         files = index_files(root)
         captions = read_token_file(required_file(root, files, TOKENS, CAPTIONS_ARCHIVE), problems)
         if captions and not captions.keys() & files.keys():

@@ -40,7 +40,7 @@ class Flickr8k(Dataset):
     archives = tuple(Archive(name, tuple(host + name for host in _HOSTS)) for name in (IMAGES_ARCHIVE, TEXT_ARCHIVE))
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yields the listed images, split by split, in the order of the published lists."""
+        """Yield the listed images, split by split, in the order of the published lists."""
         files = index_files(root)
         captions = read_token_file(required_file(root, files, TOKENS, TEXT_ARCHIVE), problems)
         listed = read_name_lists(

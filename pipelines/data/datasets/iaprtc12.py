@@ -43,7 +43,7 @@ class IaprTc12(Dataset):
     )
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yields the described images by number; without the lists they are in no split."""
+        """Yield the described images by number; without the lists they are in no split."""
         files = [PurePosixPath(path) for path in list_files(root)]
         described = {
             path.stem: path for path in files if path.suffix == ".eng" and path.parent.parent.name == ANNOTATIONS
@@ -86,7 +86,7 @@ class IaprTc12(Dataset):
 
 
 def _read_sentences(path: Path, problems: Problems) -> tuple[str, ...]:
-    """The sentences of the description in one annotation file."""
+    """Return the sentences of the description in one annotation file."""
     text = _DECLARATION.sub("", path.read_bytes().decode("iso-8859-1"))
     try:
         document = SafeElementTree.fromstring(_BARE_AMPERSAND.sub("&amp;", text), forbid_dtd=True)

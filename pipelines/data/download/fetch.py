@@ -101,7 +101,7 @@ def fetch(
     `directory/NAME.part` and are resumed there, also by a later call. A proxy is taken from the environment.
 
     Args:
-        archive: The archive. Where it has no SHA-256, that in the directory's SHA256SUMS counts, if there is one.
+        archive: The archive. Without a SHA-256, that of the directory's SHA256SUMS is used, if any.
         directory: Folder for downloads.
         mirrors: Addresses (`http://`, `https://`, `file://`) or folders.
         progress: Called with a fraction and a message.

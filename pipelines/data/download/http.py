@@ -45,7 +45,7 @@ class RetryPolicy:
     least_rate: float = 1000.0
 
     def wait(self, failures: int) -> float:
-        """Return the seconds to wait after so many consecutive failures."""
+        """Return the seconds to wait after a number of consecutive failures."""
         return min(self.longest_wait, self.first_wait * 2 ** max(0, failures - 1))
 
 
@@ -254,7 +254,7 @@ def size_of(path: Path) -> int:
 
 
 def _status(code: int, reason: str | None) -> str:
-    return f"the server says {code} {reason or ''}".rstrip()
+    return f"the server reports {code} {reason or ''}".rstrip()
 
 
 def _number(text: str) -> int | None:

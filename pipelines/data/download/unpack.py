@@ -80,7 +80,7 @@ def unpack(archive: Path, destination: Path, progress: Progress, limit: int | No
 
 
 class _Rules:
-    """What an archive may contain, and the names and bytes so far."""
+    """Limits of an archive, and its names and bytes so far."""
 
     def __init__(self, raw: BinaryIO, destination: Path, limit: int | None):
         self.raw, self.destination = raw, destination

@@ -82,7 +82,7 @@ def test_any_choice_of_options_is_the_plain_search_and_is_obeyed(make_network, s
         for image in FEATURES[:2]
     ]
     if not all(expected):
-        with pytest.raises(ConfigurationError, match="No word may come next"):
+        with pytest.raises(ConfigurationError, match="no valid next token"):
             BeamSearch(network, width, max_length, constraints, options)(FEATURES[:2])
         return
     found = BeamSearch(network, width, max_length, constraints, options)(FEATURES[:2])
@@ -268,5 +268,5 @@ def test_searches_that_cannot_be_are_refused(make_network, width, options, messa
 
 def test_constraints_that_leave_nothing_to_say_are_an_error(make_network):
     search = BeamSearch(make_network(), 3, 6, Constraints(min_length=6, no_repeat_ngram=1))  # of four words
-    with pytest.raises(ConfigurationError, match="No word may come next"):
+    with pytest.raises(ConfigurationError, match="no valid next token"):
         search(FEATURES)

@@ -44,8 +44,8 @@ def test_the_mask_is_the_plain_one(constraints, length, seed):
         (Constraints(), 0, "0 to 0 words"),
         (Constraints(no_repeat_ngram=-1), 5, "no_repeat_ngram is -1"),
         (Constraints(forbidden=(1, 6, -2)), 5, r"\[6, -2\] are not in the vocabulary, whose ids are 0 to 5"),
-        (Constraints(forbidden=(BOS,)), 5, "end sign"),
-        (Constraints(forbidden=(0, 1, 3, 4, 5)), 5, "Every word is forbidden"),
+        (Constraints(forbidden=(BOS,)), 5, "end token"),
+        (Constraints(forbidden=(0, 1, 3, 4, 5)), 5, "All tokens are forbidden"),
     ],
 )
 def test_what_no_caption_can_meet_is_refused(constraints, max_length, message):

@@ -32,7 +32,7 @@ class Shapes(GeneratedDataset):
     archives = ()
 
     def generate(self, root: Path, *, seed: int = 0, images: int = 1200, progress: Progress) -> None:
-        """Writes `images/shapes_00000.png`, ... and last of all `captions.jsonl` below `root`.
+        """Write `images/shapes_00000.png`, ... and last of all `captions.jsonl` below `root`.
 
         Of each twelve images nine are for training, one for validation and two for testing: 900, 100 and 200 of 1200.
         The same seed makes the same files, byte for byte under the same versions of NumPy and Pillow.
@@ -49,7 +49,7 @@ class Shapes(GeneratedDataset):
         write_json_lines(root / "captions.jsonl", lines())
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yields the generated images in order; `extras["scene"]` is what is in each. Nothing is ever left out.
+        """Yield the generated images in order; `extras["scene"]` is what is in each. Nothing is ever left out.
 
         Raises:
             InputError: `captions.jsonl` is missing, or one of its lines (named) is not as `generate` writes it.
@@ -66,7 +66,7 @@ class Shapes(GeneratedDataset):
 
 
 def _generate_image(root: Path, seed: int, index: int) -> dict[str, Any]:
-    """Generates and writes one image; returns its line of `captions.jsonl`."""
+    """Generate and writes one image; returns its line of `captions.jsonl`."""
     # Three streams, so that a change of the captions leaves the images as they are.
     for_scene, for_captions, for_drawing = np.random.default_rng([seed, index]).spawn(3)
     scene = sample_scene(for_scene)
@@ -86,7 +86,7 @@ def _split(seed: int, index: int) -> str:
 
 
 def _parse(line: str) -> Record:
-    """One line of `captions.jsonl`. Raises ValueError with what is wrong."""
+    """Return one line of `captions.jsonl`. Raises ValueError with what is wrong."""
     fields = parse_json(line)
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")

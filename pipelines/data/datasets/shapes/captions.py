@@ -1,6 +1,6 @@
-"""What people say of a scene: a weighted grammar whose sentences are true of it.
+"""Captions of a scene: a weighted grammar of true sentences.
 
-A rule maps a symbol to its weighted expansions, in which `{name}` stands for another symbol. The rules below hold for
+A rule maps a symbol to its weighted expansions, in which `{name}` is another symbol. The rules below hold for
 every scene; `_rules_of` adds those that state one scene's facts. As with people, the plain word is the usual one.
 """
 
@@ -149,7 +149,7 @@ _THREE: Mapping[str, float] = {
 
 
 def write_captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
-    """Five captions of `scene`, no two of the same words, as people would type them."""
+    """Return five different captions of `scene`, as people would type them."""
     sentences: dict[tuple[str, ...], str] = {}  # by their words: a comma makes no other caption
     while len(sentences) < CAPTIONS:
         sentence = _tidy(_expand("{caption}", _rules_of(scene, rng), rng))
@@ -160,7 +160,7 @@ def write_captions(scene: Scene, rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def _rules_of(scene: Scene, rng: np.random.Generator) -> dict[str, Mapping[str, float]]:
-    """The grammar of one sentence about `scene`: the common rules and its facts, a, b, c in order of telling."""
+    """Return the grammar of one sentence about `scene`: the common rules and its facts, a, b, c in order of telling."""
     rules = {**_COMMON, **_ground_rules(scene)}
     things = _order_of_telling(scene.things, rng)
     nouns = {thing.shape: pick(rng, _SHAPE_WORDS[thing.shape]) for thing in things}  # one word a shape in a sentence
@@ -205,13 +205,13 @@ def _ground_rules(scene: Scene) -> Rules:
 
 
 def _pair_rules(a: Thing, b: Thing, noun: str) -> dict[str, Mapping[str, float]]:
-    """What there is to say of `a` and `b` together, where `a` is called `noun`."""
-    lie = relation(a, b)
-    side_by_side = aligned(a, b) and lie in ("left", "right")
+    """Return the rules about `a` and `b` together, where `a` is called `noun`."""
+    position = relation(a, b)
+    side_by_side = aligned(a, b) and position in ("left", "right")
     # One in four speaks of nearness alone.
     to = {"{side}": 75, "{beside}": 25} if side_by_side else {"{side}": 100}
     apart = {"": 50, "side by side": 28, "next to each other": 22} if side_by_side else {"": 1}
-    if aligned(a, b) and lie in ("above", "below"):
+    if aligned(a, b) and position in ("above", "below"):
         apart = {"": 50, "one above the other": 50}
     captions = dict(_TWO)
     if (a.row, a.column) != (b.row, b.column):
@@ -221,7 +221,7 @@ def _pair_rules(a: Thing, b: Thing, noun: str) -> dict[str, Mapping[str, float]]
     return {
         "caption": captions,
         "to": to,
-        "side": _RELATION_WORDS[lie],
+        "side": _RELATION_WORDS[position],
         "beside": _BESIDE,
         "to_it": _RELATION_TO_IT[relation(b, a)],
         "apart": apart,
@@ -261,7 +261,7 @@ def _tidy(text: str) -> str:
 
 
 def _type(sentence: str, rng: np.random.Generator) -> str:
-    """The sentence with one typist's capitals and full stop."""
+    """Return the sentence with one typist's capitals and full stop."""
     manner = pick(rng, {"lower": 42, "sentence": 36, "capital": 14, "stop": 7, "shout": 1})
     if manner == "shout":
         return sentence.upper()

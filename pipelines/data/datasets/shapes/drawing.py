@@ -1,4 +1,4 @@
-"""From a scene to its picture: textured background, anti-aliased shapes, pixel noise."""
+"""Drawing of a scene: textured background, anti-aliased shapes, pixel noise."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,15 +6,15 @@ from PIL import Image, ImageDraw
 
 from pipelines.data.datasets.shapes.scene import BACKGROUNDS, COLORS, SIDE, Scene, Thing
 
-_SCALE = 4  # shapes are drawn so many times larger, then averaged down
+_SCALE = 4  # supersampling factor of shapes
 _CANVAS = SIDE * _SCALE
 _NOISE = 4.0  # standard deviation of the noise of each channel, in grey levels of 255
-_GRAIN = 3  # side of a speck, in pixels of the picture
+_GRAIN = 3  # side of a speck, in pixels of the image
 _RING_WIDTH = 0.32  # of a ring's radius; leaves a hole that a small thing fits into
 
 
 def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
-    """The picture of `scene`, RGB, 96 x 96.
+    """Return the image of `scene`, RGB, 96 x 96.
 
     `rng` supplies what no caption speaks of: the period and phase of the texture, and the noise.
     """
@@ -32,7 +32,7 @@ def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
 
 
 def _texture(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Draws the weight of the second tone at each pixel of the canvas, (_CANVAS, _CANVAS) in 0..255."""
+    """Draw the weight of the second tone at each pixel of the canvas, (_CANVAS, _CANVAS) in 0..255."""
     period = rng.uniform(10, 16)  # in pixels of the image, as are x (1, _CANVAS) and y (_CANVAS, 1)
     steps = np.arange(_CANVAS, dtype=np.float32) / _SCALE
     y, x = np.meshgrid(steps + rng.uniform(0, period), steps + rng.uniform(0, period), indexing="ij", sparse=True)

@@ -1,4 +1,4 @@
-"""What is in a picture: one to three things on a background, and how they lie to each other."""
+"""Random scenes: one to three things on a background, and their relative positions."""
 
 from bisect import bisect
 from collections.abc import Hashable, Mapping
@@ -11,7 +11,7 @@ import numpy as np
 Option = TypeVar("Option", bound=Hashable)
 Color = tuple[int, int, int]  # red, green, blue in 0..255
 
-SIDE = 96  # pixels, of the square picture
+SIDE = 96  # of the square image, in pixels
 
 SHAPES = ("circle", "square", "triangle", "star", "ring", "cross", "heart")
 CONTAINERS = ("circle", "square", "ring")  # shapes that a small thing fits into when they are large
@@ -43,10 +43,10 @@ _TEXTURE_WEIGHTS = {"plain": 0.45, "stripes": 0.13, "checks": 0.11, "dots": 0.11
 _SIZE_WEIGHTS = {"small": 0.22, "medium": 0.33, "large": 0.45}  # large ones often do not fit
 _ARRANGEMENT_WEIGHTS = {"one": 0.42, "two": 0.28, "alike": 0.08, "nested": 0.08, "three": 0.14}
 
-_MARGIN = 3.0  # least distance of a thing from the picture's edge, pixels
+_MARGIN = 3.0  # least distance of a thing from the image's edge, in pixels
 _GAP = 3.0  # least distance of two things' boxes, pixels
 _CONTRAST = 85.0  # least distance in RGB of a thing from either tone of the background
-# Centers lie in three bands along each axis, with nothing between the bands, so that left, middle and right are plain.
+# Centers are in three bands along each axis, with nothing between the bands, so that left, middle and right are plain.
 _LOW = 34.0  # where the first band ends, pixels; the third is its mirror image
 _MIDDLE = (40.0, 56.0)
 
@@ -64,17 +64,17 @@ class Thing:
 
     @property
     def column(self) -> str:
-        """Where it lies across: left, middle or right."""
+        """Horizontal position: left, middle or right."""
         return _band(self.x, ("left", "middle", "right"))
 
     @property
     def row(self) -> str:
-        """Where it lies in height: top, middle or bottom."""
+        """Vertical position: top, middle or bottom."""
         return _band(self.y, ("top", "middle", "bottom"))
 
     @property
     def corner_distance(self) -> float:
-        """How far its center lies from the nearest corner, in pixels along the axis on which it is farther."""
+        """Distance of its center from the nearest corner, in pixels along the axis on which it is larger."""
         return max(min(self.x, SIDE - self.x), min(self.y, SIDE - self.y))
 
 
@@ -88,13 +88,13 @@ class Scene:
 
 
 def pick(rng: np.random.Generator, weights: Mapping[Option, float]) -> Option:
-    """One of the keys, with a probability in proportion to its value. Far quicker than `Generator.choice`."""
+    """Return one of the keys, with a probability in proportion to its value. Far quicker than `Generator.choice`."""
     edges = list(accumulate(weights.values()))
     return list(weights)[bisect(edges, rng.random() * edges[-1], hi=len(edges) - 1)]
 
 
 def relation(a: Thing, b: Thing) -> str:
-    """How `a` lies to `b`: inside, around, left, right, above or below, by the axis that parts them more."""
+    """Return the position of `a` relative to `b`: inside, around, or by the axis with the larger distance."""
     dx, dy = b.x - a.x, b.y - a.y
     if max(abs(dx), abs(dy)) < max(a.radius, b.radius):  # boxes are otherwise disjoint
         return "inside" if a.radius < b.radius else "around"
@@ -104,7 +104,7 @@ def relation(a: Thing, b: Thing) -> str:
 
 
 def aligned(a: Thing, b: Thing) -> bool:
-    """Whether the two lie in a row or in a column rather than across from each other."""
+    """Return whether the two are in a row or in a column."""
     near, far = sorted((abs(a.x - b.x), abs(a.y - b.y)))
     return near < far / 2
 

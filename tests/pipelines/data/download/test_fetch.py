@@ -201,8 +201,8 @@ def test_error_says_what_was_tried(server: Server, tmp_path: Path) -> None:
     message = str(caught.value)
     for part in ("nowhere/a b.zip (there is no such file)", "only http and https are followed", "Connection refused"):
         assert part in message
-    assert "first.zip (the server says 404" in message
-    assert "second.zip (the server says 500" in message
+    assert "first.zip (the server reports 404" in message
+    assert "second.zip (the server reports 500" in message
     assert "mirror" in message
 
 
