@@ -163,8 +163,8 @@ def test_a_card_shows_hypotheses_and_what_reranking_chose(
     assert card.locator(".nearest img").count() == len(image.nearest) == 3
 
 
-def test_every_picture_is_shown(open_page: OpenPage, report: Path) -> None:
-    """Data addresses decode; lost pictures are texts."""
+def test_every_image_is_shown(open_page: OpenPage, report: Path) -> None:
+    """Data addresses decode; lost images are texts."""
     page = open_page(report)
     open_details(page)
     page.evaluate(

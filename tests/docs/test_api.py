@@ -1,4 +1,4 @@
-"""What docs/reference/api.md lists can be imported, says what it does, and is typed."""
+"""What docs/reference/api.md lists can be imported, is documented and typed."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""The tutorial does what it says, and the example notebook runs on what it made."""
+"""The tutorial works as described, and the example notebook runs on what it made."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def test_of_eight_stages_two_run_again(tutorial: Followed) -> None:
     assert STARTED.findall(second) == ["GenerateCaptions", "EvaluateCaptions"]
 
 
-def test_the_files_shown_are_what_they_are_said_to_be(tutorial: Followed) -> None:
+def test_files_have_the_described_content(tutorial: Followed) -> None:
     annotations = tutorial.output_of("annotations.jsonl")
     assert json.loads(annotations)["split"] in ("train", "val", "test")
     assert tutorial.output_of("vocabulary.txt").split()[:3] == ["<pad>", "<unk>", "<bos>"]
@@ -46,7 +46,7 @@ def test_what_would_go_is_named_and_stays(tutorial: Followed, stage: str) -> Non
     assert list(tutorial.directory.glob(f"var/shapes/{stage}/*/provenance.json"))
 
 
-def test_pictures_have_captions_in_a_gallery(tutorial: Followed) -> None:
+def test_images_have_captions_in_a_gallery(tutorial: Followed) -> None:
     shown = re.findall(r"^\S+\.png$", tutorial.output_of("--out captioned"), re.MULTILINE)
     assert len(shown) == 3
     assert "<img" in (tutorial.directory / "captioned" / "gallery.html").read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ def test_it_ends_with_a_sentence(tmp_path, text):
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\0", "a\n", "\udcff", "a" * 256])
-def test_a_corpus_is_called_as_a_folder_can_be(tmp_path, name):
+def test_a_dataset_is_called_as_a_folder_can_be(tmp_path, name):
     with pytest.raises(ConfigurationError, match="cannot name a folder"):
         Source(dataset=name, data_dir=str(tmp_path))
 

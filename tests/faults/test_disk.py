@@ -38,7 +38,7 @@ def mounted(directory: Path, *options: str):
 
 
 @pytest.mark.parametrize("form", ["text", "hdf5"])
-def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(tmp_path, form):
+def test_a_full_disk_is_named_and_the_run_continues_when_there_is_room(tmp_path, form):
     with mounted(tmp_path / "disk"):
         source, greedy = of(Source, tmp_path / "disk"), of(Greedy, tmp_path / "disk", form=form)
         source.run()

@@ -17,7 +17,7 @@ LONG = int(os.environ.get("FUZZ_CASES", "10000"))  # a format
 
 
 def fuzz(name: str, folder: Path, cases: int, *, repeatable: bool) -> Counter[str]:
-    """Reads `cases` spoilt files of a format; returns how many were read and how many refused."""
+    """Reads `cases` corrupted files of a format; returns how many were read and how many refused."""
     form = FORMATS[name]
     path, data_directory = folder / "given" / form.file, folder / "var"
     valid = samples(form, path)
@@ -48,12 +48,12 @@ def fuzz(name: str, folder: Path, cases: int, *, repeatable: bool) -> Counter[st
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_spoilt_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_corrupted_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
     fuzz(name, tmp_path, SHORT, repeatable=True)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", FORMATS)
-def test_spoilt_files_by_the_thousand(name: str, tmp_path: Path) -> None:
+def test_corrupted_files_by_the_thousand(name: str, tmp_path: Path) -> None:
     outcomes = fuzz(name, tmp_path, LONG, repeatable=False)
     print(f"\n{name}: {outcomes.total()} cases, {outcomes['read']} read, {outcomes['refused']} refused")

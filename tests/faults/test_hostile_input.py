@@ -154,7 +154,7 @@ def test_hdf5_does_not_lead_out(tmp_path: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "GIF"])
-def test_pictures_that_are_bombs(form: str) -> None:
+def test_images_that_are_bombs(form: str) -> None:
     side = 20_000
     stream = io.BytesIO()
     options = {"compression": "tiff_lzw"} if form == "TIFF" else {}
@@ -186,7 +186,7 @@ def test_folders_that_link_in_a_circle(tmp_path: Path) -> None:
 
 
 def test_network_files_name_no_classes_from_elsewhere(tmp_path: Path) -> None:
-    """A `.keras` file says which classes to make; it cannot make Python call what it likes."""
+    """A `.keras` file names classes to create; it cannot make Python call what it likes."""
     from model.mrnn.network import load_network
 
     victim = tmp_path / "victim"

@@ -14,7 +14,7 @@ from tasks.runtime.locks import is_locked
 from tests.support.faults.runs import Observed, Run, configured, digests, seconds_of_stages, started, wait_until
 
 LEAN = ("tests.support.faults.lean", "LeanPipeline")
-TRAINED = ("tasks", "TrainModel")  # with all that it needs: the stages that go on where they stopped
+TRAINED = ("tasks", "TrainModel")  # with all that it needs: the stages that continue where they stopped
 SECONDS_TO_END = 5.0
 LATEST_KILL = 0.75  # of the time that the stage took undisturbed: once it has ended before its kill it is hit no more
 
@@ -66,7 +66,7 @@ def kill_everywhere(module: str, task: str, reference: Path, directory: Path, ki
 
 
 def of_content(found: dict[str, str]) -> dict[str, str]:
-    """Without the report, which says when and how fast things were made."""
+    """Without the report, which contains when and how fast things were made."""
     return {name: digest for name, digest in found.items() if "Report" not in name}
 
 

@@ -1,4 +1,4 @@
-"""One run of the whole pipeline, by the command that users give, on a small edition of the embedded corpus."""
+"""One run of the complete pipeline, by the command that users give, on a small edition of the embedded dataset."""
 
 import os
 import subprocess

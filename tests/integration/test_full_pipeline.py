@@ -1,4 +1,4 @@
-"""What a user sees of the whole pipeline."""
+"""What a user sees of the complete pipeline."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ def test_the_model_looks_at_the_images(pipeline):
     assert own["BLEU-4"] > blind["BLEU-4"] + 0.05
 
 
-def test_every_score_says_how_it_was_made(pipeline):
+def test_every_score_reports_how_it_was_made(pipeline):
     scores = scores_of(pipeline)
     assert len(scores) == 9
     for sheet in scores.values():
@@ -82,7 +82,7 @@ def test_no_image_disappears(pipeline):
         assert [image.image_id for image in read_hypotheses(directory)] == expected
 
 
-def test_a_second_run_does_nothing_and_says_so(pipeline):
+def test_a_second_run_does_nothing_and_reports_so(pipeline):
     run = pipeline.luigi("FullPipeline")
     assert run.returncode == 0
     assert "started" not in run.stdout
@@ -259,7 +259,7 @@ print([name for name in ("tensorflow", "apache_beam", "keras") if name in sys.mo
     assert run.stdout.strip() == "[]"
 
 
-def test_one_s_own_pictures_get_the_captions_that_the_pipeline_gives_them(pipeline, tmp_path):
+def test_one_s_own_images_get_the_captions_that_the_pipeline_gives_them(pipeline, tmp_path):
     test = list(read_annotations(pipeline.artifact("PrepareAnnotations"), "test"))[:4]
     root = pipeline.artifact("DownloadDataset") / "files"
     for image in test:

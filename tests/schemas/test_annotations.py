@@ -25,7 +25,7 @@ RECORD = msgspec.structs.asdict(AnnotatedImage("1", "images/1.jpg", "train", 4, 
 
 
 @given(st.lists(IMAGES, max_size=5))
-def test_annotations_come_back_as_written_whole_and_by_split(tmp_path_factory, images):
+def test_annotations_come_back_as_written_complete_and_by_split(tmp_path_factory, images):
     folder = tmp_path_factory.mktemp("annotations")
     counts = write_annotations(folder, images)
     assert list(read_annotations(folder)) == images

@@ -19,7 +19,7 @@ def test_hypotheses_come_back_as_written(tmp_path_factory, images):
 
 
 @pytest.mark.parametrize("line", ["{}", "[]", "7", '{"image_id": "1", "captions": [{"tokens": ["a"]}]}', "{"])
-def test_spoilt_lines_are_artifact_errors(tmp_path, line):
+def test_corrupted_lines_are_artifact_errors(tmp_path, line):
     (tmp_path / "hypotheses.jsonl").write_text(line + "\n")
     with pytest.raises(ArtifactError, match=r"hypotheses\.jsonl"):
         list(read_hypotheses(tmp_path))

@@ -61,7 +61,7 @@ def test_malformed_vocabularies_are_refused(words, message):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\n", b"<pad>\n<unk>\n", b"<pad>\n<unk>\n<bos>\n\na\n"])
-def test_spoilt_files_are_artifact_errors(tmp_path, content):
+def test_corrupted_files_are_artifact_errors(tmp_path, content):
     if content is not None:
         (tmp_path / "vocabulary.txt").write_bytes(content)
     with pytest.raises(ArtifactError):

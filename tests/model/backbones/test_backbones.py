@@ -66,7 +66,7 @@ def test_vgg_with_weights_from_a_file_is_the_published_network(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["vgg.keras", "vgg.h5"])
-def test_whole_models_serve_as_weights_files(tmp_path, name):
+def test_complete_models_serve_as_weights_files(tmp_path, name):
     network = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3))
     network.save(tmp_path / name)
     found = load_backbone(BackboneSpec("vgg16/block5_pool", str(tmp_path / name), 32)).features(IMAGES)
@@ -157,7 +157,7 @@ def test_a_network_of_keras_by_its_name():
     assert expected.std() > 0.1, "random weights of a depthwise network keep the size of activations"
 
 
-def test_a_network_says_its_own_size():
+def test_a_network_reports_its_own_size():
     assert load_backbone(BackboneSpec("keras:InceptionV3", "random:0")).input_size == 299
     assert load_backbone(BackboneSpec("alexnet/pool5", "random:0")).input_size == 227
 
@@ -280,7 +280,7 @@ class Sized(ColorMean):
         return tf.reduce_mean(images, self.axes)
 
 
-def test_a_hub_module_may_say_its_size(tmp_path):
+def test_a_hub_module_may_report_its_size(tmp_path):
     tf.saved_model.save(Sized([1, 2]), tmp_path / "sized")
     assert load_backbone(BackboneSpec(f"hub:{tmp_path / 'sized'}", "")).input_size == 12
     tf.saved_model.save(ColorMean([1, 2]), tmp_path / "unsized")

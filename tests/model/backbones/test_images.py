@@ -44,7 +44,7 @@ def test_lossy_formats_give_nearly_the_pixels(form, options):
     np.testing.assert_allclose(decoded(encode(smooth, form, **options)), np.asarray(smooth), atol=6)
 
 
-def test_a_progressive_jpeg_is_the_same_picture():
+def test_a_progressive_jpeg_is_the_same_image():
     np.testing.assert_array_equal(
         decoded(encode(RGB, "JPEG", progressive=True)), decoded(encode(RGB, "JPEG", progressive=False))
     )
@@ -60,7 +60,7 @@ def test_black_and_white():
     assert decoded(encode(bits)).tolist() == [[[0, 0, 0], [255, 255, 255]]]
 
 
-def test_sixteen_bits_of_grey_become_eight_also_in_dark_pictures():
+def test_sixteen_bits_of_grey_become_eight_also_in_dark_images():
     levels = np.array([[0, 128, 257, 32896, 65535]], np.uint16)
     assert decoded(encode(Image.fromarray(levels)))[0, :, 0].tolist() == [0, 0, 1, 128, 255]
     assert decoded(encode(Image.fromarray(levels[:, :2])))[0, :, 0].tolist() == [0, 0]
@@ -82,7 +82,7 @@ def test_the_transparent_color_of_a_palette_lies_on_white():
     assert decoded(encode(palette, transparency=0)).tolist() == [[[255, 255, 255], [0, 0, 200]]]
 
 
-def test_the_transparent_color_of_a_picture_without_palette_lies_on_white():
+def test_transparent_color_of_an_image_without_palette_is_white():
     two = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
     assert decoded(encode(two, transparency=(1, 2, 3))).tolist() == [[[255, 255, 255], [4, 5, 6]]]
 
@@ -97,7 +97,7 @@ def test_printers_colors_become_rgb(form):
     ("orientation", "upright"),
     [(1, lambda a: a), (2, np.fliplr), (3, lambda a: np.rot90(a, 2)), (6, lambda a: np.rot90(a, -1)), (8, np.rot90)],
 )
-def test_pictures_are_turned_upright_by_their_exif_orientation(orientation, upright):
+def test_images_are_turned_upright_by_their_exif_orientation(orientation, upright):
     np.testing.assert_array_equal(decoded(encode(RGB, exif=rotated(orientation))), upright(PIXELS))
 
 
@@ -126,7 +126,7 @@ def test_what_cannot_be_decoded_is_refused_in_one_line(data, message):
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_over_the_limit_are_refused_before_they_are_decoded(monkeypatch):
+def test_images_over_the_limit_are_refused_before_they_are_decoded(monkeypatch):
     data = encode(RGB)
     monkeypatch.setattr(images, "MAX_PIXELS", 6 * 9 - 1)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))

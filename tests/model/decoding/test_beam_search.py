@@ -141,7 +141,7 @@ def test_the_length_penalty_by_hand(make_network):
 
 
 def test_diverse_search_by_hand(make_network):
-    # One hypothesis a group. The first says 3 (P = .5) and the second, to which 3 costs lambda, 4 (P = .3) if
+    # One hypothesis a group. The first chooses 3 (P = .5) and the second, to which 3 costs lambda, 4 (P = .3) if
     # lambda > ln(.5 / .3) = .511.
     network = says(make_network, [0.05, 0.5, 0.3, 0.15])
     for diversity, second in ((0.5, (3,)), (0.52, (4,))):
@@ -184,10 +184,10 @@ def test_log_probabilities_are_those_of_the_network(make_network):
 
 
 @pytest.mark.parametrize("forbidden", [(PAD, UNK), (PAD, UNK, 3, 4, 5)])
-def test_forbidden_words_are_never_said(make_network, forbidden):
+def test_forbidden_tokens_are_never_generated(make_network, forbidden):
     network = make_network()
     bias = network.softmax.bias.numpy()
-    bias[list(forbidden)] = 50.0  # they would be all that is said
+    bias[list(forbidden)] = 50.0  # they would be generated only
     network.softmax.bias.assign(bias)
     for decoded in BeamSearch(network, 4, max_length=4, constraints=Constraints(forbidden=forbidden))(FEATURES):
         assert decoded
@@ -266,7 +266,7 @@ def test_searches_that_cannot_be_are_refused(make_network, width, options, messa
         BeamSearch(make_network(), width, options=options)
 
 
-def test_constraints_that_leave_nothing_to_say_are_an_error(make_network):
+def test_constraints_without_valid_token_are_an_error(make_network):
     search = BeamSearch(make_network(), 3, 6, Constraints(min_length=6, no_repeat_ngram=1))  # of four words
     with pytest.raises(ConfigurationError, match="no valid next token"):
         search(FEATURES)

@@ -16,7 +16,7 @@ def networks() -> list[MRNN]:
 
 
 @pytest.mark.parametrize("tokens", [(), (4,), (3, 8, 3, 5)])
-def test_token_log_probs_are_those_of_the_whole_caption(networks, tokens):
+def test_token_log_probs_are_those_of_the_complete_caption(networks, tokens):
     features = np.random.default_rng(0).standard_normal(5).astype(np.float32)
     logits = networks[0](tf.constant([[BOS, *tokens]]), tf.constant(features[None]))
     expected = tf.nn.log_softmax(logits[0]).numpy()[range(len(tokens) + 1), [*tokens, BOS]]

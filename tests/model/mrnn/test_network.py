@@ -1,4 +1,4 @@
-"""The whole network, whatever its variant, and its files."""
+"""The network in all variants, and its files."""
 
 import random
 import zipfile
@@ -25,7 +25,7 @@ def test_half_precision_features_are_computed_in_single_precision(make_network):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_steps_one_by_one_equal_the_whole_caption(make_network, variant):
+def test_steps_one_by_one_equal_the_complete_caption(make_network, variant):
     network = make_network(variant=variant)
     whole = np.asarray(network(TOKENS, FEATURES))
     image = network.project_image(FEATURES)

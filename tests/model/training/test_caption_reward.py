@@ -1,4 +1,4 @@
-"""The reward against pycocoevalcap's CIDEr-D on the same corpus."""
+"""The reward against pycocoevalcap's CIDEr-D on the same dataset."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SENTENCES = st.lists(WORDS, max_size=8)
 
 
 def official(corpus, hypotheses):
-    """CIDEr-D of one hypothesis an image; document frequencies are those of all captions of the corpus."""
+    """CIDEr-D of one hypothesis an image; document frequencies are those of all captions of the dataset."""
     references = {image: [" ".join(words) for words in captions] for image, captions in enumerate(corpus)}
     _, each = Cider().compute_score(references, {image: [" ".join(words)] for image, words in enumerate(hypotheses)})
     return each
@@ -36,7 +36,7 @@ def test_it_is_the_official_score(corpus, data):
     expected = official(corpus, hypotheses)
     reward = reward_of(corpus)
     np.testing.assert_allclose(reward(hypotheses, np.arange(len(corpus))), expected, rtol=0, atol=1e-9)
-    # Of some images alone, in another order and more than once: the frequencies stay those of the corpus.
+    # Of some images alone, in another order and more than once: the frequencies stay those of the dataset.
     images = np.array(data.draw(st.lists(st.integers(0, len(corpus) - 1), min_size=1, max_size=6)))
     some = reward([hypotheses[image] for image in images], images)
     np.testing.assert_allclose(some, expected[images], rtol=0, atol=1e-9)

@@ -43,7 +43,9 @@ def test_what_is_not_surely_an_artifact_is_none(tmp_path):
     real = make(tmp_path, f"toys/Source/{OLD}")
     write_text(real / "data" / "numbers.txt", "12345")
     make(tmp_path, "toys/Source/my-notes")  # no key
-    make(tmp_path, f"toys/Copied/{OLD}").rename(tmp_path / "toys" / "Source" / NEW)  # says another place
+    make(tmp_path, f"toys/Copied/{OLD}").rename(
+        tmp_path / "toys" / "Source" / NEW
+    )  # with the provenance of another directory
     (tmp_path / "toys" / "Source" / NEWEST).symlink_to(real)
     (tmp_path / "linked").symlink_to(tmp_path / "toys")
     for name, text in (("0000000004", "{"), ("0000000005", "[]"), ("0000000006", '{"key": 1}')):

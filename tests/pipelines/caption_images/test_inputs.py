@@ -48,7 +48,7 @@ def test_find_images_takes_several_paths_and_each_image_once(tmp_path):
     assert found == [str(tmp_path / "a" / "x.png"), str(tmp_path / "b" / "x.png"), "y.png"]
 
 
-def test_nothing_to_caption_is_said_in_a_sentence(tmp_path):
+def test_nothing_to_caption_is_reported_in_a_sentence(tmp_path):
     touch(tmp_path, "notes.txt")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "absent.png", tmp_path / "pipe", tmp_path / "*.gif"):

@@ -1,4 +1,4 @@
-"""Near-duplicates: by the definition, and on pictures."""
+"""Near-duplicates: by the definition, and on images."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def picture():
     return Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC)
 
 
-def test_a_smaller_brighter_recompressed_copy_is_alike_and_another_picture_is_not(picture, tmp_path):
+def test_a_smaller_brighter_recompressed_copy_is_alike_and_another_image_is_not(picture, tmp_path):
     ImageEnhance.Brightness(picture.resize((120, 90))).enhance(1.1).save(tmp_path / "copy.jpg", quality=60)
     with Image.open(tmp_path / "copy.jpg") as copy:
         alike = np.count_nonzero(image_hash(picture) != image_hash(copy))

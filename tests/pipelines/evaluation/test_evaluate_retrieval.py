@@ -76,7 +76,7 @@ def test_recalls_are_those_of_each_part_by_hand(artifacts, tmp_path, protocol, p
         assert found.r1 == pytest.approx(np.mean([100 * np.mean(np.array(each) <= 1) for each in ranks]))
 
 
-def test_a_stopped_run_goes_on_with_the_images_that_are_left(artifacts, tmp_path, monkeypatch):
+def test_a_stopped_run_continues_with_the_images_that_are_left(artifacts, tmp_path, monkeypatch):
     whole = evaluate(tmp_path, "all")
     path = tmp_path / "scratch" / "likelihoods-0.npy"
     table = np.load(path)

@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_had_is_named(toy: Toy, server: Server, client: Pa
     assert not (toy.root / "here" / "SHA256SUMS").exists()
 
 
-def test_no_release_and_no_address_are_said(toy: Toy, server: Server, client: Path) -> None:
+def test_no_release_and_no_address_are_reported(toy: Toy, server: Server, client: Path) -> None:
     run = download(toy, client, f"{server.url}/splits", "here")
     assert (run.returncode, "is not a release" in run.stderr) == (1, True)
     run = download(toy, client)

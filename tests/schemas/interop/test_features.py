@@ -1,4 +1,4 @@
-"""Features and captions in other people's formats, sound and spoilt."""
+"""Features and captions in other people's formats, intact and corrupted."""
 
 import json
 import pickle
@@ -121,7 +121,7 @@ def test_blocks_are_bounded_and_in_order(write: Writer, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("name", ["dictionary", "npz", "npy", "hdf5"])
-def test_whole_numbers_become_text(name: str, tmp_path: Path) -> None:
+def test_integers_become_text(name: str, tmp_path: Path) -> None:
     assert read(WRITERS[name](tmp_path, [9, 25, 391895], ROWS))[0] == ["9", "25", "391895"]
 
 

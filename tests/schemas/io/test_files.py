@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and JSON that depends on the value alone."""
+"""Atomic writes, and JSON that depends on the value alone."""
 
 import hashlib
 import io
@@ -101,7 +101,7 @@ def test_what_is_no_json_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("second", [b"{", b"", b'"\xff"'])
-def test_a_spoilt_line_is_named_by_its_number(tmp_path, second):
+def test_a_corrupted_line_is_named_by_its_number(tmp_path, second):
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b"1\n" + second + b"\n3\n")
     with pytest.raises(ArtifactError, match=r"lines\.jsonl, line 2,"):

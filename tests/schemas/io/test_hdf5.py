@@ -1,4 +1,4 @@
-"""HDF5 files: whole or absent, alike for like content, and checked when opened."""
+"""HDF5 files: atomic, deterministic, and checked when opened."""
 
 import h5py
 import numpy as np

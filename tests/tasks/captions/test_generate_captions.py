@@ -20,7 +20,7 @@ IMAGES = ["one", "two", "three"]
 
 
 def complete(stage, write):
-    """The artifact of a stage, made by `write` and said to be whole."""
+    """The artifact of a stage, made by `write` and marked as complete."""
     stage.directory.mkdir(parents=True, exist_ok=True)
     write(stage.directory)
     whole = Provenance(stage.key, stage.stage, 1, "toys", {}, {}, "", {}, {}, None, {}, "", 0.0, 0, {}, {})

@@ -1,4 +1,4 @@
-"""Damage is noticed before it is used, named, and mended without losing anything else."""
+"""Damage is noticed before it is used, named, and fixed without losing anything else."""
 
 import json
 import re

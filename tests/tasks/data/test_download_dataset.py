@@ -1,4 +1,4 @@
-"""DownloadDataset gets, checks, unpacks and remembers a corpus's archives."""
+"""DownloadDataset gets, checks, unpacks and remembers a dataset's archives."""
 
 import io
 import zipfile

@@ -30,7 +30,7 @@ def test_the_key_follows_the_file_s_content_and_not_its_place(features):
     assert key(first) != named
 
 
-def test_the_provenance_says_both(features):
+def test_the_provenance_reports_both(features):
     path = features("first.npz", [[1], [2]])
     task = ImportFeatures(dataset="shapes", data_dir="var", path=str(path))
     assert len(task.parameters(significant=True)["content"]) == 64

@@ -37,7 +37,7 @@ def test_two_worker_processes_do_not_hang(data_dir, run):
     assert run(toy(Double, data_dir), workers=2)
 
 
-def test_provenance_says_what_made_the_artifact(data_dir, run):
+def test_provenance_reports_what_made_the_artifact(data_dir, run):
     double = toy(Double, data_dir)
     run(double)
     source = double.requires()["source"]
@@ -178,7 +178,7 @@ def test_ctrl_c_is_one_sentence_and_ends_the_stage(data_dir, workers):
     assert [line for line in said if "started" not in line] == [INTERRUPTED]
 
 
-def test_a_stage_says_more_when_asked_to(data_dir):
+def test_a_stage_reports_more_when_asked_to(data_dir):
     def run_luigi(*options):
         command = [sys.executable, "-m", "luigi", "--module", "tests.support.toys", "Talkative", "--local-scheduler"]
         command += ["--dataset", "toys", "--data-dir", str(data_dir), *options]
@@ -209,7 +209,7 @@ def test_who_assists_works_too_and_waits_for_the_artifact(data_dir):
     assert source.directory.with_name(f"{source.key}.worker-1.log").exists()
 
 
-def test_who_assists_where_nobody_leads_says_so(data_dir):
+def test_who_assists_where_nobody_leads_reports_so(data_dir):
     source = toy(Source, data_dir)
     with pytest.raises(StageFailed, match="the chief worker failed"):
         assist(source.job(), "worker-1")

@@ -19,7 +19,7 @@ def source(data_dir):
     return Source(dataset="toys", data_dir=str(data_dir))
 
 
-def test_without_a_terminal_lines_say_how_far_it_is_and_how_long_it_will_take(source, caplog, monkeypatch):
+def test_without_a_terminal_lines_report_how_far_it_is_and_how_long_it_will_take(source, caplog, monkeypatch):
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr("tasks.runtime.progress.time.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("tasks.runtime.progress.SECONDS_BETWEEN_LINES", 0.0)
@@ -47,7 +47,7 @@ def test_a_terminal_shows_a_bar_with_rate_and_time_left(data_dir):
     while True:
         try:
             part = os.read(ours, 4096)
-        except OSError:  # so Linux says that the other side is closed
+        except OSError:  # so Linux reports that the other side is closed
             break
         if not part:
             break

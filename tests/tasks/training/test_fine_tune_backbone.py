@@ -63,7 +63,7 @@ def configure():
 
 @pytest.fixture
 def corpus(tmp_path):
-    """Twelve plain pictures, whose captions name the color."""
+    """Twelve plain images, whose captions name the color."""
     folder = tmp_path / "mine"
     folder.mkdir()
     lines = ["image,caption,split"]

@@ -137,7 +137,7 @@ def test_without_a_partition_there_is_no_captioned_test_image(root):
         splits_by(root, "published")
 
 
-def test_missing_lists_are_one_sentence_that_says_what_to_put_where(root):
+def test_missing_lists_are_one_sentence_that_reports_what_to_put_where(root):
     with pytest.raises(InputError, match=r"no list train\.txt below .*root; put the published lists"):
         splits_by(root, "lists")
 

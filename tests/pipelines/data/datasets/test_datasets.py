@@ -1,4 +1,4 @@
-"""What holds for every corpus, and that one new module is one new corpus."""
+"""What holds for every dataset, and that one new module is one new dataset."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +12,12 @@ from schemas.annotations import Record
 from schemas.errors import ConfigurationError
 
 
-def test_the_corpora_are_these() -> None:
+def test_the_datasets_are_these() -> None:
     assert list(DATASETS) == ["coco2014", "custom", "flickr30k", "flickr8k", "iaprtc12", "shapes"]
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_corpus_says_what_it_is(name: str) -> None:
+def test_every_dataset_reports_what_it_is(name: str) -> None:
     corpus = find_dataset(name)
     assert corpus.title
     assert corpus.license.endswith(".")
@@ -50,6 +50,6 @@ def test_a_dataset_registers_with_one_line(tmp_path: Path, monkeypatch: pytest.M
     assert problems == []
 
 
-def test_an_unknown_corpus_is_an_error_that_lists_those_there_are() -> None:
+def test_an_unknown_dataset_is_an_error_that_lists_those_there_are() -> None:
     with pytest.raises(ConfigurationError, match="set `dataset` to one of coco2014, custom"):
         find_dataset("imagenet")

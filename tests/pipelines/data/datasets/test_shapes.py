@@ -1,4 +1,4 @@
-"""The generated corpus: the same bytes from the same seed, pictures as described, captions that are true and varied."""
+"""The generated dataset: the same bytes from the same seed, images as described, captions that are true and varied."""
 
 import json
 import re
@@ -74,7 +74,7 @@ NEUTRAL = meanings(
 
 
 def holds(word: str, a: Thing, b: Thing) -> bool:
-    """Whether `a` really lies so to `b`, by the coordinates alone."""
+    """Whether the position of `a` relative to `b` is as described, by the coordinates alone."""
     dx, dy = a.x - b.x, a.y - b.y
     return {
         "left": dx < -10 and abs(dx) >= abs(dy),
@@ -94,7 +94,7 @@ def lies_at(thing: Thing, place: str) -> bool:
 
 
 def assert_true(caption: str, scene: Scene) -> None:
-    """Reads `caption` and asserts all that it says of `scene`; a word that is not understood is an error too."""
+    """Reads `caption` and asserts all its statements about `scene`; a word that is not understood is an error too."""
     text = re.sub(r"[.,:]|\b(an?|the) ", "", caption.lower())
     text = re.sub(r"\b(light|pale|sky) blue", "light-blue", text).replace("light pink", "pink")
     text = re.sub(r"\b(bright|jet|royal|dark(?= green)) |(?<=heart) shape", "", text)
@@ -164,7 +164,7 @@ def generate(root: Path, images: int, seed: int = 0) -> list[Record]:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Record]]:
-    """The whole default corpus, but for its pictures, which take long to draw."""
+    """The complete default dataset, but for its images, which take long to draw."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.data.datasets.shapes.draw_scene", lambda scene, rng: Image.new("RGB", (1, 1)))
         yield generate(tmp_path_factory.mktemp("shapes"), images=1200)
@@ -269,7 +269,7 @@ def test_typing_is_varied(records: list[Record]) -> None:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=60, deadline=None)
-def test_things_are_in_the_picture_apart_and_visible(seed: int) -> None:
+def test_things_are_in_the_image_apart_and_visible(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scene = sample_scene(rng)
     assert 1 <= len(scene.things) <= 3
@@ -286,7 +286,7 @@ def test_things_are_in_the_picture_apart_and_visible(seed: int) -> None:
 
 
 @pytest.mark.parametrize("texture", TEXTURES)
-def test_pictures_show_the_scene(texture: str) -> None:
+def test_images_show_the_scene(texture: str) -> None:
     things = (Thing("circle", "red", "small", 20.0, 30.0, 8.0), Thing("ring", "green", "large", 66.0, 60.0, 24.0))
     image = draw_scene(Scene("grey", texture, things), np.random.default_rng(0))
     assert (image.size, image.mode) == ((SIDE, SIDE), "RGB")

@@ -48,7 +48,7 @@ def get(archive: Archive, directory: Path, mirrors: tuple[str, ...] = ()) -> dow
 
 
 def names(directory: Path) -> list[str]:
-    """What lies in a folder, but for locks."""
+    """Files of a directory without locks."""
     return sorted(path.name for path in directory.iterdir() if path.is_file() and not path.name.endswith(".lock"))
 
 
@@ -99,7 +99,7 @@ def test_damaged_notes_start_again(server: Server, tmp_path: Path, text: str) ->
     assert "Range" not in server.requests[0][1]
 
 
-def test_goes_on_as_long_as_bytes_come(server: Server, tmp_path: Path) -> None:
+def test_continues_as_long_as_bytes_come(server: Server, tmp_path: Path) -> None:
     server.script = [cut(WHOLE, len(WHOLE) // 20)]
     get(archive(server), tmp_path)
     assert set(paths(server)) == {"/first.zip"}
@@ -194,7 +194,7 @@ def test_other_bytes_or_size_than_promised(server: Server, tmp_path: Path) -> No
     assert paths(server) == ["/mirror/a%20b.zip", "/first.zip", "/second.zip"]
 
 
-def test_error_says_what_was_tried(server: Server, tmp_path: Path) -> None:
+def test_error_reports_what_was_tried(server: Server, tmp_path: Path) -> None:
     server.script = [status(404), status(500)]
     with pytest.raises(DownloadError) as caught:
         get(archive(server), tmp_path, (str(tmp_path / "nowhere"), "ftp://example.org", "http://127.0.0.1:1"))

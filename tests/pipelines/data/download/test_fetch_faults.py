@@ -1,4 +1,4 @@
-"""What can go wrong on a network: the download ends right, or says why in bounded time."""
+"""What can go wrong on a network: the download ends right, or reports why in bounded time."""
 
 import hashlib
 import ssl
@@ -102,7 +102,7 @@ def test_retry_after_in_seconds_is_heeded(server: Server, tmp_path: Path, code: 
 
 def test_retry_after_a_date_is_heeded(server: Server, tmp_path: Path) -> None:
     patience = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=5)
-    date = datetime.now(UTC) + timedelta(seconds=2.5)  # cut to whole seconds by the format
+    date = datetime.now(UTC) + timedelta(seconds=2.5)  # truncated to seconds by the format
     server.script = [status(503, Retry_After=format_datetime(date, usegmt=True)), whole(WHOLE)]
     get(server, tmp_path, patience)
     assert datetime.now(UTC) >= date.replace(microsecond=0)
