@@ -1,14 +1,15 @@
 """Keras without the packages that it imports only because they are installed.
 
-Keras loads Matplotlib and pandas for plots and data frames, a quarter of the time that its import takes. A process that
-starts for a few images imports this module before TensorFlow and Keras.
+Keras loads Matplotlib and pandas for plots and data frames, SciPy for image transformations, IPython to show plots and
+dill for Lambda layers, a third of the time that its import takes. A process that starts for a few images imports this
+module before TensorFlow and Keras.
 """
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_UNUSED = ("matplotlib", "pandas")
+_UNUSED = ("IPython", "dill", "matplotlib", "pandas", "scipy")
 
 
 @contextmanager

@@ -157,7 +157,8 @@ def test_another_backbone_is_refused(hub_artifacts):
 
 def test_captioning_loads_neither_beam_nor_plotting():
     """What a few photographs do not need would double the start; Keras itself loads Matplotlib and pandas if it can."""
-    unused = {"apache_beam", "luigi", "matplotlib", "nltk", "pandas", "pycocoevalcap", "tensorflow_hub"}
+    unused = {"IPython", "apache_beam", "dill", "luigi", "matplotlib", "nltk", "pandas", "pycocoevalcap", "scipy"}
+    unused |= {"tensorflow_hub"}
     code = f"import sys, pipelines.caption_images.caption; print(*{unused!r} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
