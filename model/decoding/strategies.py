@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from model.decoding.beam_search import BeamOptions, BeamSearch, Decoded
-from model.decoding.constraints import Constraints
+from model.decoding.config import DecodingConfig
+from model.decoding.constraints import Constraints, ids_of
 from model.decoding.sampling import Sampling, sample_captions
 from model.decoding.step_model import StepModel
 from schemas.hypotheses import Hypothesis, ImageHypotheses
@@ -69,6 +70,24 @@ class SamplingStrategy:
             return [sorted(drawn, key=lambda caption: -caption.log_prob) for drawn in every]
 
         return decode
+
+
+def make_search(config: DecodingConfig, vocabulary: Vocabulary) -> Search:
+    """Build the search that the configuration describes.
+
+    Raises:
+        ConfigurationError: A forbidden token is not in the vocabulary, or the options of sampling are invalid.
+    """
+    constraints = Constraints(config.min_length, ids_of(config.forbidden, vocabulary), config.no_repeat_ngram)
+    if config.search == "sample":
+        sampling = Sampling(config.temperature, config.top_k, config.top_p)
+        return SamplingStrategy(config.width, sampling, config.seed, config.max_length, constraints)
+    options = BeamOptions(
+        0.0 if config.search == "greedy" else config.length_penalty,
+        config.groups if config.search == "n-best" else 1,
+        config.diversity,
+    )
+    return BeamStrategy(config.width, config.max_length, constraints, options)
 
 
 def decode_rows(

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import luigi
 
+from model.decoding.config import DecodingConfig
 from tasks.base.beam_stage import BeamStage
 from tasks.base.mixins import ModelParams, SplitParam
+from tasks.base.params import luigi_parameters
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.runtime.workspace import Workspace
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from schemas.vocabulary import Vocabulary
 
 
+@luigi_parameters(DecodingConfig)
 class GenerateCaptions(BeamStage, ModelParams, SplitParam):
     """Generate captions of every image of the split that has features."""
 
@@ -24,44 +27,10 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
     version = 3  # `search.json`
     content = ("hypotheses.jsonl", "search.json")
 
-    search = luigi.ChoiceParameter(
-        default="beam",
-        choices=["greedy", "beam", "n-best", "sample"],
-        description="Search: greedy, beam (best caption), n-best (for reranking) or sample (as many samples).",
-    )
-    beam_width = luigi.IntParameter(default=3, description="Beam width of `beam` (TF-mRNN: 3).")
-    n_best = luigi.IntParameter(
-        default=10, description="Beam width of `n-best`, or number of samples (paper, Section 8: 10)."
-    )
-    temperature = luigi.FloatParameter(
-        default=1.0, description="Sampling temperature, which divides the log-probabilities."
-    )
-    top_k = luigi.IntParameter(default=0, description="Sample from the k most probable tokens (0 = all).")
-    top_p = luigi.FloatParameter(
-        default=1.0, description="Sample from the most probable tokens of this total probability (1 = all)."
-    )
-    seed = luigi.IntParameter(default=0, description="Random seed of sampling.")
-    min_length = luigi.IntParameter(default=0, description="Minimum number of tokens of a hypothesis.")
-    max_length = luigi.IntParameter(default=29, description="Maximum number of tokens of a hypothesis.")
-    forbidden = luigi.ListParameter(default=["<pad>", "<unk>"], description="Masked tokens, which are never generated.")
-    no_repeat_ngram = luigi.IntParameter(default=0, description="Block repeated n-grams of this size (0 = off).")
-    length_penalty = luigi.FloatParameter(
-        default=0.0, description="Alpha of the beam search score ln P / ((5 + length) / 6)^alpha (paper: 0)."
-    )
-    groups = luigi.IntParameter(default=1, description="Number of groups of diverse beam search in `n-best` (1 = off).")
-    diversity = luigi.FloatParameter(
-        default=0.5, description="Diversity penalty in nats per earlier use of a token by another group."
-    )
     ensemble = luigi.ListParameter(
-        default=[], description="Seeds of further models with the same settings, whose probabilities are averaged."
+        default=[], description="Seeds of further models with the same parameters; their probabilities are averaged."
     )
     batch_size = luigi.IntParameter(default=50, significant=False, description="Images per batch.")
-
-    @property
-    def width(self) -> int:
-        """Width of the search, or number of samples."""
-        widths = {"greedy": 1, "beam": self.beam_width, "n-best": self.n_best, "sample": self.n_best}
-        return int(widths[self.search])
 
     def models(self) -> dict[str, Stage]:
         """Return the trained models; several are an ensemble."""
@@ -80,23 +49,11 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
         """Return the search that the parameters describe.
 
         Raises:
-            ConfigurationError: a forbidden word is not in the vocabulary, or it cannot be drawn like that.
+            ConfigurationError: As of `make_search`.
         """
-        from model.decoding.beam_search import BeamOptions
-        from model.decoding.constraints import Constraints, ids_of
-        from model.decoding.sampling import Sampling
-        from model.decoding.strategies import BeamStrategy, SamplingStrategy
+        from model.decoding.strategies import make_search
 
-        constraints = Constraints(self.min_length, ids_of(self.forbidden, vocabulary), self.no_repeat_ngram)
-        if self.search == "sample":
-            sampling = Sampling(self.temperature, self.top_k, self.top_p)
-            return SamplingStrategy(self.width, sampling, self.seed, self.max_length, constraints)
-        options = BeamOptions(
-            0.0 if self.search == "greedy" else self.length_penalty,
-            self.groups if self.search == "n-best" else 1,
-            self.diversity,
-        )
-        return BeamStrategy(self.width, self.max_length, constraints, options)
+        return make_search(self.config(DecodingConfig), vocabulary)
 
     def work(self, workspace: Workspace) -> None:
         """Write `hypotheses.jsonl`."""
@@ -119,5 +76,5 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
             engine,
             workspace.progress,
         )
-        write_search(workspace.directory, SearchSetting(self.search, self.width))
+        write_search(workspace.directory, SearchSetting(self.search, self.config(DecodingConfig).width))
         workspace.counts.update(images=len(image_ids), captioned=captioned, rejected=len(image_ids) - captioned)

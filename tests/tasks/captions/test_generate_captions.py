@@ -81,7 +81,7 @@ def test_captions_are_drawn_under_the_same_constraints(generate, run):
     task = generate(search="sample", min_length=4, max_length=4, no_repeat_ngram=1)
     assert run(task)
     for captions in captions_of(task).values():
-        assert len(captions) == task.width
+        assert len(captions) == task.n_best
         assert all(len(words) == len({*words}) == 4 for words in captions)
 
 
