@@ -45,8 +45,9 @@ RUN_EXIT_CODES = {
 def stages_page() -> str:
     """Return the page of all stages with their parameters."""
     stages = load_stages()
-    defaults = read_configuration(DEFAULTS)
-    defaults["pipeline"] = {**read_configuration(SHAPES)["pipeline"], **defaults["pipeline"]}
+    defaults = {**read_configuration(DEFAULTS)}
+    for section, options in read_configuration(SHAPES).items():
+        defaults[section] = {**defaults.get(section, {}), **options}
     shared = dict(Stage.get_params())
     beam = {name: each for name, each in BeamStage.get_params() if name not in shared}
     lines = [
@@ -58,8 +59,8 @@ def stages_page() -> str:
         "`--set STAGE.PARAMETER=VALUE`, with `--STAGE-PARAMETER VALUE` of the `luigi` command, or in a",
         "[configuration file](configuration.md). A parameter marked * is shared: set it in the given section.",
         "Parameters of execution change no result and are not part of an artifact's key.",
-        "The column *Default* gives the value in the code; that of `configs/default.cfg`, if it differs, follows in",
-        "parentheses.",
+        "The column *Default* gives the value in the code; that of the packaged configuration of the default dataset",
+        "(`configs/default.cfg` and `configs/shapes.cfg`), if it differs, follows in parentheses.",
         "",
         "## Parameters of all stages",
         "",

@@ -50,7 +50,7 @@ def collate(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch:
 
 
 def all_captions(by_image: Sequence[np.ndarray], images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of all captions of the images, image by image, and of each where its image stands in `images`.
+    """Return the numbers of all captions of the images, image by image, and the position of each one's image in `images`.
 
     by_image: as `Captions.by_image` has it.
     """

@@ -240,7 +240,7 @@ class MRNN(keras.Model):
         return inputs + image["recurrent"] if "recurrent" in image else inputs
 
     def _make_weights(self) -> None:
-        """Makes every weight at once, so that a network is whole before it sees data."""
+        """Create all weights, so that the network is complete before it processes data."""
         choices, features = self.choices, (None, self.sizes["feature_size"])
         first, recurrent = (None, choices.embedding_size), (None, choices.recurrent_size)
         word = first
@@ -285,6 +285,6 @@ def load_network(path: Path) -> MRNN:
 
 
 def refine_features(network: MRNN, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """I_refined = g2(V_I I), or what `MRNN.refine` says: blocks of features (n, D) -> float32 (n, refined size)."""
+    """Map blocks of features (n, D) to refined ones, g2(V_I I) or as `MRNN.refine`, float32 (n, refined size)."""
     for block in blocks:
         yield network.refine(tf.constant(block)).numpy()

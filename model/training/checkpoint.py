@@ -1,4 +1,4 @@
-"""What training needs to go on after a stop, in one HDF5 file that is whole or absent."""
+"""Training checkpoints in one HDF5 file, written atomically."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 
 def save_state(path: Path, variables: Sequence[Any], best: Sequence[np.ndarray], record: dict[str, Any]) -> None:
     """Stores all variables (network, optimizer, random generators), the best weights so far and a record for JSON."""
-    said, values_now = json.dumps(record), [variable.numpy() for variable in variables]
+    text, values_now = json.dumps(record), [variable.numpy() for variable in variables]
     with create_hdf5(path) as file:
-        file.attrs["digest"] = _digest(said, values_now, best)
-        write_strings(file, "record", [said])
+        file.attrs["digest"] = _digest(text, values_now, best)
+        write_strings(file, "record", [text])
         for group, values in (("variables", values_now), ("best", best)):
             for index, value in enumerate(values):
                 file.create_dataset(f"{group}/{index:04d}", data=value)
@@ -33,9 +33,9 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], li
         with open_hdf5(path, ("variables", "best", "record")) as file:
             stored = [file["variables"][name][()] for name in sorted(file["variables"])]
             best = [file["best"][name][()] for name in sorted(file["best"])]
-            (said,) = read_strings(file["record"])
-            record: dict[str, Any] = json.loads(said)
-            if file.attrs.get("digest") != _digest(said, stored, best):
+            (text,) = read_strings(file["record"])
+            record: dict[str, Any] = json.loads(text)
+            if file.attrs.get("digest") != _digest(text, stored, best):
                 raise ValueError("its digest is another")
     except (ArtifactError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:  # as h5py likes
         raise ArtifactError(f"{path} is damaged; remove it to train from the start.") from error
@@ -46,9 +46,9 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], li
     return record, best
 
 
-def _digest(said: str, variables: Sequence[np.ndarray], best: Sequence[np.ndarray]) -> str:
+def _digest(text: str, variables: Sequence[np.ndarray], best: Sequence[np.ndarray]) -> str:
     """SHA-256 of all that a state holds: no weight may change on the disk unnoticed."""
-    digest = hashlib.sha256(said.encode("utf-8"))
+    digest = hashlib.sha256(text.encode("utf-8"))
     for value in (*variables, *best):
         digest.update(np.ascontiguousarray(value).data)
     return digest.hexdigest()

@@ -61,7 +61,7 @@ def fine_tune(
         TrainingError: Training diverged.
     """
     made = read_provenance(inputs.training.features)
-    extraction = {**made.parameters, **made.operational}  # of weights that are a file, the latter say where it is
+    extraction = {**made.parameters, **made.operational}  # the latter contain the location of a weights file
     spec = BackboneSpec(
         extraction["backbone"], extraction["weights"], extraction["input_size"], pool=extraction["pool"]
     )
@@ -115,10 +115,10 @@ def _write_lower_rows(
     forward = tf.function(lambda pixels: lower(preprocess(pixels), training=False), reduce_retracing=True)
     dimension = crops * int(np.prod(lower.output_shape[1:]))
     description = FeatureDescription("lower", backbone.preprocessing, backbone.weights_digest, "")
-    pictures = read_ahead(images, backbone.input_size, crop, decode_threads, 2 * BATCH_SIZE, ShardCounts())
+    images_ahead = read_ahead(images, backbone.input_size, crop, decode_threads, 2 * BATCH_SIZE, ShardCounts())
     with create_features(path, [image.image_id for image in images], dimension, "float32", description) as rows:
         start = 0
-        while batch := [*islice(pictures, BATCH_SIZE)]:
+        while batch := [*islice(images_ahead, BATCH_SIZE)]:
             for source, pixels in batch:
                 if isinstance(pixels, Reject):
                     raise InputError(f"{source.path} was readable before and is not now ({pixels.error}); restore it.")

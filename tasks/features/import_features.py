@@ -13,23 +13,23 @@ from tasks.runtime.workspace import Workspace
 
 
 class ImportFeatures(Stage):
-    """Reads a feature file in another project's format, checks that it covers the corpus, and stores it as ours."""
+    """Read a feature file in another project's format, and store the rows of the dataset's images."""
 
     version = 2  # feature rows are stored contiguously
     keyed_by_content = ("annotations",)
 
-    path = luigi.Parameter(default="", description="file or folder of features, see schemas/interop/features.py")
-    kind = luigi.Parameter(default="imported", description="what to call the features")
+    path = luigi.Parameter(default="", description="File or directory of features; see docs/reference/artifacts.md.")
+    kind = luigi.Parameter(default="imported", description="Kind of the features.")
     dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="on disk")
-    strip_suffix = luigi.Parameter(default="", description="ending of the file's ids that image ids lack, such as .jpg")
-    allow_missing = luigi.BoolParameter(default=False, description="images without features become rejects")
+    strip_suffix = luigi.Parameter(default="", description="Suffix to remove from ids of the file, such as .jpg.")
+    allow_missing = luigi.BoolParameter(default=False, description="Treat images without features as rejects.")
 
     def requires(self) -> dict[str, Stage]:
         """Return the list of the images."""
         return {"annotations": self.upstream(PrepareAnnotations)}
 
     def parameters(self, significant: bool) -> dict[str, Any]:
-        """As of every stage, but what the file holds is significant instead of where it lies."""
+        """Return the parameters; the content of the file is significant instead of its location."""
         values = super().parameters(significant)
         if significant:
             del values["path"]
