@@ -50,7 +50,7 @@ def collate(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch:
 
 
 def all_captions(by_image: Sequence[np.ndarray], images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of all captions of the images, image by image, and the position of each one's image in `images`.
+    """Return the numbers of all captions of the images, image by image, and the position of its image for each.
 
     by_image: as `Captions.by_image` has it.
     """
