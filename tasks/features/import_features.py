@@ -20,7 +20,9 @@ class ImportFeatures(Stage):
 
     path = luigi.Parameter(default="", description="File or directory of features; see docs/reference/artifacts.md.")
     kind = luigi.Parameter(default="imported", description="Kind of the features.")
-    dtype = luigi.ChoiceParameter(default="float16", choices=["float16", "float32"], description="Type of the stored features.")
+    dtype = luigi.ChoiceParameter(
+        default="float16", choices=["float16", "float32"], description="Type of the stored features."
+    )
     strip_suffix = luigi.Parameter(default="", description="Suffix to remove from ids of the file, such as .jpg.")
     allow_missing = luigi.BoolParameter(default=False, description="Treat images without features as rejects.")
 
