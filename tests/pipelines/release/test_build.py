@@ -5,11 +5,11 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import mlcroissant
+import msgspec
 import numpy as np
 import pytest
 import yaml
@@ -52,7 +52,10 @@ def test_features_of_every_split(toy: Toy, dtype: str, precision: float) -> None
 
 def test_images_without_public_captions_have_features_in_the_release_too(toy: Toy) -> None:
     images = list(read_annotations(toy.sources["annotations"]))
-    hidden = [replace(image, split="unlabeled", captions=()) if image.image_id == "3" else image for image in images]
+    hidden = [
+        msgspec.structs.replace(image, split="unlabeled", captions=()) if image.image_id == "3" else image
+        for image in images
+    ]
     write_annotations(toy.sources["annotations"], hidden)
     tokens = toy.sources["captions"] / "tokens.jsonl"
     lines = list(read_json_lines(tokens))
