@@ -127,7 +127,7 @@ def too_many_invalid(records: Sequence[Record], problems: Problems, limit: float
 
 
 def describe_empty_split(split: str) -> str:
-    """Return the end of a sentence with the fix for a dataset without images in a split."""
+    """Return the end of a sentence about a dataset without images in a split."""
     return f"has no image in the split {split!r}; check its files, or set `partition` of PrepareAnnotations."
 
 

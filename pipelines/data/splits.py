@@ -1,4 +1,4 @@
-"""Which image belongs to which split: as published, by name lists, by Karpathy's file, or drawn with a seed."""
+"""Assignment of images to splits: as published, by name lists, by Karpathy's file, or drawn with a seed."""
 
 import hashlib
 import re
@@ -30,8 +30,8 @@ def assign_splits(
     sentence; unlabeled ones stay what they are unless they are listed.
 
     Raises:
-        ConfigurationError: there is no such partition.
-        InputError: a list is missing or malformed, lists overlap, or they name an image that the dataset does not have.
+        ConfigurationError: There is no such partition.
+        InputError: A list is missing or malformed, lists overlap, or they name an image that the dataset does not have.
     """
     kind, _, argument = partition.partition(":")
     if kind == "published" and not argument:
@@ -49,7 +49,7 @@ def assign_splits(
 
 
 def digest_partition(partition: str) -> str | None:
-    """SHA-256 over the files that a partition names, which belongs into an artifact's key; None if it names none."""
+    """Return the SHA-256 over the files that a partition names, which belongs into an artifact's key; None if it names none."""
     argument = partition.partition(":")[2]
     path = Path(argument)
     if partition.startswith("random:") or not argument or not path.exists():
@@ -60,10 +60,10 @@ def digest_partition(partition: str) -> str | None:
 
 
 def read_name_lists(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Split by image name, from the list of each split, in the order of the lists.
+    """Return the split by image name, from the list of each split, in the order of the lists.
 
     Raises:
-        InputError: an image is listed twice, in one list or in two: splits would overlap.
+        InputError: An image is listed twice, in one list or in two: splits would overlap.
     """
     split_of: dict[str, str] = {}
     for split, path in paths.items():
@@ -97,7 +97,7 @@ def draw_splits(image_ids: Iterable[str], val: int, test: int, seed: int) -> dic
 
 
 def image_order(image_id: str, seed: int) -> bytes:
-    """Sort images in an order that is random and in which an image's place relative to another never changes."""
+    """Return the sort key of a random order in which the order of two images never changes."""
     return hashlib.sha256(f"{seed}\n{image_id}".encode()).digest()
 
 

@@ -17,11 +17,12 @@ from schemas.vocabulary import Vocabulary
 def tokenize(images: Sequence[AnnotatedImage], tokenizer: str, min_count: int, directory: Path) -> dict[str, Any]:
     """Write `vocabulary.txt` (of the training captions), `captions.h5`, `tokens.jsonl` and `coverage.json`.
 
-    Returns the size of the vocabulary and, for each split, what `coverage.json` has (see `measure_coverage`).
+    Returns:
+        The size of the vocabulary and, for each split, the content of `coverage.json` (see `measure_coverage`).
 
     Raises:
-        ConfigurationError: there is no such tokenizer.
-        InputError: a caption has no word; names the image and the caption.
+        ConfigurationError: There is no such tokenizer.
+        InputError: A caption has no word; names the image and the caption.
     """
     words = split_words(images, tokenizer)
     in_training = [
@@ -49,11 +50,11 @@ def tokenize(images: Sequence[AnnotatedImage], tokenizer: str, min_count: int, d
 
 
 def split_words(images: Sequence[AnnotatedImage], tokenizer: str) -> list[list[list[str]]]:
-    """Return the words of each caption of each image; raises as `tokenize` does."""
+    """Return the tokens of each caption of each image; raises as `tokenize` does."""
     if tokenizer not in TOKENIZERS:
         raise ConfigurationError(f"There is no tokenizer {tokenizer!r}; set it to one of {', '.join(TOKENIZERS)}.")
     cut = TOKENIZERS[tokenizer]
-    # Interning keeps one copy of each token.
+    # Interned, a token is stored once, however often it occurs.
     words = [[list(map(sys.intern, cut(caption))) for caption in image.captions] for image in images]
     for image, captions in zip(images, words, strict=True):
         for number, caption in enumerate(captions):
@@ -68,10 +69,12 @@ def split_words(images: Sequence[AnnotatedImage], tokenizer: str) -> list[list[l
 def measure_coverage(
     images: Sequence[AnnotatedImage], words: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary
 ) -> dict[str, dict[str, float]]:
-    """For each split that has captions, how much of them the vocabulary covers.
+    """Return, for each split that has captions, how much of them the vocabulary covers.
 
-    captions; words; unknown_share: of the words, those outside the vocabulary; distinct_words; distinct_covered: the
-    fraction of them in the vocabulary; captions_covered: the fraction of captions without unknown tokens.
+    Returns:
+        For each split: `captions` and `words`, their numbers; `unknown_share`, the fraction of the words outside the
+        vocabulary; `distinct_words`; `distinct_covered`, the fraction of them in the vocabulary; `captions_covered`,
+        the fraction of captions without an unknown word.
     """
     coverage = {}
     for split in EVERY_SPLIT:

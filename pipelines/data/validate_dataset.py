@@ -140,7 +140,7 @@ class ValidationReport:
         return sorted(groups, key=lambda group: ("error", "invalid", "remark").index(group.level))
 
     def lines(self, examples: int | None = EXAMPLES) -> Iterator[str]:
-        """Yield the report as text, with a limited number of examples of each kind of findings (None: all)."""
+        """Yield the report as text, with `examples` findings of each kind (None = all)."""
         for group in self.groups():
             titles = {"error": "error", "invalid": "left out", "remark": "remark"}
             yield f"{titles[group.level]}: {group.kind}: {len(group.messages)}"

@@ -21,7 +21,7 @@ from schemas.features import Reject, write_rejects
 class ExtractionOptions:
     """How to extract.
 
-    crop: one of `model.backbones.images.CROPS`; dtype: on disk, `float16` or `float32`; dataset: name of the corpus;
+    crop: one of `model.backbones.images.CROPS`; dtype: on disk, `float16` or `float32`; dataset: name of the dataset;
     batch_size: images at a time; decode_threads: threads that read and decode ahead of the network;
     inference_threads: threads of
     the network on a CPU, 0 for as many as TensorFlow likes.

@@ -40,12 +40,12 @@ class ExtractFeatures(BeamStage):
         return values
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `features.h5` and `rejects.jsonl`."""
+        """Write `features.h5` and `rejects.jsonl`."""
         extract(self, self.config(ExtractionConfig), workspace)
 
 
 def extract(task: BeamStage, config: ExtractionConfig, workspace: Workspace) -> None:
-    """Extracts the features of all images.
+    """Extract the features of all images.
 
     Args:
         task: The stage, which names the dataset, the shards and their runner.

@@ -43,11 +43,11 @@ class ImportFeatures(Stage):
         return {**values, "path": self.path}
 
     def _content(self) -> str | None:
-        # Where there is no such file, `work` says so.
+        # `work` reports a missing file.
         return digest_source(Path(self.path)) if self.path and Path(self.path).exists() else None
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `features.h5` and `rejects.jsonl`."""
+        """Write `features.h5` and `rejects.jsonl`."""
         from pipelines.features.import_features import import_features
         from schemas.annotations import read_annotations
         from schemas.features import write_rejects

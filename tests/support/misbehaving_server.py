@@ -69,8 +69,8 @@ def serving() -> Iterator[Server]:
             thread.join()
 
 
-def whole(body: bytes, etag: str = '"1"') -> Answer:
-    """Sends all, whatever Range says."""
+def full(body: bytes, etag: str = '"1"') -> Answer:
+    """Send everything, whatever Range asks for."""
     return lambda handler: handler.send(200, body, ETag=etag)
 
 

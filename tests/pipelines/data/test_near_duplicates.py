@@ -1,4 +1,4 @@
-"""Near-duplicates: by the definition, and on images."""
+"""Near-duplicates: by the definition, and of a photo."""
 
 import numpy as np
 import pytest
@@ -34,14 +34,14 @@ def test_pairs_are_found_in_every_block(monkeypatch):
 
 
 @pytest.fixture
-def picture():
+def photo():
     noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
     return Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC)
 
 
-def test_a_smaller_brighter_recompressed_copy_is_alike_and_another_image_is_not(picture, tmp_path):
-    ImageEnhance.Brightness(picture.resize((120, 90))).enhance(1.1).save(tmp_path / "copy.jpg", quality=60)
+def test_a_smaller_brighter_recompressed_copy_is_alike_and_another_picture_is_not(photo, tmp_path):
+    ImageEnhance.Brightness(photo.resize((120, 90))).enhance(1.1).save(tmp_path / "copy.jpg", quality=60)
     with Image.open(tmp_path / "copy.jpg") as copy:
-        alike = np.count_nonzero(image_hash(picture) != image_hash(copy))
-    other = np.count_nonzero(image_hash(picture) != image_hash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
+        alike = np.count_nonzero(image_hash(photo) != image_hash(copy))
+    other = np.count_nonzero(image_hash(photo) != image_hash(photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
     assert alike <= MAX_DISTANCE < other

@@ -87,7 +87,7 @@ def test_unlabeled_images_need_no_caption(root):
 
 
 def test_an_unreadable_image_stays_with_size_zero(root):
-    (root / "bad.png").write_bytes(b"no picture")
+    (root / "bad.png").write_bytes(b"no image")
     images, _ = look(Listed(*WHOLE, record("bad.png", "train")), root)
     assert (images[-1].width, images[-1].height) == (0, 0)
 

@@ -14,7 +14,7 @@ from schemas.errors import ConfigurationError, InputError
 
 
 class Empty(Dataset):
-    """A dataset without records: the tests give them."""
+    """A dataset without records of its own."""
 
     title, homepage, license, citation = "Empty", "", "", ""
 

@@ -51,7 +51,7 @@ def test_a_clean_dataset_has_no_findings_and_is_described(root):
 def test_every_finding_is_named_not_only_the_first(root):
     add_line(root, '{"image": "gone.png", "caption": "x", "split": "train"}')
     add_line(root, '{"image": "images/shapes_00000.png"')
-    (root / "images" / "shapes_00005.png").write_bytes(b"no picture")
+    (root / "images" / "shapes_00005.png").write_bytes(b"no image")
     (root / "images" / "shapes_00006.png").write_bytes(b"")
     report = look(root)
     by_kind = {group.kind: group.messages for group in report.groups()}
@@ -69,7 +69,7 @@ def test_every_finding_is_named_not_only_the_first(root):
 def test_a_few_invalid_captions_and_images_are_no_error(root):
     split = next(record.split for record in find_dataset("shapes").records(root, []))
     add_line(root, f'{{"image": "images/shapes_00000.png", "caption": ".", "split": "{split}"}}')
-    (root / "images" / "shapes_00005.png").write_bytes(b"no picture")
+    (root / "images" / "shapes_00005.png").write_bytes(b"no image")
     report = look(root, demands=Demands(5, 10, 8, max_invalid_fraction=0.1, max_reject_fraction=0.1))
     assert report.errors == []
     assert any("the caption '.'" in remark for remark in report.remarks)

@@ -13,7 +13,7 @@ from schemas.io.files import read_json
 from tasks.data.download_dataset import DownloadDataset
 from tasks.runtime.executor import StageFailed
 from tasks.runtime.workspace import Workspace
-from tests.support.misbehaving_server import Server, by_path, serving, whole
+from tests.support.misbehaving_server import Server, by_path, full, serving
 
 
 @pytest.fixture
@@ -30,16 +30,16 @@ def packed(name: str, content: bytes) -> bytes:
     return stream.getvalue()
 
 
-def corpus(server, data_dir, **parameters):
+def dataset(server, data_dir, **parameters):
     return DownloadDataset(dataset="flickr8k", data_dir=str(data_dir), mirrors=[server.url], **parameters)
 
 
 def test_archives_are_unpacked_and_recorded(server, data_dir, run):
-    images, text = packed("Flicker8k_Dataset/a.jpg", b"a picture"), packed("Flickr8k.token.txt", b"a.jpg#0\tA dog .\n")
-    server.script = [by_path(Flickr8k_Dataset=whole(images), Flickr8k_text=whole(text))]
-    first = corpus(server, data_dir)
+    images, text = packed("Flicker8k_Dataset/a.jpg", b"some bytes"), packed("Flickr8k.token.txt", b"a.jpg#0\tA dog .\n")
+    server.script = [by_path(Flickr8k_Dataset=full(images), Flickr8k_text=full(text))]
+    first = dataset(server, data_dir)
     assert run(first)
-    assert (first.directory / "files" / "Flicker8k_Dataset" / "a.jpg").read_bytes() == b"a picture"
+    assert (first.directory / "files" / "Flicker8k_Dataset" / "a.jpg").read_bytes() == b"some bytes"
     manifest = read_json(first.directory / "manifest.json")
     assert [archive["name"] for archive in manifest["archives"]] == ["Flickr8k_Dataset.zip", "Flickr8k_text.zip"]
     assert manifest["archives"][0]["url"] == f"{server.url}/Flickr8k_Dataset.zip"
@@ -53,7 +53,7 @@ def test_what_was_recorded_is_enforced(server, data_dir, monkeypatch):
     monkeypatch.setattr(Flickr8k, "archives", (archive,))
 
     def work(content):
-        server.script = [whole(packed("Flickr8k.token.txt", content))]
+        server.script = [full(packed("Flickr8k.token.txt", content))]
         stage = DownloadDataset(dataset="flickr8k", data_dir=str(data_dir))
         stage.directory.mkdir(parents=True, exist_ok=True)
         stage.work(Workspace(stage.directory, {}, lambda fraction, message: None))
@@ -66,9 +66,9 @@ def test_what_was_recorded_is_enforced(server, data_dir, monkeypatch):
 
 
 def test_what_cannot_be_unpacked_is_not_recorded(server, data_dir):
-    bad = bytearray(packed("a", b"a picture"))
-    bad[bad.index(b"a picture")] ^= 1
-    server.script = [whole(bytes(bad))]
+    bad = bytearray(packed("a", b"some bytes"))
+    bad[bad.index(b"some bytes")] ^= 1
+    server.script = [full(bytes(bad))]
     with pytest.raises(StageFailed, match="damaged"):
-        corpus(server, data_dir).run()
+        dataset(server, data_dir).run()
     assert not list(data_dir.rglob("SHA256SUMS"))

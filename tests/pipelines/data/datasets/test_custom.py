@@ -22,9 +22,9 @@ CAPTIONS = {"a.jpg": ["A cat; it sits, says “miau”.", "Eine Katze"], "b.png"
 
 @pytest.fixture
 def root(tmp_path):
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "photos").mkdir()
     for name in CAPTIONS:
-        Image.new("L", (3, 2)).save(tmp_path / "pictures" / name)
+        Image.new("L", (3, 2)).save(tmp_path / "photos" / name)
     return tmp_path
 
 
@@ -53,7 +53,7 @@ def as_coco(root, encoding="utf-8"):
 
 def as_karpathy(root, encoding="utf-8"):
     images = [
-        {"filename": name, "filepath": "pictures", "split": "train", "sentences": [{"raw": each} for each in captions]}
+        {"filename": name, "filepath": "photos", "split": "train", "sentences": [{"raw": each} for each in captions]}
         for name, captions in CAPTIONS.items()
     ]
     (root / "dataset_mine.json").write_text(json.dumps({"images": images, "dataset": "mine"}, indent=1), encoding)
@@ -64,7 +64,7 @@ def as_token(root, encoding="utf-8"):
     (root / "results.token").write_text("\n".join(lines), encoding)
 
 
-def as_table(name, delimiter, header, prefix="pictures/"):
+def as_table(name, delimiter, header, prefix="photos/"):
     def write(root, encoding="utf-8"):
         with open(root / name, "w", encoding=encoding, newline="") as stream:
             writer = csv.writer(stream, delimiter=delimiter)
@@ -101,13 +101,13 @@ FORMATS = [
     as_table("CAPTIONS.CSV", ",", ["Image Name", "Comment"]),
     as_table("captions.txt", ",", ["Image", "Caption"]),
     as_table("captions.tsv", "\t", ["file_name", "text"]),
-    as_table("captions.tsv", "\t", ["img", "Image-Caption"], "C:\\data\\pictures\\"),
-    as_table("results.csv", "|", ["image_name", " comment"], "./pictures/"),
-    as_table("results.csv", ";", ["filepath", "sentence"], "/home/me/pictures/"),
+    as_table("captions.tsv", "\t", ["img", "Image-Caption"], "C:\\data\\photos\\"),
+    as_table("results.csv", "|", ["image_name", " comment"], "./photos/"),
+    as_table("results.csv", ";", ["filepath", "sentence"], "/home/me/photos/"),
     as_json_lines("image", "caption"),
-    as_json_lines("Image", "Text", "pictures\\"),
-    as_json_lines("imagePath", "sentence", "https://example.org/pictures/", "x.ndjson"),
-    as_json(lambda: [{"file": f"pictures/{name}", "captions": texts} for name, texts in CAPTIONS.items()]),
+    as_json_lines("Image", "Text", "photos\\"),
+    as_json_lines("imagePath", "sentence", "https://example.org/photos/", "x.ndjson"),
+    as_json(lambda: [{"file": f"photos/{name}", "captions": texts} for name, texts in CAPTIONS.items()]),
     as_json(lambda: {"data": [{"img": name, "captions": texts} for name, texts in CAPTIONS.items()]}),
     as_json(lambda: CAPTIONS),
 ]
@@ -119,7 +119,7 @@ def test_custom_reads_every_format_with_and_without_byte_order_mark(root, write,
     write(root, encoding)
     records, found = read(root)
     assert {record.file: list(record.captions) for record in records} == {
-        f"pictures/{name}": captions for name, captions in CAPTIONS.items()
+        f"photos/{name}": captions for name, captions in CAPTIONS.items()
     }
     assert found == {"error": [], "invalid": [], "remark": []}
 
@@ -177,7 +177,7 @@ def test_splits_and_ids_are_taken_over(root):
     ]
     (root / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
     records = read_strictly(root)
-    assert [(record.image_id, record.split) for record in records] == [("7", "train"), ("pictures/b", "val")]
+    assert [(record.image_id, record.split) for record in records] == [("7", "train"), ("photos/b", "val")]
 
 
 @pytest.mark.parametrize("word", ["val2014", "valid", "Validation", "dev-2"])
@@ -185,8 +185,8 @@ def test_a_captions_file_for_each_split(root, word):
     (root / "captions_train2014.csv").write_text("image,caption\na.jpg,one\n")
     (root / f"captions_{word}.csv").write_text("image,caption\nb.png,two\n")
     assert {record.split: record.file for record in read_strictly(root)} == {
-        "train": "pictures/a.jpg",
-        "val": "pictures/b.png",
+        "train": "photos/a.jpg",
+        "val": "photos/b.png",
     }
 
 
@@ -249,7 +249,7 @@ def test_files_without_captions_are_skipped_and_counted(root):
         (
             "c.csv",
             "image,caption\na.jpg,ok\na.jpg,\n",
-            r"c\.csv, line 3: the caption '' of pictures/a\.jpg has no word",
+            r"c\.csv, line 3: the caption '' of photos/a\.jpg has no word",
         ),
         ("c.csv", "image,caption\na.jpg,ok\na.jpg, . \n", r"c\.csv, line 3: the caption '\.' of .* has no word"),
         ("c.csv", "image,caption\na.jpg,ok\na.jpg,?!\n", r"c\.csv, line 3: the caption '\?!' of .* has no word"),
@@ -263,8 +263,8 @@ def test_files_without_captions_are_skipped_and_counted(root):
         ),
         ("c.jsonl", '{"image": "a.jpg", "captions": ["ok", null]}\n', r"line 1, has no text as caption \(None\)"),
         ("c.jsonl", '{"image": "a.jpg", "caption": "ok"}\n[1]\n', r"c\.jsonl, line 2, is no object"),
-        ("c.token", "a.jpg#0\tok\na.jpg#1\t.\n", r"c\.token, line 2: the caption '\.' of pictures/a\.jpg has no word"),
-        ("c.token", "a.jpg#0\tok\na.jpg#1\t\n", r"c\.token, line 2: the caption '' of pictures/a\.jpg has no word"),
+        ("c.token", "a.jpg#0\tok\na.jpg#1\t.\n", r"c\.token, line 2: the caption '\.' of photos/a\.jpg has no word"),
+        ("c.token", "a.jpg#0\tok\na.jpg#1\t\n", r"c\.token, line 2: the caption '' of photos/a\.jpg has no word"),
         ("c.token", "a.jpg#0\tok\na.jpg#1 nothing\n", r"c\.token, line 2, lacks the tab"),
         ("c.token", "a.jpg#0\tok\na.jpg#0\ttwo\n", r"c\.token, line 2, has caption a\.jpg#0 for the second time"),
         (
@@ -277,9 +277,9 @@ def test_files_without_captions_are_skipped_and_counted(root):
 )
 def test_an_invalid_caption_is_left_out_with_file_and_line(root, name, text, message):
     (root / name).write_text(text)
-    (root / "pictures" / "b.png").unlink()
+    (root / "photos" / "b.png").unlink()
     records, found = read(root)
-    assert [(record.file, len(record.captions)) for record in records] == [("pictures/a.jpg", 1)]
+    assert [(record.file, len(record.captions)) for record in records] == [("photos/a.jpg", 1)]
     assert found["error"] == found["remark"] == []
     (invalid,) = found["invalid"]
     assert re.search(message, invalid)
@@ -290,7 +290,7 @@ def test_an_invalid_caption_is_left_out_with_file_and_line(root, name, text, mes
     [
         ("image,caption,split\na.jpg,one,evaluation\n", r"c\.csv, line 2: there is no split 'evaluation'"),
         ('image,caption\na.jpg,"one"two\n', r"c\.csv, line 2: the quotes are malformed"),
-        ("image,caption,split\na.jpg,one,train\na.jpg,two,test\n", r"line 3: pictures/a\.jpg is in the split 'test'"),
+        ("image,caption,split\na.jpg,one,train\na.jpg,two,test\n", r"line 3: photos/a\.jpg is in the split 'test'"),
     ],
 )
 def test_an_error_is_named_once_and_nothing_untrue_follows(root, text, message):
@@ -307,7 +307,7 @@ def test_a_name_of_two_images_is_an_error_unless_the_path_decides(root):
     (root / "more").mkdir()
     Image.new("L", (3, 2)).save(root / "more" / "a.jpg")
     (root / "c.csv").write_text("image,caption\na.jpg,one\n")
-    with pytest.raises(InputError, match=r"may be more/a\.jpg or pictures/a\.jpg"):
+    with pytest.raises(InputError, match=r"may be more/a\.jpg or photos/a\.jpg"):
         read_strictly(root)
     for name in ("more/a.jpg", "D:\\x\\more\\a.jpg"):
         (root / "c.csv").write_text(f"image,caption\n{name},one\n")
@@ -393,7 +393,7 @@ def test_ids_that_repeat_across_files_are_replaced_by_paths(root):
         content = {"images": [{"id": 1, "file_name": name}], "annotations": [{"image_id": 1, "caption": "a cat"}]}
         (root / f"captions_{split}.json").write_text(json.dumps(content))
     records, found = read(root)
-    assert [record.image_id for record in records] == ["pictures/a", "pictures/b"]
+    assert [record.image_id for record in records] == ["photos/a", "photos/b"]
     assert "1 image ids, such as 1, belong to several images" in found["remark"][0]
 
 
@@ -406,7 +406,7 @@ def test_images_of_every_format_are_found(tmp_path, ending):
 
 def test_images_without_captions_are_counted(root):
     (root / "c.csv").write_text("image,caption\na.jpg,one\n")
-    assert read(root)[1]["remark"] == ["1 of 2 images have no usable caption, such as pictures/b.png."]
+    assert read(root)[1]["remark"] == ["1 of 2 images have no usable caption, such as photos/b.png."]
 
 
 def test_a_file_that_is_no_captions_file_is_named_with_what_it_lacks(root):

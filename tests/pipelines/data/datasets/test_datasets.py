@@ -1,4 +1,4 @@
-"""What holds for every dataset, and that one new module is one new dataset."""
+"""Properties of every dataset, and registration of a new module."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,17 +17,17 @@ def test_the_datasets_are_these() -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_dataset_reports_what_it_is(name: str) -> None:
-    corpus = find_dataset(name)
-    assert corpus.title
-    assert corpus.license.endswith(".")
-    assert corpus.citation.endswith(".")
-    for archive in corpus.archives:
+def test_every_corpus_says_what_it_is(name: str) -> None:
+    dataset = find_dataset(name)
+    assert dataset.title
+    assert dataset.license.endswith(".")
+    assert dataset.citation.endswith(".")
+    for archive in dataset.archives:
         assert archive.urls
         assert all(url.endswith(f"/{archive.name}") for url in archive.urls)
         assert archive.sha256 is None or len(bytes.fromhex(archive.sha256)) == 32
-    if corpus.archives:
-        assert corpus.homepage.startswith("https://")
+    if dataset.archives:
+        assert dataset.homepage.startswith("https://")
         assert (Path(__file__).parents[4] / "configs" / f"{name}.cfg").exists()
 
 

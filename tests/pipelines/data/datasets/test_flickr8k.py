@@ -147,9 +147,9 @@ def test_missing_files_are_named(read: Callable[..., object], tmp_path: Path) ->
 
 
 def test_published_facts() -> None:
-    corpus = find_dataset("flickr8k")
-    assert [archive.name for archive in corpus.archives] == ["Flickr8k_Dataset.zip", "Flickr8k_text.zip"]
-    assert all(url.endswith(f"/{archive.name}") for archive in corpus.archives for url in archive.urls)
-    assert "Hodosh" in corpus.citation
-    assert corpus.license
-    assert corpus.homepage.startswith("https://")
+    dataset = find_dataset("flickr8k")
+    assert [archive.name for archive in dataset.archives] == ["Flickr8k_Dataset.zip", "Flickr8k_text.zip"]
+    assert all(url.endswith(f"/{archive.name}") for archive in dataset.archives for url in archive.urls)
+    assert "Hodosh" in dataset.citation
+    assert dataset.license
+    assert dataset.homepage.startswith("https://")

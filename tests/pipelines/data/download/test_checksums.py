@@ -10,7 +10,7 @@ from pipelines.data.dataset import Archive
 from pipelines.data.download.fetch import Downloaded, fetch, read_checksums, record_checksum
 from pipelines.data.download.http import RetryPolicy
 from schemas.errors import ArtifactError, DownloadError
-from tests.support.misbehaving_server import Server, whole
+from tests.support.misbehaving_server import Server, full
 
 
 def get(server: Server, directory: Path, **promises: str) -> Downloaded:
@@ -19,19 +19,19 @@ def get(server: Server, directory: Path, **promises: str) -> Downloaded:
 
 
 def test_other_content_than_at_first_is_refused(server: Server, tmp_path: Path) -> None:
-    server.script = [whole(b"content")]
+    server.script = [full(b"content")]
     first = get(server, tmp_path)
     record_checksum(tmp_path, "a b.bin", first.sha256)
     first.path.unlink()
-    server.script = [whole(b"tampered with")]
+    server.script = [full(b"tampered with")]
     with pytest.raises(DownloadError, match=r"as first downloaded; .* remove its line from .*SHA256SUMS"):
         get(server, tmp_path)
-    server.script = [whole(b"content")]
+    server.script = [full(b"content")]
     assert get(server, tmp_path) == first
 
 
 def test_file_that_rotted_on_the_disk_is_downloaded_again(server: Server, tmp_path: Path) -> None:
-    server.script = [whole(b"content")]
+    server.script = [full(b"content")]
     first = get(server, tmp_path)
     record_checksum(tmp_path, "a b.bin", first.sha256)
     first.path.write_bytes(b"kontent")
@@ -39,7 +39,7 @@ def test_file_that_rotted_on_the_disk_is_downloaded_again(server: Server, tmp_pa
 
 
 def test_published_digest_counts_more(server: Server, tmp_path: Path) -> None:
-    server.script = [whole(b"content")]
+    server.script = [full(b"content")]
     sha256 = get(server, tmp_path).sha256
     record_checksum(tmp_path, "a b.bin", "0" * 64)
     assert get(server, tmp_path, sha256=sha256).sha256 == sha256
@@ -53,7 +53,7 @@ def test_recorded_once_and_sorted(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="needs sha256sum")
 def test_form_is_that_of_sha256sum(server: Server, tmp_path: Path) -> None:
-    server.script = [whole(b"content")]
+    server.script = [full(b"content")]
     record_checksum(tmp_path, "a b.bin", get(server, tmp_path).sha256)
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)
 

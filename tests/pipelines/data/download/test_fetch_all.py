@@ -12,7 +12,7 @@ from pipelines.data.download import progress
 from pipelines.data.download.fetch import CONNECTIONS, Downloaded, fetch_all
 from pipelines.data.download.http import SPARE_BYTES, RetryPolicy
 from schemas.errors import DownloadError
-from tests.support.misbehaving_server import Handler, Server, by_path, status, whole
+from tests.support.misbehaving_server import Handler, Server, by_path, full, status
 
 QUICK = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=300, connect_timeout=2, read_timeout=1)
 SIZE = 300_000
@@ -79,7 +79,7 @@ def test_space_for_all_is_checked_before_any_comes(
 ) -> None:
     free = SPARE_BYTES + 2 * SIZE - 1
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
-    server.script = [whole(bytes(SIZE))]
+    server.script = [full(bytes(SIZE))]
     with pytest.raises(DownloadError, match=r"a\.bin and b\.bin needs .* GB free"):
         get(archives(server, "a", "b"), tmp_path)
     assert not server.requests
@@ -90,14 +90,14 @@ def test_space_is_not_needed_for_what_is_here(server: Server, tmp_path: Path, mo
     folder.mkdir()
     (folder / "a.bin").write_bytes(bytes(SIZE))
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=SPARE_BYTES + SIZE))
-    server.script = [whole(bytes(SIZE))]
+    server.script = [full(bytes(SIZE))]
     found = get(archives(server, "a", "b"), tmp_path / "data", (str(folder),))
     assert [each.path.parent.name for each in found] == ["mine", "data"]
 
 
 @pytest.mark.parametrize("size", [SIZE, None])
 def test_progress_is_that_of_all(server: Server, tmp_path: Path, size: int | None) -> None:
-    server.script = [whole(bytes(SIZE))]
+    server.script = [full(bytes(SIZE))]
     told: list[float] = []
     fetch_all(
         archives(server, "a", "b", size=size), tmp_path, (), lambda fraction, message: told.append(fraction), QUICK

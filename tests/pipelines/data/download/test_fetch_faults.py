@@ -1,4 +1,4 @@
-"""What can go wrong on a network: the download ends right, or reports why in bounded time."""
+"""Network faults: a download succeeds, or fails with the reason in bounded time."""
 
 import hashlib
 import ssl
@@ -20,9 +20,9 @@ from pipelines.data.dataset import Archive
 from pipelines.data.download.fetch import fetch
 from pipelines.data.download.http import SPARE_BYTES, RetryPolicy
 from schemas.errors import DownloadError
-from tests.support.misbehaving_server import Answer, Handler, Server, cut, ranged, status, whole
+from tests.support.misbehaving_server import Answer, Handler, Server, cut, full, ranged, status
 
-WHOLE = bytes(i * i % 251 for i in range(200_000))
+CONTENT = bytes(i * i % 251 for i in range(200_000))
 QUICK = RetryPolicy(attempts=3, first_wait=0.001, longest_wait=0.5, connect_timeout=2, read_timeout=0.3)
 
 
@@ -32,7 +32,7 @@ def get(server: Server, directory: Path, patience: RetryPolicy = QUICK, **promis
     started = time.monotonic()
     found = fetch(archive, directory, (), lambda fraction, message: None, patience)
     assert time.monotonic() - started < 10
-    assert found.path.read_bytes() == WHOLE
+    assert found.path.read_bytes() == CONTENT
 
 
 def paths(server: Server) -> list[str]:
@@ -43,10 +43,10 @@ def in_pieces(*sizes: int, pause: float) -> Answer:
     """Promises all, sends pieces with a pause after each, and hangs up."""
 
     def answer(handler: Handler) -> None:
-        handler.send(200, b"", len(WHOLE), ETag='"1"')
+        handler.send(200, b"", len(CONTENT), ETag='"1"')
         sent = 0
         for size in sizes:
-            handler.wfile.write(WHOLE[sent : sent + size])
+            handler.wfile.write(CONTENT[sent : sent + size])
             sent += size
             time.sleep(pause)
 
@@ -76,13 +76,13 @@ def test_slow_server_is_borne(server: Server, tmp_path: Path) -> None:
 
 
 def test_stall_in_the_middle_is_resumed_with_the_last_byte(server: Server, tmp_path: Path) -> None:
-    server.script = [in_pieces(70_001, pause=1.0), ranged(WHOLE)]
+    server.script = [in_pieces(70_001, pause=1.0), ranged(CONTENT)]
     get(server, tmp_path)
     assert server.requests[1][1]["Range"] == "bytes=70001-"
 
 
 def test_trickle_is_given_up(server: Server, tmp_path: Path) -> None:
-    server.script = [in_pieces(*[1] * 100, pause=0.05), whole(WHOLE)]
+    server.script = [in_pieces(*[1] * 100, pause=0.05), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/second"]
     server.script = [in_pieces(*[1] * 100, pause=0.05)]
@@ -93,7 +93,7 @@ def test_trickle_is_given_up(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", [429, 503])
 def test_retry_after_in_seconds_is_heeded(server: Server, tmp_path: Path, code: int) -> None:
     patience = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=5)
-    server.script = [status(code, Retry_After="1"), whole(WHOLE)]
+    server.script = [status(code, Retry_After="1"), full(CONTENT)]
     started = time.monotonic()
     get(server, tmp_path, patience)
     assert time.monotonic() - started >= 1
@@ -102,14 +102,14 @@ def test_retry_after_in_seconds_is_heeded(server: Server, tmp_path: Path, code: 
 
 def test_retry_after_a_date_is_heeded(server: Server, tmp_path: Path) -> None:
     patience = RetryPolicy(attempts=2, first_wait=0.001, longest_wait=5)
-    date = datetime.now(UTC) + timedelta(seconds=2.5)  # truncated to seconds by the format
-    server.script = [status(503, Retry_After=format_datetime(date, usegmt=True)), whole(WHOLE)]
+    date = datetime.now(UTC) + timedelta(seconds=2.5)  # cut to whole seconds by the format
+    server.script = [status(503, Retry_After=format_datetime(date, usegmt=True)), full(CONTENT)]
     get(server, tmp_path, patience)
     assert datetime.now(UTC) >= date.replace(microsecond=0)
 
 
 def test_retry_after_too_long_a_time_moves_on(server: Server, tmp_path: Path) -> None:
-    server.script = [status(429, Retry_After="3600"), whole(WHOLE)]
+    server.script = [status(429, Retry_After="3600"), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/second"]
     server.script = [status(429, Retry_After="3600")]
@@ -119,13 +119,13 @@ def test_retry_after_too_long_a_time_moves_on(server: Server, tmp_path: Path) ->
 
 @pytest.mark.parametrize("text", ["soon", "-1", "9" * 5000, ""])
 def test_retry_after_that_is_nonsense_is_passed_over(server: Server, tmp_path: Path, text: str) -> None:
-    server.script = [status(503, Retry_After=text), whole(WHOLE)]
+    server.script = [status(503, Retry_After=text), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/first"]
 
 
 def test_redirect_loop_moves_on(server: Server, tmp_path: Path) -> None:
-    server.script = [status(302, Location="/loop")] * 31 + [whole(WHOLE)]
+    server.script = [status(302, Location="/loop")] * 31 + [full(CONTENT)]
     get(server, tmp_path)
     assert paths(server)[-2:] == ["/loop", "/second"]
     server.script = [status(302, Location="/loop")]
@@ -135,18 +135,18 @@ def test_redirect_loop_moves_on(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/a", "gopher://x", "data:,x", "http://["])
 def test_redirect_out_of_http_is_refused(server: Server, tmp_path: Path, location: str) -> None:
-    server.script = [status(302, Location=location), whole(WHOLE)]
+    server.script = [status(302, Location=location), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server)[-1] == "/second"
 
 
 def test_mirror_that_dies_in_the_middle(server: Server, tmp_path: Path) -> None:
     with Server() as mirror:
-        mirror.script = [cut(WHOLE, 70_000)]
+        mirror.script = [cut(CONTENT, 70_000)]
         url = mirror.url
         one = threading.Thread(target=mirror.handle_request)
         one.start()
-        server.script = [ranged(WHOLE, etag='"another"')]
+        server.script = [ranged(CONTENT, etag='"another"')]
         archive = Archive("a.bin", (f"{server.url}/first",))
 
         def progress(fraction: float, message: str) -> None:
@@ -155,20 +155,20 @@ def test_mirror_that_dies_in_the_middle(server: Server, tmp_path: Path) -> None:
 
         found = fetch(archive, tmp_path, (url,), progress, QUICK)
         one.join()
-    assert found.path.read_bytes() == WHOLE
+    assert found.path.read_bytes() == CONTENT
     assert found.url == f"{server.url}/first"
     assert len(mirror.requests) == 1
     assert "Range" not in server.requests[0][1]
 
 
 def test_length_too_small_is_noticed(server: Server, tmp_path: Path) -> None:
-    server.script = [lambda handler: handler.send(200, WHOLE, len(WHOLE) - 5), whole(WHOLE)]
-    get(server, tmp_path, size=len(WHOLE))
+    server.script = [lambda handler: handler.send(200, CONTENT, len(CONTENT) - 5), full(CONTENT)]
+    get(server, tmp_path, size=len(CONTENT))
     assert paths(server) == ["/first", "/second"]
 
 
 def test_length_too_large_is_reported(server: Server, tmp_path: Path) -> None:
-    server.script = [lambda handler: handler.send(200, WHOLE, len(WHOLE) + 5, ETag='"1"')]
+    server.script = [lambda handler: handler.send(200, CONTENT, len(CONTENT) + 5, ETag='"1"')]
     with pytest.raises(DownloadError, match="200000 bytes read, 5 more expected"):
         get(server, tmp_path, RetryPolicy(attempts=2, first_wait=0.001, read_timeout=0.1))
 
@@ -176,28 +176,28 @@ def test_length_too_large_is_reported(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", ["x", "-5", "9" * 5000, "5, 6"])
 def test_length_that_is_nonsense(server: Server, tmp_path: Path, length: str) -> None:
     header = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %b\r\n\r\n" % length.encode()
-    server.script = [raw(header + WHOLE), whole(WHOLE)]
-    get(server, tmp_path, size=len(WHOLE))
+    server.script = [raw(header + CONTENT), full(CONTENT)]
+    get(server, tmp_path, size=len(CONTENT))
 
 
 def test_range_that_overflows_is_refused(server: Server, tmp_path: Path) -> None:
     def overflow(handler: Handler) -> None:
-        claim = f"bytes {handler.start()}-{len(WHOLE) - 1}/{len(WHOLE)}"
-        handler.send(206, WHOLE, Content_Range=claim, ETag='"1"')
+        claim = f"bytes {handler.start()}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        handler.send(206, CONTENT, Content_Range=claim, ETag='"1"')
 
-    server.script = [cut(WHOLE, 70_000), overflow, whole(WHOLE)]
+    server.script = [cut(CONTENT, 70_000), overflow, full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/first", "/second"]
 
 
 def test_body_without_a_length(server: Server, tmp_path: Path) -> None:
-    server.script = [chunked(WHOLE[:100_000], WHOLE[100_000:])]
+    server.script = [chunked(CONTENT[:100_000], CONTENT[100_000:])]
     get(server, tmp_path)
 
 
 @pytest.mark.parametrize("end", [b"", b"4000\r\nshort", b"no number\r\n"])
 def test_body_without_a_length_cut_short(server: Server, tmp_path: Path, end: bytes) -> None:
-    server.script = [chunked(WHOLE[:100_000], end=end), whole(WHOLE)]
+    server.script = [chunked(CONTENT[:100_000], end=end), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/first"]
 
@@ -220,22 +220,22 @@ def test_body_without_an_end_leaves_the_disk_some_space(
     "text", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", b"HTTP/1.1 2"]
 )
 def test_what_is_no_http_is_tried_again(server: Server, tmp_path: Path, text: bytes) -> None:
-    server.script = [raw(text), whole(WHOLE)]
+    server.script = [raw(text), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/first"]
 
 
 def test_wrong_checksum_of_every_source_is_reported(server: Server, tmp_path: Path) -> None:
-    server.script = [whole(WHOLE)]
+    server.script = [full(CONTENT)]
     with pytest.raises(DownloadError, match=r"/first \(its SHA-256 is \w{64} instead of 00.*/second \(its SHA-256"):
         get(server, tmp_path, sha256="0" * 64)
     assert not list(tmp_path.glob("a.bin*"))
 
 
 def test_checksum_covers_what_was_resumed(server: Server, tmp_path: Path) -> None:
-    other = bytes(len(WHOLE))
-    server.script = [cut(other, 70_000), ranged(WHOLE), whole(WHOLE)]
-    get(server, tmp_path, sha256=hashlib.sha256(WHOLE).hexdigest())
+    other = bytes(len(CONTENT))
+    server.script = [cut(other, 70_000), ranged(CONTENT), full(CONTENT)]
+    get(server, tmp_path, sha256=hashlib.sha256(CONTENT).hexdigest())
     assert paths(server) == ["/first", "/first", "/second"]
 
 
@@ -243,10 +243,10 @@ def test_proxy_is_taken_from_the_environment(server: Server, tmp_path: Path, mon
     for name in ("http_proxy", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", server.url)
-    server.script = [whole(WHOLE)]
-    archive = Archive("a.bin", ("http://corpus.invalid/a.bin",))
-    assert fetch(archive, tmp_path, (), lambda fraction, message: None, QUICK).path.read_bytes() == WHOLE
-    assert paths(server) == ["http://corpus.invalid/a.bin"]
+    server.script = [full(CONTENT)]
+    archive = Archive("a.bin", ("http://dataset.invalid/a.bin",))
+    assert fetch(archive, tmp_path, (), lambda fraction, message: None, QUICK).path.read_bytes() == CONTENT
+    assert paths(server) == ["http://dataset.invalid/a.bin"]
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def tls_server(server: Server, tmp_path: Path) -> Iterator[Server]:
 
 
 def test_certificate_that_nobody_vouches_for(tls_server: Server, tmp_path: Path) -> None:
-    tls_server.script = [whole(WHOLE)]
+    tls_server.script = [full(CONTENT)]
     with pytest.raises(DownloadError, match=r"its certificate cannot be verified: .*REQUESTS_CA_BUNDLE"):
         get(tls_server, tmp_path / "data")
     assert not tls_server.requests
@@ -283,12 +283,12 @@ def test_authority_of_the_environment_is_trusted(
     tls_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
-    tls_server.script = [whole(WHOLE)]
+    tls_server.script = [full(CONTENT)]
     get(tls_server, tmp_path / "data")
 
 
 def test_plain_http_where_tls_should_be(server: Server, tmp_path: Path) -> None:
-    server.script = [whole(WHOLE)]
+    server.script = [full(CONTENT)]
     server.scheme = "https"
     with pytest.raises(DownloadError, match=r"the connection failed: .*SSL"):
         get(server, tmp_path)

@@ -1,4 +1,4 @@
-"""Archives, good and ill-meant."""
+"""Extraction of intact, damaged and malicious archives."""
 
 import io
 import shutil
