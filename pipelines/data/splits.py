@@ -49,7 +49,7 @@ def assign_splits(
 
 
 def digest_partition(partition: str) -> str | None:
-    """Return the SHA-256 over the files that a partition names, which belongs into an artifact's key; None if it names none."""
+    """Return the SHA-256 over the files that a partition names, as a part of keys; None if it names none."""
     argument = partition.partition(":")[2]
     path = Path(argument)
     if partition.startswith("random:") or not argument or not path.exists():
