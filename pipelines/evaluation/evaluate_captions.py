@@ -1,11 +1,12 @@
 """EvaluateCaptions: scores of one caption per image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.metrics.captions import score_captions
 from model.metrics.text_statistics import text_statistics
+from model.metrics.tokenized import split_tokens
 from model.text.detokenize import join_words
 from model.text.ptb import SCORING_TOKENIZER, ptb_tokens
 from schemas.annotations import read_annotations
@@ -37,6 +38,7 @@ def evaluate_captions(
     split: str,
     source: str,
     image_input: str,
+    java_metrics: Collection[str],
     progress: Callable[[float, str], None],
 ) -> CaptionScores:
     """Score the first hypothesis of each image.
@@ -47,8 +49,9 @@ def evaluate_captions(
         inputs: Artifacts to read.
         directory: Artifact to write.
         split: Split of the images.
-        source: `greedy`, `beam`, `wide` or `reranked`.
+        source: `greedy`, `beam`, `n-best` or `reranked`.
         image_input: `own`, or `shuffled` for the image-blind control.
+        java_metrics: METEOR and SPICE, where wanted.
         progress: Receives the finished fraction and a message.
 
     Returns:
@@ -66,7 +69,7 @@ def evaluate_captions(
         if image.image_id in results
     }
     progress(0.0, f"scores of {len(results)} captions")
-    scores = score_captions(results, references)
+    scores = score_captions(results, references, java_metrics)
     progress(0.8, "intervals and statistics")
     sheet = CaptionScores(
         split=split,
@@ -82,20 +85,21 @@ def evaluate_captions(
         left_out=scores.left_out,
         warnings=list(scores.warnings),
         perplexity=read_perplexity(inputs.perplexity).perplexity,
-        statistics=_statistics(results, inputs.annotations),
+        statistics=text_statistics(
+            [split_tokens(text) for text in scores.tokenized.captions],
+            [[split_tokens(text) for text in texts] for texts in scores.tokenized.references],
+            _training_captions(inputs.annotations),
+        ),
     )
     write_caption_scores(directory, sheet, list(results), scores.per_image)
     return sheet
 
 
-def _statistics(results: dict[str, str], annotations: Path) -> dict[str, float]:
-    """Return text statistics of the captions, with the training captions for novelty."""
-    references, training = {}, set()
-    for image in read_annotations(annotations):
-        words = [tuple(ptb_tokens(text)) for text in image.captions]
-        if image.image_id in results:
-            references[image.image_id] = words
-        if image.split == "train":
-            training.update(words)
-    captions = {image_id: tuple(ptb_tokens(caption)) for image_id, caption in results.items()}
-    return text_statistics(list(captions.values()), [references[image_id] for image_id in captions], training)
+def _training_captions(annotations: Path) -> set[tuple[str, ...]]:
+    """Return the tokens of all training captions, against which novelty is measured."""
+    return {
+        tuple(ptb_tokens(text))
+        for image in read_annotations(annotations)
+        if image.split == "train"
+        for text in image.captions
+    }

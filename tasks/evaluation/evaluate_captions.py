@@ -14,10 +14,15 @@ from tasks.runtime.workspace import Workspace
 class EvaluateCaptions(Stage, ModelParams, SplitParam, RerankingParams):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
-    version = 5  # the perplexity comes from EvaluatePerplexity
+    version = 6  # metrics without Java by default
 
     captions = luigi.ChoiceParameter(
         default="beam", choices=["greedy", "beam", "n-best", "reranked"], description="Captions that are scored."
+    )
+    java_metrics = luigi.ChoiceListParameter(
+        default=(),
+        choices=["METEOR", "SPICE"],
+        description="Additional metrics, which need Java and the extra `coco`, such as METEOR,SPICE.",
     )
 
     def requires(self) -> dict[str, Stage]:
@@ -43,6 +48,7 @@ class EvaluateCaptions(Stage, ModelParams, SplitParam, RerankingParams):
             split=self.split,
             source=self.captions,
             image_input=self.image_input,
+            java_metrics=self.java_metrics,
             progress=workspace.progress,
         )
         workspace.counts.update(images=scores.n, **{name: round(value, 4) for name, value in scores.metrics.items()})

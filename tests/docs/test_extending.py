@@ -44,7 +44,7 @@ network = MRNN(10, 3, ModelConfig("small-gru"))
 print("variant", network(np.array([[2, 3]]), np.zeros((1, 3), np.float32)).shape, network.sizes["recurrent_size"])
 
 captions, references = {"1": "a dog", "2": "two cats sit"}, {"1": ["a dog runs fast"], "2": ["two cats sit"]}
-scores = score_captions(captions, references, with_java=False)
+scores = score_captions(captions, references)
 print("metric", scores.per_image["length"], scores.corpus["length"], "length" in scores.intervals())
 print("order", in_order(scores.corpus)[-1])
 """

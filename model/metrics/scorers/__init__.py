@@ -1,19 +1,33 @@
-"""One small module a metric that has one value an image.
+"""Scorers, one module each.
 
-A module states its `NAME`, whether it `NEEDS_JAVA`, and how to `score`: references and hypotheses, by image id texts of
-words joined by blanks, one hypothesis an image -> the value of the corpus, and one an image in the order of the
-references. It raises `model.metrics.java.ScorerMissing` where it cannot be had.
+A module declares
+
+* `NAMES`: the metrics that it computes,
+* `VERSION`: what a paper should state beside them,
+* `NEEDS_JAVA`: whether it runs a Java program; such metrics are computed only on request,
+* `score(captions: TokenizedCaptions) -> dict[str, Statistics]`: statistics of each metric, from which its score, the
+  scores of the images and bootstrap intervals follow. It raises `model.metrics.java.ScorerMissing` with the reason
+  where the metric cannot be computed.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import ModuleType
 
+from schemas.errors import ConfigurationError
 
-def scorers(with_java: bool = True) -> Iterator[ModuleType]:
-    """The modules, by name; `with_java`: those that need Java, too."""
-    for found in pkgutil.iter_modules(__path__):
-        scorer = importlib.import_module(f"{__name__}.{found.name}")
-        if with_java or not scorer.NEEDS_JAVA:
-            yield scorer
+
+def scorers(java_metrics: Collection[str] = ()) -> Iterator[ModuleType]:
+    """Yields the scorers without Java, and those with Java that compute one of `java_metrics`.
+
+    Raises:
+        ConfigurationError: A metric of `java_metrics` is unknown.
+    """
+    found = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    known = {name for scorer in found if scorer.NEEDS_JAVA for name in scorer.NAMES}
+    for name in java_metrics:
+        if name not in known:
+            raise ConfigurationError(f"There is no additional metric {name}; choose from {', '.join(sorted(known))}.")
+    yield from (scorer for scorer in found if not scorer.NEEDS_JAVA)
+    yield from (scorer for scorer in found if scorer.NEEDS_JAVA and not set(scorer.NAMES).isdisjoint(java_metrics))

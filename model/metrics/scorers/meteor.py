@@ -1,66 +1,74 @@
-"""METEOR 1.5 by its authors' Java program, which comes with pycocoevalcap; it may die or fall silent."""
+"""METEOR 1.5 (Denkowski and Lavie 2014): alignments by its authors' Java program, scores from their statistics."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import numpy as np
 
-from pycocoevalcap.meteor.meteor import Meteor
+from model.metrics.bootstrap import Statistics
+from model.metrics.java import ScorerMissing, find_java, package_directory, run_java
+from model.metrics.tokenized import TokenizedCaptions
 
-from model.metrics.java import ScorerMissing, require_java
+NAMES, VERSION, NEEDS_JAVA = ("METEOR",), "1.5", True
+_START_SECONDS, _SECONDS_PER_IMAGE = 300.0, 1.0
+# Parameters of the program for English, as in coco-caption.
+_ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
+_MODULE_WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
+_NUMBERS = 23  # per image
 
-NAME, NEEDS_JAVA = "METEOR", True
-ATTEMPTS = 2
-START_SECONDS = 180.0  # of patience for the start of Java, to which every image adds
-SECONDS_AN_IMAGE = 1.0
 
-
-def score(
-    references: Mapping[str, Sequence[str]],
-    hypotheses: Mapping[str, Sequence[str]],
-    start: Callable[[], Any] = Meteor,
-    patience: float | None = None,
-) -> tuple[float, list[float]]:
-    """METEOR of the corpus and of each image, in 0..1; texts are words joined by blanks.
-
-    start: makes the scorer; patience: seconds after which a scorer that does not answer counts as dead.
+def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
+    """Returns the statistics of METEOR, which pool over images.
 
     Raises:
-        ScorerMissing: there is no Java, or the scorer died or fell silent, also when started a second time.
+        ScorerMissing: pycocoevalcap or Java is not installed, or the program fails or does not end in time.
     """
-    require_java(NAME, "1.8 or later")
-    seconds = START_SECONDS + SECONDS_AN_IMAGE * len(references) if patience is None else patience
-    for _ in range(ATTEMPTS):
-        outcome = _try(references, hypotheses, start, seconds)
-        if not isinstance(outcome, str):
-            return outcome
-    raise ScorerMissing(f"the METEOR scorer {outcome}, {ATTEMPTS} times.")
-
-
-def _try(
-    references: Mapping[str, Sequence[str]],
-    hypotheses: Mapping[str, Sequence[str]],
-    start: Callable[[], Any],
-    seconds: float,
-) -> tuple[float, list[float]] | str:
-    """The scores, or what went wrong."""
-    found: list[tuple[float, list[float]] | str] = []
+    java = find_java("METEOR")
+    directory = package_directory("pycocoevalcap", "METEOR") / "meteor"
+    lines = [
+        " ||| ".join(["SCORE", *map(_plain, references), _plain(caption)])
+        for caption, references in zip(captions.captions, captions.references, strict=True)
+    ]
+    seconds = _START_SECONDS + _SECONDS_PER_IMAGE * len(lines)
+    command = [java, "-Xmx2G", "-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en", "-norm"]
+    printed = run_java("METEOR", command, directory, "".join(f"{line}\n" for line in lines), seconds)
     try:
-        scorer = start()
-    except OSError as error:
-        return f"cannot be started ({error})"
+        rows = np.array([line.split() for line in printed.splitlines()], np.float64)
+    except ValueError as error:
+        raise ScorerMissing(f"the METEOR program printed no numbers ({error}).") from error
+    if rows.shape != (len(lines), _NUMBERS):
+        raise ScorerMissing(f"the METEOR program answered {len(rows)} of {len(lines)} captions.")
+    return {"METEOR": Statistics(_perfect_in_one_chunk(rows), _combine)}
 
-    def compute() -> None:
-        try:
-            value, each = scorer.compute_score(references, hypotheses)
-            found.append((float(value), [float(one) for one in each]))
-        except (OSError, ValueError) as error:
-            found.append(f"died ({error})")
 
-    thread = threading.Thread(target=compute, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    silent = thread.is_alive()
-    scorer.meteor_p.kill()  # a thread that still waits for an answer gets none now, and ends
-    scorer.meteor_p.wait()
-    scorer.lock = threading.Lock()  # what failed left its own locked, for which the scorer's end would wait for ever
-    return found[0] if not silent else f"did not answer within {seconds:.0f} s"
+def _plain(text: str) -> str:
+    """Returns a text without the program's separator, in one line."""
+    return " ".join(text.replace("|||", "").split())
+
+
+def _perfect_in_one_chunk(rows: np.ndarray) -> np.ndarray:
+    """Sets the chunks of captions that equal their reference to 0: the program counts no fragmentation for them."""
+    matches = rows[:, 4:20].reshape(-1, 4, 4)
+    in_caption, in_reference = matches[..., [0, 2]].sum(axis=(1, 2)), matches[..., [1, 3]].sum(axis=(1, 2))
+    equal = (in_caption == rows[:, 0]) & (in_reference == rows[:, 1]) & (rows[:, 20] == 1)
+    return np.column_stack([rows[:, :20], np.where(equal, 0.0, rows[:, 20]), rows[:, 21:]])
+
+
+def _combine(sums: np.ndarray) -> np.ndarray:
+    """Computes METEOR from the program's numbers, (..., 23).
+
+    These are the tokens of caption and reference, the function words among them, for each of four kinds of match the
+    matched content words and function words of both, and then chunks and the matched tokens of both.
+    """
+    tokens, function = sums[..., :2], sums[..., 2:4]
+    matches = sums[..., 4:20].reshape(*sums.shape[:-1], 4, 2, 2)  # kind, content or function, caption or reference
+    weighted = np.einsum("...kfs,k,f->...s", matches, _MODULE_WEIGHTS, [_DELTA, 1 - _DELTA])
+    sizes = _DELTA * (tokens - function) + (1 - _DELTA) * function
+    precision, recall = np.moveaxis(_ratio(weighted, sizes), -1, 0)
+    mean = _ratio(precision * recall, _ALPHA * precision + (1 - _ALPHA) * recall)
+    fragmentation = _ratio(sums[..., 20], sums[..., 21:].mean(axis=-1))
+    meteor: np.ndarray = mean * (1 - _GAMMA * fragmentation**_BETA)
+    return meteor
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divides, with 0 for x / 0."""
+    ratio: np.ndarray = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    return ratio

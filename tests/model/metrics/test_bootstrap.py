@@ -1,4 +1,4 @@
-"""Intervals: what they are of, what they should hold, and that systems are compared on the same images."""
+"""Bootstrap intervals and paired differences."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ VALUES = np.random.default_rng(0).normal(5.0, 2.0, 400)
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_approximation():
-    low, high = interval(mean_of(VALUES), draws=4000)
+    low, high = interval(mean_of(VALUES), samples=4000)
     error = VALUES.std() / np.sqrt(len(VALUES))
     assert low == pytest.approx(VALUES.mean() - 1.96 * error, abs=0.02)
     assert high == pytest.approx(VALUES.mean() + 1.96 * error, abs=0.02)
@@ -21,7 +21,7 @@ def test_draws_are_those_of_a_plain_bootstrap():
     random = np.random.default_rng(2)
     drawn = [per_image[random.integers(0, 30, 30)].sum(axis=0) for _ in range(4000)]
     plain = np.percentile([first / second for first, second in drawn], [2.5, 97.5])
-    assert interval(ratio, draws=4000) == pytest.approx(plain, abs=0.01)
+    assert interval(ratio, samples=4000) == pytest.approx(plain, abs=0.01)
 
 
 def test_the_same_seed_gives_the_same_interval():

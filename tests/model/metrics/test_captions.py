@@ -1,17 +1,16 @@
-"""Scores by hand and against an independent CIDEr-D; what cannot be scored is said."""
+"""Caption scores: hand-computed cases, an independent CIDEr-D, invalid input and warnings."""
 
 import math
+import subprocess
 
 import numpy as np
 import pytest
 
-from model.metrics import java
-from model.metrics.bootstrap import mean_of
-from model.metrics.captions import Scores, cider, compare_captions, score_captions
+from model.metrics.captions import cider, compare_captions, score_captions, score_systems
 from model.reranking.similarity import CiderSimilarity
 from model.text.ngrams import SentenceTable
 from model.text.ptb import ptb_tokens
-from schemas.errors import InputError
+from schemas.errors import ConfigurationError, InputError
 
 CAT = "the cat sat on mat"
 REFERENCES = {
@@ -20,12 +19,6 @@ REFERENCES = {
     "3": ["two birds", "two birds on a wire in the sky"],
 }
 HYPOTHESES = {"2": "a dog runs on the grass", "1": "a cat sat on a mat", "3": "birds on a wire"}
-
-
-@pytest.fixture(autouse=True)
-def without_java(monkeypatch):
-    """METEOR's process takes seconds to start."""
-    monkeypatch.setattr(java.shutil, "which", lambda program: None)
 
 
 def test_bleu_is_the_mean_of_precisions_with_a_brevity_penalty():
@@ -92,11 +85,6 @@ def test_an_empty_caption_scores_nothing():
     assert [scores.per_image[metric][0] for metric in ("BLEU-1", "ROUGE-L", "CIDEr-D")] == pytest.approx([0, 0, 0])
 
 
-def test_scorers_print_nothing(capsys):
-    score_captions(HYPOTHESES, REFERENCES)
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize(
     ("hypotheses", "references"),
     [({"1": "a"}, {"1": ["a"], "2": ["b"]}), ({"1": "a", "2": "b"}, {"1": ["a"]})],
@@ -112,16 +100,31 @@ def test_an_image_without_a_word_in_its_references_is_named(texts):
         score_captions({"1": "a", "2": "b"}, {"1": ["a"], "2": texts})
 
 
-def test_without_java_meteor_is_left_out_and_the_reason_given():
+def test_java_is_not_used_unless_requested(monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", None)
     scores = score_captions(HYPOTHESES, REFERENCES)
-    assert "METEOR" not in scores.corpus and "METEOR" not in scores.per_image
-    assert "Java" in scores.left_out["METEOR"]
+    assert [*scores.corpus] == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "ROUGE-L"]
+    assert scores.left_out == {}
 
 
-def test_meteor_which_is_no_mean_of_its_images_has_no_interval():
-    statistics = {metric: mean_of(np.array([0.1, 0.3])) for metric in ("METEOR", "ROUGE-L")}
-    scores = Scores({"METEOR": 0.15, "ROUGE-L": 0.2}, {}, statistics, {}, ())
-    assert [*scores.intervals()] == ["ROUGE-L"]
+def test_an_unknown_metric_is_refused():
+    with pytest.raises(ConfigurationError, match="no additional metric BERTScore; choose from METEOR, SPICE"):
+        score_captions(HYPOTHESES, REFERENCES, ["BERTScore"])
+
+
+def test_systems_are_scored_as_each_alone():
+    systems = {"ours": HYPOTHESES, "theirs": {image: texts[0] for image, texts in REFERENCES.items()}}
+    found = score_systems(systems, REFERENCES)
+    for name, captions in systems.items():
+        alone = score_captions(captions, REFERENCES)
+        assert (found[name].corpus, found[name].per_image) == (alone.corpus, alone.per_image)
+
+
+def test_scores_use_the_given_tokenizer():
+    assert score_captions({"1": "ab"}, {"1": ["a b"]}).corpus["BLEU-1"] == pytest.approx(0, abs=1e-6)
+    assert score_captions({"1": "ab"}, {"1": ["a b"]}, tokenize=lambda text: [*text.replace(" ", "")]).corpus[
+        "BLEU-1"
+    ] == pytest.approx(1.0)
 
 
 def test_intervals_hold_the_score_and_come_from_its_statistics():

@@ -105,11 +105,11 @@ def test_tune_reranking_scores_each_setting_as_reranking_does(inputs, tmp_path):
         reranker = Reranker(IMAGES, compared_images(setting), TRAINING, setting)
         rerank(IMAGES, reranker, tmp_path, lambda done: None)
         chosen = {image.image_id: join_words(image.captions[0].tokens) for image in read_hypotheses(tmp_path)}
-        scores = score_captions(chosen, REFERENCES, with_java=False)
+        scores = score_captions(chosen, REFERENCES)
         for metric in ("CIDEr-D", "BLEU-4"):
             assert record[metric] == pytest.approx(scores.corpus[metric], rel=1e-6)
     first = {image.image_id: join_words(image.captions[0].tokens) for image in IMAGES}
-    assert grid["unchanged"]["CIDEr-D"] == score_captions(first, REFERENCES, with_java=False).corpus["CIDEr-D"]
+    assert grid["unchanged"]["CIDEr-D"] == score_captions(first, REFERENCES).corpus["CIDEr-D"]
 
 
 def test_tune_reranking_limits_k_to_the_known_neighbors(inputs, tmp_path):
