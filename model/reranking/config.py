@@ -62,8 +62,8 @@ class RerankingGrid:
     metrics: tuple[str, ...] = option(("euclidean", "cosine"), "Distances between features, of consensus.")
     ks: tuple[int, ...] = option((10, 20, 40, 60, 90, 120, 200), "Numbers of nearest images, of consensus.")
     ms: tuple[int, ...] = option((25, 50, 75, 125, 175, 250), "Numbers of similarities that are summed, of consensus.")
-    gammas: tuple[float, ...] = option((1.0, 4.0), "Sharpness values of the kernel, of kernel-ridge consensus.")
-    regularizations: tuple[float, ...] = option((0.3, 1.0, 3.0), "Ridge penalties, of kernel-ridge consensus.")
+    gammas: tuple[float, ...] = option((1.0,), "Sharpness values of the kernel, of kernel-ridge consensus.")
+    regularizations: tuple[float, ...] = option((0.3, 1.0), "Ridge penalties, of kernel-ridge consensus.")
 
     def __post_init__(self) -> None:
         empty = [each.name for each in fields(self) if not getattr(self, each.name)]
