@@ -106,7 +106,8 @@ class FeatureRows:
         return self.shape[0]
 
     def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
-        return self._features[self._rows[index]]
+        rows: np.ndarray = self._features[self._rows[index]]
+        return rows
 
 
 class FeatureFile:

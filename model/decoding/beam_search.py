@@ -121,7 +121,7 @@ class BeamSearch:
             raise self.constraints.no_valid_token_error()
 
         def order(hypothesis: Decoded) -> float:
-            return -hypothesis.log_prob / self.options.divisor(min(len(hypothesis.tokens) + 1, self.max_length))
+            return float(-hypothesis.log_prob / self.options.divisor(min(len(hypothesis.tokens) + 1, self.max_length)))
 
         return [sorted((Decoded(*each) for each in image.items()), key=order) for image in found]
 
@@ -209,7 +209,8 @@ class BeamSearch:
         """Return the best of all, best first; among equals the earlier."""
         together = tf.nest.map_structure(lambda *each: tf.concat(each, axis=1), *parts)
         _, order = tf.math.top_k(self._rank(together), count)
-        return tf.nest.map_structure(lambda part: tf.gather(part, order, axis=1, batch_dims=1), together)
+        best: _Hypotheses = tf.nest.map_structure(lambda part: tf.gather(part, order, axis=1, batch_dims=1), together)
+        return best
 
 
 def _alive(words: tf.Tensor, count: int) -> tf.Tensor:

@@ -157,7 +157,7 @@ class MRNN(keras.Model):
         """The recurrent layer's states before the first word, (batch, size) each: of the image, or 0."""
         sizes = self.cell.state_size
         if "state" in image:
-            return ops.split(image["state"], len(sizes), axis=1)
+            return list(ops.split(image["state"], len(sizes), axis=1))
         return [ops.zeros((batch, size)) for size in sizes]
 
     def run_recurrent(self, words: Any, image: Image) -> Any:
@@ -169,7 +169,8 @@ class MRNN(keras.Model):
 
     def recurrent_step(self, words: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
         """The recurrent layer at one embedded word (B, W) of each caption -> r (B, R), new state."""
-        return self.cell(self._cell_inputs(words, image), state)
+        output, new_state = self.cell(self._cell_inputs(words, image), state)
+        return output, new_state
 
     def fuse_language(self, words: Any, recurrent: Any, training: bool = False) -> Any:
         """What the words so far bring to the multimodal layer, or r itself where there is none: (..., size)."""

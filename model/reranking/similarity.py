@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.text.ngrams import ORDERS, SentenceTable
 
@@ -28,14 +29,16 @@ class NgramWeights:
     def __init__(self, table: SentenceTable, documents: Sequence[np.ndarray]):
         """A document is some rows of the table."""
         self._table, self._of_any = table, np.log(max(1, len(documents)))
-        self._weights = self._of_any - np.log(np.maximum(1, table.document_frequencies(documents)))
+        frequencies = np.maximum(1, table.document_frequencies(documents))
+        self._weights: NDArray[np.float64] = self._of_any - np.log(frequencies)
 
-    def of(self, table: SentenceTable) -> np.ndarray:
+    def of(self, table: SentenceTable) -> NDArray[np.float64]:
         """The weights of the n-grams of this or another table: float64 (C,)."""
         if table is self._table:
             return self._weights
         # An n-gram that is in no document has column -1 and so the last of the weights.
-        return np.append(self._weights, self._of_any)[table.columns_in(self._table)]
+        weights: NDArray[np.float64] = np.append(self._weights, self._of_any)[table.columns_in(self._table)]
+        return weights
 
 
 class CiderSimilarity:
@@ -67,8 +70,9 @@ class CiderSimilarity:
         total = _sum_by_owner(clipped * of_h[:, places] * (others * of_r), owners, len(references))
         bigrams = np.maximum(0, self._table.lengths - 1)
         difference = np.subtract.outer(bigrams[hypotheses], bigrams[references])
-        penalty: np.ndarray = np.exp(-(difference**2) / (2 * LENGTH_DEVIATION**2))
-        return 10.0 / ORDERS * total * penalty
+        penalty = np.exp(-(difference**2) / (2 * LENGTH_DEVIATION**2))
+        similarities: NDArray[np.float64] = 10.0 / ORDERS * total * penalty
+        return similarities
 
 
 class BleuSimilarity:

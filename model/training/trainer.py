@@ -143,11 +143,11 @@ def make_train_step(
             gradients = gradients[len(group) :]
         return loss, nats
 
-    @tf.function(reduce_retracing=True)
-    def train_step(*tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(*tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         loss, nats = replicas.run(replica_step, tensors)
         return loss, nats
 
+    train_step: TrainStep = tf.function(step, reduce_retracing=True)
     return train_step
 
 

@@ -35,7 +35,7 @@ def wait_for_cluster(result: "DaskRunnerResult", options: PipelineOptions, is_do
     try:
         while not (all(future.done() for future in result.futures) or is_done()):
             with suppress(TimeoutError):
-                wait(result.futures, timeout=_SECONDS_BETWEEN_LOOKS)
+                wait(result.futures, timeout=_SECONDS_BETWEEN_LOOKS)  # type: ignore[no-untyped-call]
             if result.client.scheduler_info()["workers"]:
                 seen = time.monotonic()
             elif time.monotonic() - seen > patience:

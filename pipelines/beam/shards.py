@@ -100,7 +100,7 @@ def is_shard_complete(shard: Shard) -> bool:
     """Return whether the shard's file exists and matches its checksum."""
     try:
         with FileSystems.open(shard.digest_path) as stream:
-            expected = stream.read().decode("ascii", "replace")
+            expected: str = stream.read().decode("ascii", "replace")
         digest = hashlib.sha256()
         with FileSystems.open(shard.path) as stream:
             while block := stream.read(_BLOCK):

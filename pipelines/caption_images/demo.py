@@ -39,7 +39,8 @@ def make_page(explainer: Explainer) -> gr.Blocks:
         except InputError as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from error
 
-    with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
+    page = gr.Blocks(title=_TITLE, analytics_enabled=False)
+    with page:
         gr.Markdown(f"# {_TITLE}\n{_LEDE}")
         photograph = gr.File(label="Photograph", file_types=sorted(image_suffixes()), type="filepath")
         result = gr.HTML(label="Caption")

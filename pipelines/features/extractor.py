@@ -43,7 +43,8 @@ class FeatureExtractor:
     def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Map crops of each image, uint8 (crops, S, S, 3), to features averaged over crops (images, dimension)."""
         of_crops = self._backbone.features(np.concatenate(images))
-        return of_crops.reshape(len(images), -1, self.dimension).mean(axis=1).astype(self.dtype)
+        features: np.ndarray = of_crops.reshape(len(images), -1, self.dimension).mean(axis=1).astype(self.dtype)
+        return features
 
     def description(self, dataset: str) -> FeatureDescription:
         """Describe the features of a dataset."""

@@ -80,7 +80,7 @@ def config_of(task: luigi.Task, config: type[C], **given: Any) -> C:
     return config(**values)
 
 
-def _options(config: type) -> Iterator[tuple[Field, Any]]:
+def _options(config: type) -> Iterator[tuple[Field[Any], Any]]:
     """The options of a configuration and of those nested in it, with their types."""
     hints = get_type_hints(config)
     for each in fields(config):
@@ -90,7 +90,7 @@ def _options(config: type) -> Iterator[tuple[Field, Any]]:
             yield each, hints[each.name]
 
 
-def _parameter(option: Field, hint: Any, default: Any) -> luigi.Parameter:
+def _parameter(option: Field[Any], hint: Any, default: Any) -> luigi.Parameter:
     """Return the Luigi parameter of one field; its type and choices select the class."""
     common = {
         "default": default,

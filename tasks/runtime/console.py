@@ -3,6 +3,7 @@
 import logging
 import sys
 from types import TracebackType
+from typing import TextIO
 
 import luigi
 from tqdm import tqdm
@@ -26,7 +27,7 @@ class LoggingConfig(luigi.Config):
     )
 
 
-class Console(logging.StreamHandler):
+class Console(logging.StreamHandler[TextIO]):
     """Log handler that writes to standard error, above a progress bar if there is one.
 
     It shows the messages of stages, the warnings of Luigi and the errors of all libraries; with

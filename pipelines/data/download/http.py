@@ -46,7 +46,7 @@ class RetryPolicy:
 
     def wait(self, failures: int) -> float:
         """Return the seconds to wait after a number of consecutive failures."""
-        return min(self.longest_wait, self.first_wait * 2 ** max(0, failures - 1))
+        return min(self.longest_wait, self.first_wait * 2.0 ** max(0, failures - 1))
 
 
 class SourceError(Exception):
