@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from model.decoding.ensemble import Ensemble
 from model.decoding.likelihood import token_log_probs
+from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS
 
 
 @pytest.fixture(scope="module")
 def networks() -> list[MRNN]:
-    return [MRNN(9, 5, 6, 7, 8, seed=seed) for seed in (0, 1)]
+    return [MRNN(9, 5, ModelConfig("mrnn", 6, 7, 8), seed) for seed in (0, 1)]
 
 
 @pytest.mark.parametrize("tokens", [(), (4,), (3, 8, 3, 5)])
