@@ -45,7 +45,7 @@ class ReleaseOptions:
 
 def write_release(
     directory: Path,
-    corpus: Dataset,
+    dataset: Dataset,
     sources: dict[str, Path],
     options: ReleaseOptions,
     progress: Callable[[float, str], None],
@@ -54,7 +54,7 @@ def write_release(
 
     Args:
         directory: Directory of the release.
-        corpus: The dataset.
+        dataset: Description of the dataset.
         sources: The artifacts `annotations`, `captions`, `original`, `refined`, `model`, and, of the test split,
             `hypotheses`, `reranked`, `neighbors_original` and `neighbors_refined`; also `image_network` if the backbone
             was fine-tuned with the model.
@@ -69,7 +69,7 @@ def write_release(
         ConfigurationError: A format is unknown.
     """
     images = list(read_annotations(sources["annotations"]))
-    write_formats(directory / "formats", options.formats, corpus, sources, images, options.dtype)
+    write_formats(directory / "formats", options.formats, dataset, sources, images, options.dtype)
     splits = splits_of(image.split for image in images)
     _copy_files(directory, sources, splits)
     write_json_lines(
@@ -91,12 +91,12 @@ def write_release(
         "backbone": asdict(FeatureFile(sources["original"] / "features.h5").description),
     }
     write_json(directory / INDEX, index)
-    write_text(directory / "README.md", dataset_card(corpus, index, sources))
-    write_text(directory / "model" / "README.md", model_card(corpus, sources))
+    write_text(directory / "README.md", dataset_card(dataset, index, sources))
+    write_text(directory / "model" / "README.md", model_card(dataset, sources))
     script = Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8")
     write_text(directory / SCRIPT, script.replace("@BASE_URL@", shlex.quote(options.base_url)))
     described = _digests(directory)
-    write_json(directory / CROISSANT, croissant(corpus, index, described, options.base_url, options.date))
+    write_json(directory / CROISSANT, croissant(dataset, index, described, options.base_url, options.date))
     sums = {**{name: each["sha256"] for name, each in described.items()}, CROISSANT: digest_file(directory / CROISSANT)}
     write_text(directory / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
     return {"files": len(sums) + 1, "images": len(images)}

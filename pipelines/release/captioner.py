@@ -47,7 +47,7 @@ def write_captioner_release(directory: Path, model: Path, features: Path, scores
         write_provenance(directory, name, artifact)
     description = FeatureFile(features / "features.h5").description
     write_json(directory / INDEX, {"dataset": made.dataset, "key": made.key, "backbone": asdict(description)})
-    sheet, corpus = read_caption_scores(scores), DATASETS[made.dataset]
+    sheet, dataset = read_caption_scores(scores), DATASETS[made.dataset]
     front = {
         **LICENSE,
         "library_name": "keras",
@@ -57,7 +57,7 @@ def write_captioner_release(directory: Path, model: Path, features: Path, scores
     card = render_card(
         "captioner_card.md",
         front,
-        corpus=corpus,
+        dataset=dataset,
         made=made,
         backbone=description,
         sheet=sheet,

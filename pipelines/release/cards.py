@@ -18,56 +18,56 @@ _SIZES = {"n<1K": 1000, "1K<n<10K": 10_000, "10K<n<100K": 100_000, "100K<n<1M": 
 LICENSE = {"license": "other", "license_name": "dataset-terms"}
 
 
-def dataset_card(corpus: Dataset, index: dict[str, Any], sources: dict[str, Path]) -> str:
+def dataset_card(dataset: Dataset, index: dict[str, Any], sources: dict[str, Path]) -> str:
     """Render README.md of the release, whose front matter makes the directory a Hugging Face repository.
 
     `datasets.load_dataset` reads the features of either kind by the entries of `configs`.
 
     Args:
-        corpus: The dataset.
+        dataset: Description of the dataset.
         index: Content of `release.json`.
         sources: Artifacts by name, as `write_release` takes them.
     """
     total = sum(index["images"].values())
     front = {
         **LICENSE,
-        "pretty_name": f"m-RNN features of {corpus.title}",
+        "pretty_name": f"m-RNN features of {dataset.title}",
         "language": ["en"],
         "task_categories": ["image-to-text", "image-feature-extraction"],
-        **_model_metadata(corpus, sources["model"]),
+        **_model_metadata(dataset, sources["model"]),
         "size_categories": [next((name for name, limit in _SIZES.items() if total < limit), "n>1M")],
         "configs": [_feature_config(kind, list(index["images"])) for kind in reversed(KINDS)],
     }
     kinds = {}
     for kind in KINDS:
         kinds[kind] = FeatureFile(sources[kind] / "features.h5").description
-    return render_card("dataset_card.md", front, corpus=corpus, index=index, total=total, kinds=kinds)
+    return render_card("dataset_card.md", front, dataset=dataset, index=index, total=total, kinds=kinds)
 
 
-def model_card(corpus: Dataset, sources: dict[str, Path]) -> str:
+def model_card(dataset: Dataset, sources: dict[str, Path]) -> str:
     """Render README.md of the model's directory.
 
     Args:
-        corpus: The dataset.
+        dataset: Description of the dataset.
         sources: Artifacts by name, as `write_release` takes them.
     """
     model = sources["model"]
     made = read_provenance(model)
-    front = {**LICENSE, "language": ["en"], **_model_metadata(corpus, model)}
+    front = {**LICENSE, "language": ["en"], **_model_metadata(dataset, model)}
     config = {name: value for name, value in read_json(model / "config.json").items() if isinstance(value, int | float)}
     return render_card(
-        "model_card.md", front, corpus=corpus, made=made, config=config, tuned="image_network" in sources
+        "model_card.md", front, dataset=dataset, made=made, config=config, tuned="image_network" in sources
     )
 
 
-def _model_metadata(corpus: Dataset, model: Path) -> dict[str, Any]:
+def _model_metadata(dataset: Dataset, model: Path) -> dict[str, Any]:
     """Front matter of the trained model, with its validation scores."""
     made = read_provenance(model)
     counts = {"cider": "val_cider", "perplexity": "val_perplexity"}
     metrics = [{"type": name, "value": made.counts[count]} for name, count in counts.items() if count in made.counts]
     results = {
         "task": {"type": "image-to-text"},
-        "dataset": {"name": corpus.title, "type": made.dataset, "split": "validation"},
+        "dataset": {"name": dataset.title, "type": made.dataset, "split": "validation"},
         "metrics": metrics,
     }
     return {
@@ -76,7 +76,7 @@ def _model_metadata(corpus: Dataset, model: Path) -> dict[str, Any]:
         "tags": ["image-captioning", "image-features", "m-rnn"],
         "datasets": [made.dataset],
         "metrics": list(counts),
-        "model-index": [{"name": f"m-RNN on {corpus.title}", "results": [results]}],
+        "model-index": [{"name": f"m-RNN on {dataset.title}", "results": [results]}],
     }
 
 

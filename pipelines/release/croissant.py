@@ -28,30 +28,30 @@ _MEDIA_TYPES = {".h5": "application/x-hdf5", ".jsonl": "application/jsonl", ".md
 
 
 def croissant(
-    corpus: Dataset, index: dict[str, Any], files: dict[str, dict[str, Any]], base_url: str, date: str
+    dataset: Dataset, index: dict[str, Any], files: dict[str, dict[str, Any]], base_url: str, date: str
 ) -> dict[str, Any]:
     """Build the JSON-LD description of a release.
 
     The specification also requires a URL and a date of publication; both are left out while they are unknown.
 
     Args:
-        corpus: The dataset.
+        dataset: Description of the dataset.
         index: Content of `release.json`.
         files: `sha256` and `size` of each file by name.
         base_url: URL of the release; may be empty.
         date: Date of publication, ISO 8601; may be empty.
     """
     total = sum(index["images"].values())
-    address = base_url or corpus.homepage
+    address = base_url or dataset.homepage
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": f"{_CROISSANT}1.0",
         "name": f"m-rnn-features-{index['dataset']}",
-        "description": f"Original and refined image features of {total} images of {corpus.title}, by split, with "
+        "description": f"Original and refined image features of {total} images of {dataset.title}, by split, with "
         "the m-RNN captioner that refined them, its vocabulary and its captions of the test images.",
-        "license": corpus.license,
-        "citeAs": corpus.citation,
+        "license": dataset.license,
+        "citeAs": dataset.citation,
         "creator": {"@type": "sc:Organization", "name": "The m-RNN reproduction contributors"},
         "keywords": ["image features", "image captioning", "m-RNN"],
         "version": f"1.0.0+{index['key']}",

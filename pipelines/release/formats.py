@@ -39,7 +39,7 @@ class _Released:
 def write_formats(
     directory: Path,
     names: Sequence[str],
-    corpus: Dataset,
+    dataset: Dataset,
     sources: dict[str, Path],
     images: Sequence[AnnotatedImage],
     dtype: str,
@@ -62,7 +62,7 @@ def write_formats(
         read_provenance(sources["annotations"]).dataset,
         {kind: FeatureFile(sources[kind] / "features.h5") for kind in ("original", "refined")},
         dtype,
-        [_published(image, corpus) for image in images],
+        [_published(image, dataset) for image in images],
         {
             caption: words
             for image, record in zip(images, tokens, strict=True)
@@ -73,8 +73,8 @@ def write_formats(
         FORMATS[name](directory / name, released)
 
 
-def _published(image: AnnotatedImage, corpus: Dataset) -> AnnotatedImage:
-    may = corpus.test_captions_public or image.split != "test"
+def _published(image: AnnotatedImage, dataset: Dataset) -> AnnotatedImage:
+    may = dataset.test_captions_public or image.split != "test"
     return msgspec.structs.replace(image, captions=image.captions if may else (), extras={})
 
 

@@ -62,8 +62,8 @@ class PublishFeatures(Stage, ModelParams):
         from pipelines.release.build import ReleaseOptions, write_release
 
         options = ReleaseOptions(self.dtype, self.formats, self.base_url, self.date)
-        corpus = find_dataset(self.dataset)
-        counts = write_release(workspace.directory, corpus, workspace.inputs, options, workspace.progress)
+        dataset = find_dataset(self.dataset)
+        counts = write_release(workspace.directory, dataset, workspace.inputs, options, workspace.progress)
         workspace.counts.update(counts)
 
     def complete(self) -> bool:
