@@ -1,5 +1,6 @@
 """Scores of captions from anybody's files."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,11 +22,11 @@ def evaluate_file(results: Path, references: Path, out: Path | None, baseline: P
         InputError: a file is malformed, an image has no references, or the two systems captioned different images.
     """
     known = read_references(references)
-    captions = _first(results)
+    captions = _with_ids_of(known, _first(results))
     scores = _score(captions, known, results, references)
     theirs = None
     if baseline is not None:
-        of_baseline = _first(baseline)
+        of_baseline = _with_ids_of(known, _first(baseline))
         if of_baseline.keys() != captions.keys():
             odd = sorted(of_baseline.keys() ^ captions.keys())[0]
             raise InputError(
@@ -60,7 +61,14 @@ def evaluate_file(results: Path, references: Path, out: Path | None, baseline: P
 
 
 def _first(path: Path) -> dict[str, str]:
-    return {image_id: texts[0] for image_id, texts in read_generated(path).items()}
+    return {image_id: texts[0] for image_id, texts in read_generated(path, unique=True).items()}
+
+
+def _with_ids_of(known: Collection[str], captions: dict[str, str]) -> dict[str, str]:
+    """Return the captions by the ids of the references, where they differ only by leading zeros."""
+    by_number = {image_id.lstrip("0"): image_id for image_id in known if image_id.isdecimal()}
+    ids = {each: each if each in known else by_number.get(each.lstrip("0"), each) for each in captions}
+    return {ids[each]: text for each, text in captions.items()} if len({*ids.values()}) == len(ids) else captions
 
 
 def _score(captions: dict[str, str], known: dict[str, tuple[str, ...]], results: Path, references: Path) -> Scores:

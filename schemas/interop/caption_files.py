@@ -1,50 +1,63 @@
 """Files with references or generated captions, in all supported formats."""
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError
-from schemas.interop.captions import read_anno_list, read_coco_captions
+from schemas.interop.captions import read_anno_list, read_karpathy
 from schemas.interop.features import plain_id
 from schemas.io.files import parse_json, read_text
+
+FORMATS = (
+    "COCO captions or results, a Karpathy split file, records with image_id and caption as a JSON list, JSON lines or "
+    'CSV, {"image_id": "caption"}, or an m-RNN list (.npy)'
+)
+_ID_KEYS = ("image_id", "imgid", "img_id", "image", "id", "filename", "file_name")
+_CAPTION_KEYS = ("caption", "captions", "comment", "sentence", "text", "prediction")
 
 
 def read_references(path: Path) -> dict[str, tuple[str, ...]]:
     """Return captions by image id, in the order of the file; images without captions are left out.
 
-    Formats: a COCO captions file; an m-RNN `anno_list_*.npy`; JSON or JSON lines with records of `image_id` and either
-    `caption` (any number of records per image) or `captions`, which are strings or `{"tokens": [...]}`.
+    The formats, recognized by content, are `FORMATS`; a record may also have `captions`, which are strings or
+    `{"tokens": [...]}`. An image may have any number of records.
 
     Raises:
         InputError: The file has none of these formats, or a record is malformed; names the record.
     """
-    if path.suffix.lower() == ".npy":
-        captions = {image.image_id: image.captions for image in read_anno_list(path)}
-    elif path.suffix.lower() == ".json" and isinstance(_parse(path), dict):
-        captions = {image.image_id: image.captions for image in read_coco_captions(path)}
-    else:
-        captions = {}
-        for place, record in _records(path):
-            image_id = plain_id(record.get("image_id"), place)
-            captions[image_id] = (*captions.get(image_id, ()), *_captions(record, place))
+    captions: dict[str, tuple[str, ...]] = {}
+    for _, image_id, texts in _entries(path):
+        captions[image_id] = (*captions.get(image_id, ()), *texts)
     kept = {image_id: texts for image_id, texts in captions.items() if texts}
     if not kept:
-        raise InputError(f"{path} holds no captions; give a file of captions.")
+        raise InputError(f"{path} holds no captions; give {FORMATS}.")
     return kept
 
 
-def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
+def read_generated(path: Path, unique: bool = False) -> dict[str, tuple[str, ...]]:
     """Return generated captions by image id, best first, in the formats of `read_references`.
 
-    From m-RNN's lists, generated sentences are read.
+    Args:
+        path: The file; from m-RNN's lists, generated sentences are read.
+        unique: Whether a second record of an image is an error, rather than its next hypothesis.
 
     Raises:
-        InputError: As for `read_references`, or an m-RNN list contains no generated sentences.
+        InputError: As for `read_references`, with `unique` an image has two records, or an m-RNN list contains no generated
+            sentences.
     """
+    captions: dict[str, tuple[str, ...]] = {}
     if path.suffix.lower() != ".npy":
-        return read_references(path)
-    captions = {}
+        for place, image_id, texts in _entries(path):
+            if unique and image_id in captions:
+                raise InputError(f"{place}: image {image_id} has captions twice; keep one record of each image.")
+            if texts:
+                captions[image_id] = (*captions.get(image_id, ()), *texts)
+        if not captions:
+            raise InputError(f"{path} holds no captions; give {FORMATS}.")
+        return captions
     for image in read_anno_list(path):
         field = next((name for name in sorted(image.extras) if name.startswith("gen_")), None)
         if field is None:
@@ -57,48 +70,135 @@ def read_generated(path: Path) -> dict[str, tuple[str, ...]]:
     return captions
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the records of a JSON list or of JSON lines, each with its location."""
-    content = _parse(path) if path.suffix.lower() == ".json" else None
-    if path.suffix.lower() == ".json" and not isinstance(content, list):
-        raise InputError(f"{path} holds no list of captions; give a file of captions.")
-    for number, record in enumerate(_lines(path), start=1) if content is None else enumerate(content):
-        place = f"{path}, {'line' if content is None else 'record'} {number}"
+_Entry = tuple[str, str, tuple[str, ...]]  # where it is in the file, image id, captions
+
+
+def _entries(path: Path) -> Iterator[_Entry]:
+    """Yield the records of a file, in its order."""
+    if path.suffix.lower() == ".npy":
+        for image in read_anno_list(path):
+            yield str(path), image.image_id, image.captions
+        return
+    text = read_text(path)
+    start, suffix = text.lstrip()[:1], path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        yield from _table(path, text)
+    elif start == "[" or (start == "{" and _is_json(text)) or (start != "{" and suffix == ".json"):
+        yield from _of_json(path, _parse(path, text))
+    else:
+        yield from _of_records(path, "line", _lines(path, text))
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text that starts with an object is one JSON value and not a record per line."""
+    return not _is_record(text.strip().partition("\n")[0])
+
+
+def _is_record(line: str) -> bool:
+    try:
+        record = parse_json(line)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and any(key in record for key in _ID_KEYS) and "images" not in record
+
+
+def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
+    if isinstance(content, list):
+        yield from _of_records(path, "record", enumerate(content))
+        return
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no list of captions; give {FORMATS}.")
+    images = content.get("images")
+    if isinstance(images, list) and images and isinstance(images[0], dict) and "sentences" in images[0]:
+        for image in read_karpathy(path):
+            yield str(path), image.image_id, image.captions
+    elif isinstance(content.get("annotations"), list):
+        known = {str(image.get("id")) for image in images if isinstance(image, dict)} if images else None
+        for place, image_id, texts in _of_records(path, "annotations", enumerate(content["annotations"])):
+            if known is not None and image_id not in known:
+                raise InputError(f"{place}: image {image_id} is not among the images; add it or remove the caption.")
+            yield place, image_id, texts
+    elif "images" in content:
+        raise InputError(f"{path} holds no captions, only images; give {FORMATS}.")
+    else:
+        lists = [name for name, value in content.items() if isinstance(value, list) and _holds_records(value)]
+        if len(lists) == 1:
+            yield from _of_records(path, lists[0], enumerate(content[lists[0]]))
+            return
+        if not all(isinstance(value, str | list) for value in content.values()):
+            raise InputError(f"{path} is in no format that is read; give {FORMATS}.")
+        for key, value in content.items():
+            place = f"{path}, {key!r:.80}"
+            each = value if isinstance(value, list) else [value]
+            yield place, plain_id(key, place), tuple(_text(text, place) for text in each)
+
+
+def _holds_records(values: list[Any]) -> bool:
+    return bool(values) and isinstance(values[0], dict) and any(key in values[0] for key in _ID_KEYS)
+
+
+def _of_records(path: Path, unit: str, records: Iterable[tuple[int, Any]]) -> Iterator[_Entry]:
+    for number, record in records:
+        place = f"{path}, {unit} {number}"
         if not isinstance(record, dict):
             raise InputError(f'{place}, is no record {{"image_id", "caption"}}; fix it.')
-        yield place, record
+        key = next((key for key in _ID_KEYS if key in record), "image_id")
+        yield place, plain_id(record.get(key), place), tuple(_captions(record, place))
+
+
+def _table(path: Path, text: str) -> Iterator[_Entry]:
+    """Yield the rows of a CSV or TSV file with a header."""
+    head = text.partition("\n")[0]
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max("\t,;|", key=head.count))
+    names = {name.strip().lower(): name for name in rows.fieldnames or () if name}
+    of_image = next((names[key] for key in _ID_KEYS if key in names), None)
+    of_caption = next((names[key] for key in _CAPTION_KEYS if key in names), None)
+    if of_image is None or of_caption is None:
+        raise InputError(
+            f"{path} has no columns image_id and caption in its first line ({head.strip():.80}); add them."
+        )
+    try:
+        for row in rows:
+            place = f"{path}, line {rows.line_num}"
+            value = row[of_image]
+            yield place, plain_id(value.strip() if value else value, place), (_text(row[of_caption], place),)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {rows.line_num}, is no CSV ({error}); fix it.") from error
 
 
 def _captions(record: dict[str, Any], place: str) -> list[str]:
-    if "caption" in record:
-        return [_text(record["caption"], place)]
-    captions = record.get("captions")
-    if not isinstance(captions, list):
+    key = next((key for key in _CAPTION_KEYS if key in record), None)
+    if key is None:
         raise InputError(f"{place}, has neither `caption` nor `captions`; add one.")
+    if key != "captions":
+        return [_text(record[key], place)]
+    captions = record[key]
+    if not isinstance(captions, list):
+        raise InputError(f"{place}, has neither `caption` nor a list `captions`; add one.")
     return [_text(each["tokens"] if isinstance(each, dict) and "tokens" in each else each, place) for each in captions]
 
 
 def _text(caption: Any, place: str) -> str:
-    """Return a caption given as a string or a list of tokens."""
+    """Return a caption that is a text, or a list of tokens."""
     if isinstance(caption, list) and all(isinstance(word, str) for word in caption):
         return " ".join(caption)
     if isinstance(caption, str):
         return caption
-    raise InputError(f"{place}: the caption is {caption!r:.80} instead of text; fix it.")
+    raise InputError(f"{place}: the caption is {caption!r:.80} and no text; fix it.")
 
 
-def _parse(path: Path) -> Any:
+def _parse(path: Path, text: str) -> Any:
     try:
-        return parse_json(read_text(path))
+        return parse_json(text)
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}); check the path and the file.") from error
 
 
-def _lines(path: Path) -> Iterator[Any]:
-    # Not splitlines(), which treats other characters of captions as line ends, too.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+def _lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    # Not splitlines(): captions may contain characters that it treats as line ends.
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield parse_json(line)
+                yield number, parse_json(line)
             except ValueError as error:
                 raise InputError(f"{path}, line {number}, is not JSON ({error}); fix it.") from error

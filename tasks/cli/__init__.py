@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from schemas import __version__
-from tasks.cli import caption, compare, demo, evaluate, gc, invalidate, rerank, run, show, validate, verify
+from tasks.cli import caption, compare, demo, evaluate, gc, invalidate, metrics, rerank, run, show, validate, verify
 
 app = typer.Typer(
     name="mrnn",
@@ -34,6 +34,7 @@ for command in (
     verify.verify,
 ):
     app.command()(command)
+app.add_typer(metrics.app, name="metrics")
 
 
 def _print_version(requested: bool) -> None:

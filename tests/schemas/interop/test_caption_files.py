@@ -18,6 +18,12 @@ COCO = {
     ],
 }
 LINES = [{"image_id": "7", "captions": ["A dog.", "The dog runs."]}, {"image_id": 8, "caption": "A cat."}]
+KARPATHY = {
+    "images": [
+        {"cocoid": 7, "filename": "7.jpg", "split": "test", "sentences": [{"raw": "A dog."}, {"raw": "The dog runs."}]},
+        {"cocoid": 8, "filename": "8.jpg", "split": "test", "sentences": [{"raw": "A cat."}]},
+    ]
+}
 EXPECTED = {"7": ("A dog.", "The dog runs."), "8": ("A cat.",)}
 
 
@@ -32,10 +38,25 @@ def write(path, content):
         ("coco.json", COCO),
         ("records.json", [{"image_id": a["image_id"], "caption": a["caption"]} for a in COCO["annotations"]]),
         ("lines.jsonl", "\n".join(map(json.dumps, LINES)) + "\n\n"),
+        ("LINES.JSON", "\n".join(map(json.dumps, LINES))),
+        ("minimal.json", {**COCO, "images": [{"id": 7}, {"id": 8}]}),
+        ("karpathy.json", KARPATHY),
+        ("mapping.json", {"7": ["A dog.", "The dog runs."], "8": "A cat."}),
+        ("wrapped.json", {"info": {}, "annotations": COCO["annotations"]}),
+        ("wrapped.json", {"model": "m", "results": LINES}),
+        ("table.csv", 'image_id,caption\n7,A dog.\n7,"The dog runs."\n8,A cat.\n'),
+        ("table.tsv", "\ufeffimage\tcaption\n7\tA dog.\n7\tThe dog runs.\n8\tA cat.\n"),
     ],
 )
 def test_every_form_gives_the_same_references(tmp_path, name, content):
     assert read_references(write(tmp_path / name, content)) == EXPECTED
+
+
+def test_a_second_record_of_an_image_is_refused_where_one_is_expected(tmp_path):
+    twice = write(tmp_path / "twice.json", [{"image_id": 1, "caption": text} for text in ("a dog", "a cat")])
+    assert read_generated(twice) == {"1": ("a dog", "a cat")}
+    with pytest.raises(InputError, match="record 1: image 1 has captions twice"):
+        read_generated(twice, unique=True)
 
 
 def test_m_rnn_s_lists(tmp_path):
@@ -65,7 +86,7 @@ def test_our_hypotheses(tmp_path):
         ("a.json", [{"caption": "a"}], "record 0.*image id is None"),
         ("a.json", [{"image_id": 1}], "record 0, has neither"),
         ("a.json", [{"image_id": 1, "caption": 7}], "record 0: the caption is 7"),
-        ("a.json", {"images": []}, "holds no images"),
+        ("a.json", {"images": []}, "holds no captions, only images"),
         ("a.jsonl", '{"image_id": 1, "caption": "a"}\n{', "line 2, is not JSON"),
         ("a.jsonl", "\n[]\n", "line 1, is no record"),
         ("absent.jsonl", None, "cannot be read"),

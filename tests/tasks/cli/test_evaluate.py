@@ -65,3 +65,15 @@ def test_an_image_without_references_is_named(files):
     (files / "foreign.json").write_text('[{"image_id": "x", "caption": "a dog"}]')
     with pytest.raises(InputError, match="no captions of image x"):
         evaluate_file(files / "foreign.json", files / "references.jsonl", files / "out", None)
+
+
+def test_ids_may_have_leading_zeros(files):
+    records = json.loads((files / "better.json").read_text())
+    (files / "padded.json").write_text(
+        json.dumps([{**each, "image_id": f"{each['image_id']:012}"} for each in records])
+    )
+    padded, plain = (
+        evaluate_file(files / name, files / "references.jsonl", None, None).metrics
+        for name in ("padded.json", "better.json")
+    )
+    assert padded == plain
