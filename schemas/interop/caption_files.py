@@ -45,7 +45,7 @@ def read_generated(path: Path, unique: bool = False) -> dict[str, tuple[str, ...
         unique: Whether a second record of an image is an error, rather than its next hypothesis.
 
     Raises:
-        InputError: As for `read_references`, with `unique` an image has two records, or an m-RNN list contains no generated
+        InputError: As for `read_references`, with `unique` an image has two records, or an m-RNN list has no generated
             sentences.
     """
     captions: dict[str, tuple[str, ...]] = {}

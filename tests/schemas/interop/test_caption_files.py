@@ -88,7 +88,7 @@ def test_our_hypotheses(tmp_path):
         ("a.json", [{"image_id": 1, "caption": 7}], "record 0: the caption is 7"),
         ("a.json", {"images": []}, "holds no captions, only images"),
         ("a.jsonl", '{"image_id": 1, "caption": "a"}\n{', "line 2, is not JSON"),
-        ("a.jsonl", "\n[]\n", "line 1, is no record"),
+        ("a.jsonl", "\n7\n", "line 2, is no record"),
         ("absent.jsonl", None, "cannot be read"),
     ],
 )
