@@ -6,6 +6,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # With CPU=1, tensorflow-cpu (without CUDA) takes the place of tensorflow in either lock file.
 INSTALL_LOCK = $(if $(CPU),awk '/^[a-z]/ { skip = /^tensorflow==/ } !skip' $(1) | cat - requirements-cpu.lock > $(VENV)/cpu-$(1) \
@@ -15,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage test-portable test-faults setup-browser lint audit bench docs lock clean
+.PHONY: help run test test-all coverage test-portable test-faults setup-browser lint audit bench docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
@@ -25,11 +26,14 @@ help:  ## this list
 run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
 	@$(BIN)/luigi --module tasks FullPipeline --local-scheduler $(ARGS)
 
-test: $(VENV)/.installed-dev  ## the tests
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: $(VENV)/.installed-dev  ## the tests, without those marked as slow
+	@$(BIN)/pytest -m 'not slow and not portable and not faults' $(PARALLEL) $(ARGS)
+
+test-all: $(VENV)/.installed-dev  ## all tests, and the durations of the slowest twenty
+	@$(BIN)/pytest --durations=20 $(PARALLEL) $(ARGS)
 
 coverage: $(VENV)/.installed-dev  ## the tests with a summary of the code that they cover
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered $(ARGS)
 
 test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, where Go can build its job service
 	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
