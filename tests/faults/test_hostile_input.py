@@ -74,7 +74,7 @@ CONTROL = ["a\nb", "a\rb", "a\0b", "\x1b[31ma", "a\x85b", "a\u2028b", "\udcff"]
 @pytest.mark.parametrize("name", CONTROL)
 def test_control_characters_in_ids_and_file_names(tmp_path: Path, name: str) -> None:
     path = tmp_path / "coco.json"
-    with pytest.raises(InputError, match="in one line"):
+    with pytest.raises(InputError, match="one line of text"):
         plain_id(name, "x")
     for record in ({"id": name, "file_name": "a.jpg"}, {"id": 1, "file_name": name}):
         path.write_text(json.dumps({"images": [record]}))
