@@ -72,7 +72,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.on("dialog", lambda dialog: (complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda request: _allow(request.url, address, complaints))
     page.goto(address)
-    expect(page.get_by_role("heading", level=1)).to_have_text("m-RNN captions a photograph")
+    expect(page.get_by_role("heading", level=1)).to_have_text("m-RNN captions a photograph", timeout=WAIT)
     yield page
     context.close()
     assert complaints == []
@@ -106,7 +106,7 @@ def test_upload_shows_caption_alternatives_tokens_and_neighbors(page: Page, arti
 def test_axe_finds_nothing(page: Page, artifacts: ToyCaptioner, colors: str) -> None:
     page.emulate_media(color_scheme="dark" if colors == "dark" else "light")
     page.reload()
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=WAIT)
     assert violations(page) == []
     upload(page, artifacts.pictures / "p0.png")
     expect(page.locator(".caption")).to_be_visible(timeout=WAIT)
