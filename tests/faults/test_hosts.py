@@ -6,9 +6,8 @@ import pytest
 
 from schemas.checkpoint import read_curve
 from schemas.provenance import is_complete
-from tasks.training.train_model import TrainModel
 from tests.support.faults.runs import descendants, kill_groups, wait_until
-from tests.support.hosts import PARAMETERS, make_upstream, start_hosts
+from tests.support.hosts import PARAMETERS, make_task, make_upstream, start_hosts
 
 EPOCHS = 40
 SECONDS_TO_NOTICE = 180
@@ -18,7 +17,7 @@ SECONDS_TO_NOTICE = 180
 @pytest.mark.parametrize("dying", [0, 1], ids=["the one that leads", "the one that assists"])
 def test_a_host_that_dies_is_said_and_training_goes_on_where_it_stopped(tmp_path, dying):
     parameters = {**PARAMETERS, "data_dir": str(tmp_path / "var"), "epochs": EPOCHS, "patience": EPOCHS}
-    task = TrainModel(**parameters)
+    task = make_task(parameters)
     make_upstream(task.requires())
     hosts = start_hosts(parameters, subprocess.PIPE)
     state = task.directory / "training" / "state.h5"

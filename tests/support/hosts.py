@@ -12,6 +12,8 @@ import numpy as np
 from schemas.captions import write_captions
 from schemas.features import FeatureDescription, write_features
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
+from tasks.configuration import load_configuration
+from tasks.training.train_model import TrainModel
 from tests.support.artifacts import make_artifact
 
 PARAMETERS = {
@@ -25,9 +27,17 @@ PARAMETERS = {
 }
 PROGRAM = """
 import json, sys
+from tasks.configuration import load_configuration
 from tasks.training.train_model import TrainModel
+load_configuration()
 TrainModel(**json.loads(sys.argv[1])).run()
 """
+
+
+def make_task(parameters: dict) -> TrainModel:
+    """TrainModel with the configuration that its hosts load."""
+    load_configuration()
+    return TrainModel(**parameters)
 
 
 def make_upstream(required):

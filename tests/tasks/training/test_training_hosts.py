@@ -1,13 +1,12 @@
 """TrainModel on two hosts: one makes the artifact, the other assists."""
 
 from schemas.provenance import read_provenance
-from tasks.training.train_model import TrainModel
-from tests.support.hosts import PARAMETERS, make_upstream, start_hosts
+from tests.support.hosts import PARAMETERS, make_task, make_upstream, start_hosts
 
 
 def test_one_host_leads_and_the_other_assists(data_dir):
     parameters = {**PARAMETERS, "data_dir": str(data_dir)}
-    task = TrainModel(**parameters)
+    task = make_task(parameters)
     make_upstream(task.requires())
     processes = start_hosts(parameters)
     assert [process.wait() for process in processes] == [0, 0]
