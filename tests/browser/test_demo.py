@@ -17,6 +17,8 @@ from pipelines.caption_images.explain import NEIGHBORS
 from tests.browser.conftest import overflows, violations
 from tests.support.toy_captioner import WORDS, ToyCaptioner
 
+pytestmark = pytest.mark.slow("starts servers of the demo page")
+
 ROOT = Path(__file__).parents[2]
 LIMIT = 1  # megabytes of an upload
 WAIT = 60_000  # milliseconds; the first image takes longest

@@ -49,6 +49,7 @@ def open_details(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
 
 
+@pytest.mark.slow("runs axe on four views of a page")
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("colors", COLORS)
 def test_axe_finds_nothing(open_page: OpenPage, report: Path, width: int, colors: str) -> None:

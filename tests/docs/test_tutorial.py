@@ -10,6 +10,8 @@ from nbclient import NotebookClient
 
 from tests.docs.conftest import ROOT, Followed
 
+pytestmark = pytest.mark.slow("runs the pipeline and a notebook")
+
 NOTEBOOK = ROOT / "docs/tutorials/features_and_model.ipynb"
 
 STARTED = re.compile(r"(\w+) \w{10}: started")

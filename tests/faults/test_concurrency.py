@@ -40,6 +40,7 @@ def check_all_was_made_once(runs: list[Run], data_dir) -> None:
     assert set(starts.values()) == {1}
 
 
+@pytest.mark.slow("starts four runs")
 def test_four_runs_at_once_make_everything_once(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
     check_all_was_made_once([Run("tasks", "TokenizeCaptions", configuration) for _ in range(4)], data_dir)
@@ -95,12 +96,14 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.slow("starts luigid and two runs")
 def test_two_workers_on_a_central_scheduler_make_everything_once(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
     with luigid(configuration) as options:
         check_all_was_made_once([Run("tasks", "TokenizeCaptions", configuration, *options) for _ in range(2)], data_dir)
 
 
+@pytest.mark.slow("waits until a worker is given up")
 def test_a_killed_worker_s_stage_goes_to_the_other_worker(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
     with luigid(configuration) as options:

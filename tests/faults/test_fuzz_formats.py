@@ -47,6 +47,7 @@ def fuzz(name: str, folder: Path, cases: int, *, repeatable: bool) -> Counter[st
     return outcomes
 
 
+@pytest.mark.slow("corrupts each format in many ways")
 @pytest.mark.parametrize("name", FORMATS)
 def test_corrupted_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
     fuzz(name, tmp_path, SHORT, repeatable=True)

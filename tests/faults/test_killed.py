@@ -100,6 +100,7 @@ def test_killed_twice_in_every_stage(everything, tmp_path, seed):
     assert killed.total() >= 20
 
 
+@pytest.mark.slow("starts and ends runs")
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_told_to_end_it_leaves_no_process_and_no_lock(tmp_path, how, workers):

@@ -10,6 +10,7 @@ import sys
 
 import h5py
 import numpy as np
+import pytest
 
 from model.text.detokenize import detokenize
 from pipelines.release.verify import verify_release
@@ -19,6 +20,8 @@ from schemas.hypotheses import read_hypotheses
 from schemas.provenance import read_provenance
 from schemas.reranking import read_best_setting
 from schemas.scores import METRICS, read_caption_scores
+
+pytestmark = pytest.mark.slow("runs the pipeline several times")
 
 
 def scores_of(pipeline):

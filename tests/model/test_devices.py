@@ -15,6 +15,7 @@ def _claim(directory, answer):
     time.sleep(600)
 
 
+@pytest.mark.slow("starts TensorFlow in several processes")
 def test_each_process_gets_a_place_of_its_own_until_it_ends(tmp_path):
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe() for _ in range(3)]

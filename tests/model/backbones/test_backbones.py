@@ -168,6 +168,7 @@ def test_what_keras_does_not_have_is_refused_with_what_it_has(name):
         load_backbone(BackboneSpec(name, "random:0", 64))
 
 
+@pytest.mark.slow("half precision is emulated on most processors")
 @pytest.mark.parametrize(("precision", "tolerance"), [("mixed_bfloat16", 0.05), ("mixed_float16", 0.01)])
 def test_mixed_precision_is_close_and_still_gives_float32(precision, tolerance):
     exact = load_backbone(BackboneSpec("vgg16/block5_pool", "random:0", 32)).features(IMAGES)

@@ -118,6 +118,7 @@ def test_saved_weights_are_the_same_network(tmp_path):
     np.testing.assert_array_equal(found.features(IMAGES), backbone.features(IMAGES))
 
 
+@pytest.mark.slow("half precision is emulated on most processors")
 @pytest.mark.parametrize(("precision", "tolerance"), [("mixed_bfloat16", 0.2), ("mixed_float16", 0.02)])
 def test_mixed_precision_is_close_and_gives_float32(precision, tolerance):
     exact = load_backbone(BackboneSpec("efficientnet-lite2", "imagenet", 64)).features(IMAGES)

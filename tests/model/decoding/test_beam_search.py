@@ -41,6 +41,7 @@ def test_the_search_is_the_plain_one(make_network, variant, seed, width):
         assert_same(decoded, expected)
 
 
+@pytest.mark.slow("decodes with networks of published sizes")
 @pytest.mark.parametrize("variant", ["mrnn", "mrnn-shared"])
 @pytest.mark.parametrize(
     ("width", "constraints", "options"),

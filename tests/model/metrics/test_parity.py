@@ -51,6 +51,7 @@ def test_scores_equal_pycocoevalcap_on_random_sets():
             assert np.abs(np.array(per_image[metric]) - each).max() < TOLERANCE, (seed, metric)
 
 
+@pytest.mark.slow("starts Java")
 def test_meteor_equals_the_values_of_its_program():
     captions = {
         "same": "a dog runs in the parks",

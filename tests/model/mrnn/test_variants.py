@@ -197,6 +197,7 @@ def test_the_gradient_is_that_of_small_differences(make_network, variant):
             assert slopes[position] == pytest.approx(measured, rel=2e-3, abs=2e-4), (path, position)
 
 
+@pytest.mark.slow("builds networks of published sizes")
 @pytest.mark.parametrize(
     ("variant", "feature_size", "parameters"),
     [("tf-mrnn", 2048, 43_404_667), ("tf-mrnn", 4096, 47_598_971), ("tf-mrnn-init", 2048, 14_368_123)],

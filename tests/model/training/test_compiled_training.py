@@ -10,6 +10,8 @@ from model.training import callbacks
 from tests.model.training.conftest import CAPTIONS, VOCABULARY
 from tests.support.training import InterruptAtStep, Interrupted, assert_same_end
 
+pytestmark = pytest.mark.slow("compiles many networks, also with XLA and in half precision")
+
 
 def test_network_learns_captions_of_the_features(make_training, tmp_path):
     curve = make_training(epochs=8, batch_size=1, learning_rate=0.05).run(tmp_path / "state.h5")

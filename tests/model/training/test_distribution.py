@@ -14,6 +14,8 @@ from model.training.distribution import make_strategy
 from schemas.errors import ConfigurationError
 from tests.support import training_on_replicas
 
+pytestmark = pytest.mark.slow("trains in several TensorFlow processes")
+
 PROGRAM = Path(training_on_replicas.__file__)
 TOLERANCE = 1e-4  # relative: float32 sums in another order, over nine steps
 

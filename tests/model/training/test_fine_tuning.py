@@ -160,6 +160,7 @@ def test_seed_determines_the_bytes(make_training, tmp_path):
     assert runs[0] != runs[2]
 
 
+@pytest.mark.slow("compiles four networks")
 @pytest.mark.parametrize("seconds_between_saves", [callbacks.SECONDS_BETWEEN_SAVES, -1.0])
 def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path, monkeypatch, seconds_between_saves):
     """Its last checkpoint is of the end of the second epoch, or of the first of two steps of the third."""

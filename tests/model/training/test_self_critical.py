@@ -164,6 +164,7 @@ def test_step_follows_the_gradient_of_the_expected_reward(make_network, make_tra
     assert np.linalg.norm(other) == pytest.approx(np.linalg.norm(one), rel=0.2)
 
 
+@pytest.mark.slow("trains until captions improve")
 @pytest.mark.parametrize("baseline", ["greedy", "samples"])
 def test_training_improves_captions(make_training, tmp_path, baseline):
     curve = make_training(8, baseline, epochs=40).run(tmp_path / "state.h5")
@@ -172,6 +173,7 @@ def test_training_improves_captions(make_training, tmp_path, baseline):
     assert curve[-1].train_perplexity < curve[0].train_perplexity
 
 
+@pytest.mark.slow("trains two models")
 def test_likelihood_keeps_reference_captions_likely(make_training, tmp_path):
     plain, mixed = (
         make_training(8, "samples", epochs=40, likelihood=weight).run(tmp_path / f"{weight}.h5")

@@ -71,6 +71,7 @@ def cluster(tmp_path):
         process.wait()
 
 
+@pytest.mark.slow("starts a Dask cluster")
 def test_a_worker_killed_in_the_middle_changes_nothing(images, cluster, tmp_path):
     address, workers = cluster
     expected = run(images, tmp_path / "local", LOCAL)

@@ -98,6 +98,7 @@ def test_the_features_of_crops_are_averaged(images, tmp_path):
     np.testing.assert_allclose(features.read([good.image_id]), expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow("starts many processes")
 def test_the_same_images_give_the_same_bytes_in_any_number_of_processes(images, tmp_path):
     run(images, tmp_path / "one")
     processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -188,6 +189,7 @@ run(images, Path(sys.argv[2]), shards=6)
 """
 
 
+@pytest.mark.slow("kills and restarts many processes")
 def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(images, tmp_path):
     folder = Path(images[0].path).parent
     present = [ImageSource(path.stem, str(path)) for path in sorted(folder.iterdir())]

@@ -55,6 +55,7 @@ def captions_of(task):
     return {image.image_id: [each.tokens for each in image.captions] for image in read_hypotheses(task.directory)}
 
 
+@pytest.mark.slow("starts many stages")
 def test_hypotheses_are_as_the_parameters_say(generate, run):
     task = generate(
         search="n-best",

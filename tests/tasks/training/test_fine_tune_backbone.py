@@ -76,6 +76,7 @@ def corpus(tmp_path):
     return folder
 
 
+@pytest.mark.slow("trains a backbone twice")
 def test_extract_tuned_features_uses_the_fine_tuned_weights(configure, corpus, run, data_dir, tmp_path):
     configure({**SETTINGS, "DownloadDataset": {"source": str(corpus)}})
     refined = RefineFeatures(dataset="custom", data_dir=str(data_dir), finetune_backbone=True)

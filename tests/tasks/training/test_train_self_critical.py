@@ -16,6 +16,8 @@ from tasks import FullPipeline, GenerateCaptions, RefineFeatures, TrainModel, Tr
 from tasks.cli.graph import inputs_first
 from tests.schemas.test_provenance import PROVENANCE
 
+pytestmark = pytest.mark.slow("trains two models in processes of their own")
+
 COLORS, ANIMALS = ["red", "blue"], ["dog", "cat", "bird"]
 TEXTS = [["a", color, animal] for color in COLORS for animal in ANIMALS]
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, "a", *COLORS, *ANIMALS])

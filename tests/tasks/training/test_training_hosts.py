@@ -1,7 +1,11 @@
 """TrainModel on two hosts: one makes the artifact, the other assists."""
 
+import pytest
+
 from schemas.provenance import read_provenance
 from tests.support.hosts import PARAMETERS, make_task, make_upstream, start_hosts
+
+pytestmark = pytest.mark.slow("trains in two TensorFlow processes")
 
 
 def test_one_host_leads_and_the_other_assists(data_dir):
