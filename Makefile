@@ -35,9 +35,9 @@ test-all: $(VENV)/.installed-dev  ## all tests, and the durations of the slowest
 coverage: $(VENV)/.installed-dev  ## the tests with a summary of the code that they cover
 	@$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered $(ARGS)
 
-test-portable: $(VENV)/.installed-dev  ## the test of Beam's portable runner, where Go can build its job service
-	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism && $(BIN)/pytest -m portable $(ARGS); \
-	else echo "There is no Go here to build Prism with: the test of the portable runner is left out."; fi
+test-portable: $(VENV)/.installed-dev  ## the tests of Beam's portable runner and of Google Cloud Storage, where Go can build their servers
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory $(BIN)/prism $(BIN)/fake-gcs-server && $(BIN)/pytest -m portable $(ARGS); \
+	else echo "There is no Go here to build Prism and fake-gcs-server with: their tests are left out."; fi
 
 test-faults: $(VENV)/.installed-dev  ## the fault suite in full: kills, full disks, clusters
 	@$(BIN)/pytest -m 'faults or not faults' tests/faults $(ARGS)
@@ -97,6 +97,10 @@ $(BIN)/prism: $(VENV)/.installed-run
 	@echo "Building Prism, the job service of this version of Beam (some minutes)."
 	@version=$$($(BIN)/python -c "from importlib.metadata import version; print(version('apache-beam'))"); \
 	GOBIN=$(abspath $(BIN)) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$$version
+
+$(BIN)/fake-gcs-server: $(VENV)/.installed-run
+	@echo "Building a server for the tests of Google Cloud Storage (some minutes)."
+	@GOBIN=$(abspath $(BIN)) go install github.com/fsouza/fake-gcs-server@v1.56.1
 
 $(BIN)/uv: | $(BIN)/pip
 	@$(PIP) install -q 'uv>=0.5'

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import seconds
-from pipelines.beam.shards import plan_shards, write_shard
-from pipelines.features.images import ImageSource, ShardCounts
+from pipelines.beam.shards import ImageSource, plan_shards, write_plan, write_shard
+from pipelines.features.images import ShardCounts
 from pipelines.features.shards import ShardResult, encode_shard, merge_shards
 from schemas.features import FeatureDescription
 
@@ -22,11 +22,11 @@ DESCRIPTION = FeatureDescription("benchmark", "none", "0" * 64, "benchmark")
 def run() -> None:
     """Makes the shards, then merges them in a process of its own, whose memory is the driver's."""
     with tempfile.TemporaryDirectory() as name:
-        shards = plan_shards(sources(), name, SHARDS, "features.h5")
+        shards = write_plan(sources(), name, SHARDS, "features.h5")
         random = np.random.default_rng(0)
         for shard in shards:
-            rows = random.random((len(shard.items), DIMENSION), np.float32).astype(np.float16)
-            ids = [image.image_id for image in shard.items]
+            rows = random.random((shard.count, DIMENSION), np.float32).astype(np.float16)
+            ids = [image.image_id for image in shard.read_images()]
             write_shard(shard, encode_shard(ShardResult(DESCRIPTION, ids, rows, [], ShardCounts(len(ids)))))
         size = ROWS * DIMENSION * 2
         disk = size / seconds(lambda: _copy(Path(name)))
@@ -59,8 +59,6 @@ def _copy(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    images = sources()
-    planned = plan_shards(images, sys.argv[1], SHARDS, "features.h5")
-    ids = [image.image_id for image in images]
-    took = seconds(lambda: merge_shards(planned, ids, Path(sys.argv[1]) / "merged.h5"))
+    planned = plan_shards(ROWS, sys.argv[1], SHARDS, "features.h5")
+    took = seconds(lambda: merge_shards(planned, Path(sys.argv[1]) / "merged.h5"))
     print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -34,6 +34,18 @@ class UploadError(MRNNError):
     """The destination of a release is unreachable or not writable."""
 
 
+class StorageError(MRNNError, OSError):
+    """A store of objects cannot be used."""
+
+
+class MissingObjectError(StorageError, FileNotFoundError):
+    """An object, or its bucket, does not exist."""
+
+
+class StorageAccessError(StorageError, PermissionError):
+    """A store refuses access."""
+
+
 class RunnerError(MRNNError):
     """A Beam runner is unreachable or failed."""
 

@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from apache_beam.io.filesystems import FileSystems
-
+from pipelines import storage
 from pipelines.beam.shards import Shard, write_shard
 from schemas.errors import ArtifactError
 from schemas.io.files import canonical_json
@@ -23,8 +22,7 @@ def read_lines(shards: Sequence[Shard]) -> Iterator[Any]:
         ArtifactError: The numbers of values and items of a shard differ.
     """
     for shard in shards:
-        with FileSystems.open(shard.path) as stream:
-            lines = stream.read().splitlines()
-        if len(lines) != len(shard.items):
-            raise ArtifactError(f"{shard.path} has {len(lines)} lines for {len(shard.items)} images; remove it.")
+        lines = storage.read(shard.path).splitlines()
+        if len(lines) != shard.count:
+            raise ArtifactError(f"{shard.path} has {len(lines)} lines for {shard.count} images; remove it.")
         yield from map(json.loads, lines)

@@ -10,11 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
+from pipelines import storage
 from pipelines.beam.dask import wait_for_cluster
-from pipelines.beam.shards import Shard, clear_shard, is_finished, is_shard_complete, raise_worker_error, write_error
+from pipelines.beam.shards import (
+    Shard,
+    are_finished,
+    clear_shards,
+    incomplete_shards,
+    list_files,
+    raise_worker_error,
+    shard_of,
+    write_error,
+)
 from schemas.errors import ArtifactError, ConfigurationError, MRNNError, RunnerError
 from schemas.io.packages import versions
 
@@ -55,15 +64,18 @@ class BeamRunner:
 
 
 class ProcessShard(beam.DoFn):
-    """Compute the file of a shard; the output PCollection is empty, results are files."""
+    """Compute the file of the shard of a manifest; the output PCollection is empty, results are files."""
 
     def __init__(self, work: Work):
         """Store `work`, which a worker calls once per shard, or more often if the runner retries."""
         self.work = work
         self.versions = versions()  # of the driver, where this object is created
+        self.storage = storage.configured()
 
-    def process(self, shard: Shard) -> None:
+    def process(self, manifest_path: str) -> None:
         """Process one shard; a typed error is written next to it, because runners wrap exceptions."""
+        storage.configure(self.storage)
+        shard = shard_of(manifest_path)
         try:
             self._refuse_other_versions()
             self.work(shard)
@@ -84,7 +96,12 @@ def build_pipeline(
 ) -> beam.PCollection:
     """Build `Create | Reshuffle | ParDo`, which every runner supports and can retry per shard."""
     step = beam.ParDo(ProcessShard(work)).with_resource_hints(**dict(engine.hints))
-    return pipeline | "Shards" >> beam.Create(list(shards)) | beam.Reshuffle() | "ProcessShard" >> step
+    return (
+        pipeline
+        | "Manifests" >> beam.Create([shard.manifest_path for shard in shards])
+        | beam.Reshuffle()
+        | "ProcessShard" >> step
+    )
 
 
 def complete_shards(
@@ -97,16 +114,14 @@ def complete_shards(
         RunnerError: The runner is unreachable or fails; completed shards are kept.
         ArtifactError: Shards are missing although the runner succeeded.
     """
-    missing = [shard for shard in shards if not is_shard_complete(shard)]
+    missing = incomplete_shards(shards)
     while missing:
-        for shard in missing:
-            clear_shard(shard)
+        clear_shards(missing)
         failure = _run(missing, shards, work, engine, progress)
-        for shard in missing:
-            raise_worker_error(shard)
+        raise_worker_error(missing)
         if isinstance(failure, RunnerError):
             raise failure
-        left = [shard for shard in missing if not is_shard_complete(shard)]
+        left = incomplete_shards(missing)
         if len(left) == len(missing):
             if failure is None:
                 raise ArtifactError(
@@ -135,7 +150,7 @@ def _run(
         with _watched(shards, progress):
             result = pipeline.run()
             if type(result).__name__ == "DaskRunnerResult":  # by name, because Dask is an extra
-                wait_for_cluster(result, pipeline.options, lambda: all(map(is_finished, missing)))
+                wait_for_cluster(result, pipeline.options, lambda: are_finished(missing))
             else:
                 result.wait_until_finish()
     except Exception as error:  # runners raise arbitrary exceptions
@@ -146,13 +161,17 @@ def _run(
 @contextmanager
 def _watched(shards: Sequence[Shard], progress: Callable[[float, str], None]) -> Iterator[None]:
     """Report the number of images in finished shards from a thread while the block runs."""
-    total = sum(len(shard.items) for shard in shards)
+    total = sum(shard.count for shard in shards)
     stop = threading.Event()
 
     def report() -> None:
         started, at_start = time.monotonic(), None
         while not stop.wait(2.0):
-            done = sum(len(shard.items) for shard in shards if FileSystems.exists(shard.digest_path))
+            try:
+                files = list_files(shards)
+            except OSError:  # the work itself will meet it, if it lasts
+                continue
+            done = sum(shard.count for shard in shards if shard.digest_path in files)
             at_start = done if at_start is None else at_start
             rate = (done - at_start) / (time.monotonic() - started)
             progress(done / total, f"{done} of {total} images, {rate:.1f} images/s")

@@ -1,156 +1,198 @@
-"""Shards: units of work, retry and resume, planned by a stable hash or as ranges, written atomically, verified."""
+"""Shards: contiguous ranges of images, the unit of work, retry and resume.
+
+Beside the file of a shard are its manifest, which lists its images, its digest, which is written after it, and the
+error that a worker left, if there was one.
+"""
 
 import hashlib
 import json
-import uuid
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Protocol
+from itertools import islice, pairwise
 
-from apache_beam.io.filesystems import FileSystems
-
+from pipelines import storage
 from schemas import errors
-from schemas.errors import ConfigurationError, MRNNError
+from schemas.errors import ArtifactError, MRNNError
 
-_BLOCK = 1 << 22  # bytes read at a time
+_MANIFEST = ".manifest.jsonl"
+_RANGE = re.compile(r"-(\d+)-(\d+)\.\w+$")
+_encode = json.JSONEncoder().encode
 
 
-class Item(Protocol):
-    """An element of a shard, identified by its image."""
+@dataclass(frozen=True)
+class ImageSource:
+    """An image and where its file is.
 
-    @property
-    def image_id(self) -> str:
-        """Id that selects the shard."""
-        ...
+    Attributes:
+        image_id: Id of the image.
+        path: Local path, or address of an object; empty where the pixels are not needed.
+    """
+
+    image_id: str
+    path: str = ""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Some of the items, and the path or URL of their result file.
+    """A range of the images.
 
     Attributes:
-        items: The items in order.
-        path: Path or URL of the result file.
-        first: Position of the first item among all items, for ranges.
+        path: Path or address of the file that is made of the images.
+        first: Position of the first image among all.
+        count: Number of images.
     """
 
     path: str
-    items: tuple[Any, ...]
-    first: int = 0
+    first: int
+    count: int
+
+    @property
+    def manifest_path(self) -> str:
+        """Path or address of the list of images: JSON lines with `id` and `path`."""
+        return f"{self.path}{_MANIFEST}"
 
     @property
     def digest_path(self) -> str:
-        """Path of the checksum, which is written after the file."""
+        """Path or address of the SHA-256 of the file; written after the file itself."""
         return f"{self.path}.sha256"
 
     @property
     def error_path(self) -> str:
-        """Path of a worker's typed error."""
+        """Path or address of the typed error that a worker left."""
         return f"{self.path}.error"
 
+    def read_images(self) -> list[ImageSource]:
+        """Read the images from the manifest.
 
-def plan_shards(items: Sequence[Item], directory: str, count: int, name: str) -> list[Shard]:
-    """Assign items to `count` shards by a hash of their image id only.
-
-    Items keep their order within a shard. Empty shards are left out. Files are named after `name`: `features.h5` ->
-    `features-00003-of-00016.h5`.
-
-    Raises:
-        ConfigurationError: No Beam file system supports `directory`.
-    """
-    stem, _, suffix = name.rpartition(".")
-    assigned: list[list[Item]] = [[] for _ in range(count)]
-    for item in items:
-        hashed = hashlib.sha256(item.image_id.encode("utf-8")).digest()
-        assigned[int.from_bytes(hashed[:8], "big") % count].append(item)
-    return [
-        Shard(_join(directory, f"{stem}-{index:05d}-of-{count:05d}.{suffix}"), tuple(part))
-        for index, part in enumerate(assigned)
-        if part
-    ]
+        Raises:
+            ArtifactError: The manifest is missing or damaged.
+        """
+        try:
+            lines = storage.read(self.manifest_path).splitlines()
+            images = [ImageSource(record["id"], record["path"]) for record in map(json.loads, lines)]
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"Manifest {self.manifest_path} cannot be read ({error}); plan the shards again."
+            ) from error
+        if len(images) != self.count:
+            raise ArtifactError(
+                f"Manifest {self.manifest_path} has {len(images)} images, not {self.count}; plan the shards again."
+            )
+        return images
 
 
-def plan_ranges(items: Sequence[Any], directory: str, count: int, name: str, block: int = 1) -> list[Shard]:
-    """Divide the items into at most `count` consecutive ranges of complete blocks; the last block may be shorter.
-
-    The blocks are therefore the same for any number of shards. A file is named after its range: `hypotheses.jsonl` ->
-    `hypotheses-0000100-0000199.jsonl`.
+def shard_of(manifest_path: str) -> Shard:
+    """Return the shard of a manifest, whose name has the range.
 
     Raises:
-        ConfigurationError: No Beam file system supports `directory`.
+        ArtifactError: The name is not that of a manifest.
+    """
+    path = manifest_path.removesuffix(_MANIFEST)
+    found = _RANGE.search(path)
+    if path == manifest_path or not found:
+        raise ArtifactError(f"{manifest_path} is no manifest; its name must end like -0000100-0000199.h5{_MANIFEST}.")
+    first, last = int(found[1]), int(found[2])
+    return Shard(path, first, last - first + 1)
+
+
+def plan_shards(total: int, directory: str, count: int, name: str, block: int = 1) -> list[Shard]:
+    """Divide `total` images into contiguous ranges.
+
+    The files are named after their range, so that those of another plan are not mistaken for them.
+
+    Args:
+        total: Number of images.
+        directory: Path or address of the directory of the shards.
+        count: Maximum number of shards.
+        name: Name of the files, such as `features.h5` for `features-0000100-0000199.h5`.
+        block: All shards but the last have a multiple of so many images. Work that is done block by block is then the
+            same for any number of shards.
     """
     stem, _, suffix = name.rpartition(".")
-    blocks = -(-len(items) // block)
-    cuts = [block * (blocks * index // count) for index in range(count)] + [len(items)]
+    blocks = -(-total // block)
+    cuts = [block * (blocks * index // count) for index in range(count)] + [total]
     return [
-        Shard(_join(directory, f"{stem}-{first:07d}-{last - 1:07d}.{suffix}"), tuple(items[first:last]), first)
+        Shard(storage.join(directory, f"{stem}-{first:07d}-{last - 1:07d}.{suffix}"), first, last - first)
         for first, last in pairwise(cuts)
         if first < last
     ]
 
 
+def write_plan(images: Collection[ImageSource], directory: str, count: int, name: str, block: int = 1) -> list[Shard]:
+    """Divide images into shards, see `plan_shards`, and write their manifests; one shard is in memory at a time.
+
+    Raises:
+        OSError: The directory cannot be written; of an address it is a StorageError too.
+    """
+    shards = plan_shards(len(images), directory, count, name, block)
+    rest = iter(images)
+    for shard in shards:
+        write_manifest(shard, islice(rest, shard.count))
+    return shards
+
+
+def write_manifest(shard: Shard, images: Iterable[ImageSource]) -> None:
+    """Write the list of a shard's images."""
+    lines = [f'{{"id": {_encode(image.image_id)}, "path": {_encode(image.path)}}}\n' for image in images]
+    storage.write(shard.manifest_path, "".join(lines).encode("utf-8"))
+
+
 def write_shard(shard: Shard, data: bytes) -> None:
-    """Write the shard's file atomically, then its checksum."""
-    _write_bytes(shard.path, data)
-    _write_bytes(shard.digest_path, hashlib.sha256(data).hexdigest().encode("ascii"))
+    """Write the shard's file, then its digest; each appears at once and complete."""
+    storage.write(shard.path, data)
+    storage.write(shard.digest_path, hashlib.sha256(data).hexdigest().encode("ascii"))
 
 
 def is_shard_complete(shard: Shard) -> bool:
-    """Return whether the shard's file exists and matches its checksum."""
+    """Return whether the shard's file is there and has the digest that was written after it."""
     try:
-        with FileSystems.open(shard.digest_path) as stream:
-            expected: str = stream.read().decode("ascii", "replace")
-        digest = hashlib.sha256()
-        with FileSystems.open(shard.path) as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-    except OSError:
+        return storage.read(shard.digest_path).decode("ascii", "replace") == storage.digest(shard.path)
+    except FileNotFoundError:
         return False
-    return digest.hexdigest() == expected
+
+
+def list_files(shards: Sequence[Shard]) -> set[str]:
+    """Return the paths or addresses of all files in the directory of the shards, by listing it once."""
+    directory = shards[0].path.rpartition("/")[0]
+    return {storage.join(directory, name) for name in storage.list_files(directory)}
+
+
+def incomplete_shards(shards: Sequence[Shard]) -> list[Shard]:
+    """Return the shards that are not complete; files are read where there is a digest only."""
+    files = list_files(shards) if shards else set()
+    return [shard for shard in shards if shard.digest_path not in files or not is_shard_complete(shard)]
 
 
 def invalidate_shard(shard: Shard) -> None:
-    """Delete the checksum, so that the next run computes the shard again."""
-    FileSystems.delete([shard.digest_path])
+    """Let the next run make this shard again."""
+    storage.delete(shard.digest_path)
 
 
 def write_error(shard: Shard, error: MRNNError) -> None:
-    """Write a worker's error for the driver."""
-    _write_bytes(shard.error_path, json.dumps([type(error).__name__, str(error)]).encode("utf-8"))
+    """Leave an error of a worker for the driver."""
+    storage.write(shard.error_path, json.dumps([type(error).__name__, str(error)]).encode("utf-8"))
 
 
-def raise_worker_error(shard: Shard) -> None:
-    """Raise the error that a worker wrote, if any."""
-    if FileSystems.exists(shard.error_path):
-        with FileSystems.open(shard.error_path) as stream:
-            kind, message = json.loads(stream.read())
-        raise getattr(errors, kind)(message)
+def raise_worker_error(shards: Sequence[Shard]) -> None:
+    """Raise the first error that a worker left, if one did."""
+    files = list_files(shards)
+    for shard in shards:
+        if shard.error_path in files:
+            kind, message = json.loads(storage.read(shard.error_path))
+            raise getattr(errors, kind)(message)
 
 
-def clear_shard(shard: Shard) -> None:
-    """Remove the error of an earlier run, and the checksum of an incomplete file."""
-    for path in (shard.error_path, shard.digest_path):
-        if FileSystems.exists(path):
-            FileSystems.delete([path])
+def clear_shards(shards: Sequence[Shard]) -> None:
+    """Remove the errors of an earlier run, and the digests of files that are not complete."""
+    files = list_files(shards)
+    for shard in shards:
+        for path in (shard.error_path, shard.digest_path):
+            if path in files:
+                storage.delete(path)
 
 
-def is_finished(shard: Shard) -> bool:
-    """Return whether a worker has finished a cleared shard, with a file or an error."""
-    return bool(FileSystems.exists(shard.digest_path) or FileSystems.exists(shard.error_path))
-
-
-def _join(directory: str, name: str) -> str:
-    try:
-        return str(FileSystems.join(directory, name))
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{directory} cannot be used ({error}); the extras gcp and aws add gs:// and s3://."
-        ) from error
-
-
-def _write_bytes(path: str, data: bytes) -> None:
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"  # two workers may process the same shard
-    with FileSystems.create(temporary) as stream:
-        stream.write(data)
-    FileSystems.rename([temporary], [path])
+def are_finished(shards: Sequence[Shard]) -> bool:
+    """Return whether each of some shards, which were cleared, has come to an end: by its file or by an error."""
+    files = list_files(shards)
+    return all(shard.digest_path in files or shard.error_path in files for shard in shards)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.beam.json_shards import read_lines, write_lines
 from pipelines.beam.runner import BeamRunner, complete_shards
-from pipelines.beam.shards import Shard, plan_ranges
+from pipelines.beam.shards import ImageSource, Shard, write_plan
 from schemas.checkpoint import read_checkpoint
 from schemas.features import FeatureFile
 from schemas.hypotheses import from_record, to_record, write_hypotheses
@@ -53,8 +53,8 @@ def generate_captions(
         RunnerError: the runner cannot be reached or gives up.
     """
     features = FeatureFile(job.features / "features.h5")
-    known = [image_id for image_id in image_ids if image_id in features]
-    shards = plan_ranges(known, shards_directory, shard_count, "hypotheses.jsonl", job.batch_size)
+    known = [ImageSource(image_id) for image_id in image_ids if image_id in features]
+    shards = write_plan(known, shards_directory, shard_count, "hypotheses.jsonl", job.batch_size)
     complete_shards(shards, partial(caption_shard, job=job), engine, progress)
     return write_hypotheses(directory, map(from_record, read_lines(shards)))
 
@@ -64,8 +64,9 @@ def caption_shard(shard: Shard, job: GenerationJob) -> None:
     from model.decoding.strategies import decode_rows
 
     decode, vocabulary = _load(job)
-    rows = FeatureFile(job.features / "features.h5").read(shard.items)
-    write_lines(shard, map(to_record, decode_rows(decode, vocabulary, shard.items, rows, job.batch_size, shard.first)))
+    image_ids = [image.image_id for image in shard.read_images()]
+    rows = FeatureFile(job.features / "features.h5").read(image_ids)
+    write_lines(shard, map(to_record, decode_rows(decode, vocabulary, image_ids, rows, job.batch_size, shard.first)))
 
 
 @lru_cache(maxsize=1)  # once a process: the search is compiled

@@ -8,7 +8,7 @@ from pathlib import Path
 from model.text.ngrams import Words
 from pipelines.beam.json_shards import read_lines, write_lines
 from pipelines.beam.runner import BeamRunner, complete_shards
-from pipelines.beam.shards import Shard, plan_ranges
+from pipelines.beam.shards import ImageSource, Shard, write_plan
 from pipelines.captions.reranker import ImageWeights, Reranked, Reranker, weigh_images, write_reranked
 from schemas.captions import read_tokens
 from schemas.features import FeatureFile
@@ -54,7 +54,8 @@ def rerank_split(
         RunnerError: The runner cannot be reached or gives up.
     """
     image_ids = [image.image_id for image in read_hypotheses(job.hypotheses)]
-    shards = plan_ranges(image_ids, shards_directory, shard_count, "reranked.jsonl")
+    images = [ImageSource(image_id) for image_id in image_ids]
+    shards = write_plan(images, shards_directory, shard_count, "reranked.jsonl")
     if job.setting.method == "kernel-ridge":  # solved once, not by every worker
         progress(0.0, "kernel ridge regression")
         job = replace(job, images=_write_weights(job, image_ids, Path(shards_directory)))
@@ -82,7 +83,7 @@ def rerank_shard(shard: Shard, job: RerankingJob) -> None:
                 "neighbors": reranked.neighbors,
                 "first_changed": reranked.first_changed,
             }
-            for reranked in map(reranker, images[shard.first : shard.first + len(shard.items)])
+            for reranked in map(reranker, images[shard.first : shard.first + shard.count])
         ),
     )
 

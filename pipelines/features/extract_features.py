@@ -1,7 +1,7 @@
 """Image features on Beam: shards of images in, shard files out; the driver verifies and merges them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,8 @@ import numpy as np
 
 from model.backbones.spec import BackboneSpec
 from pipelines.beam.runner import BeamRunner, complete_shards
-from pipelines.beam.shards import Shard, invalidate_shard, is_shard_complete, plan_shards, write_shard
-from pipelines.features.images import ImageSource, ShardCounts, read_ahead, read_image
+from pipelines.beam.shards import ImageSource, Shard, incomplete_shards, invalidate_shard, write_plan, write_shard
+from pipelines.features.images import ShardCounts, read_ahead, read_image
 from pipelines.features.shards import ShardResult, encode_shard, merge_shards, read_rejects_of
 from schemas.errors import ArtifactError, InputError
 from schemas.features import Reject, write_rejects
@@ -37,7 +37,7 @@ class ExtractionOptions:
 
 
 def extract_features(
-    images: Sequence[ImageSource],
+    images: Collection[ImageSource],
     directory: Path,
     shards_directory: str,
     shard_count: int,
@@ -59,10 +59,11 @@ def extract_features(
     """
     if not images:
         raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
-    shards = plan_shards(images, shards_directory, shard_count, "features.h5")
+    shards = write_plan(images, shards_directory, shard_count, "features.h5")
     for stages in (("read", "decode"), ("read",)):  # again for images that one worker cannot see and another may
+        missing = set(incomplete_shards(shards))
         for shard in shards:
-            if is_shard_complete(shard) and _can_be_read_now(shard, stages):
+            if shard not in missing and _can_be_read_now(shard, stages):
                 invalidate_shard(shard)
         complete_shards(shards, partial(extract_shard, options=options), engine, progress)
     for shard in shards:
@@ -71,7 +72,7 @@ def extract_features(
                 f"A worker could not read {image.path}, which the driver can; give all workers the same files."
             )
     progress(1.0, f"merging {len(shards)} shards")
-    rejects, counts = merge_shards(shards, [image.image_id for image in images], directory / "features.h5")
+    rejects, counts = merge_shards(shards, directory / "features.h5")
     write_rejects(directory, rejects)
     if len(rejects) > max_reject_fraction * len(images):
         first = rejects[0]
@@ -88,7 +89,8 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     from pipelines.features.extractor import FeatureExtractor
 
     network = FeatureExtractor(options.backbone, options.crop, options.dtype, options.inference_threads)
-    counts = ShardCounts(images=len(shard.items))
+    images = shard.read_images()
+    counts = ShardCounts(images=shard.count)
     image_ids: list[str] = []
     rejects: list[Reject] = []
     blocks = [np.empty((0, network.dimension), options.dtype)]
@@ -104,7 +106,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
 
     waiting = time.monotonic()
     for image, outcome in read_ahead(
-        shard.items, network.input_size, options.crop, options.decode_threads, 2 * options.batch_size, counts
+        images, network.input_size, options.crop, options.decode_threads, 2 * options.batch_size, counts
     ):
         counts.wait_seconds += time.monotonic() - waiting
         if isinstance(outcome, Reject):
@@ -125,12 +127,11 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
 def _can_be_read_now(shard: Shard, stages: Sequence[str]) -> ImageSource | None:
     """Return whether an image that was rejected in one of `stages` is readable now."""
     rejected = {reject.image_id for reject in read_rejects_of(shard) if reject.stage in stages}
-    for image in shard.items:
+    for image in shard.read_images() if rejected else ():
         if image.image_id in rejected:
             try:
                 read_image(image)
             except (OSError, InputError):
                 continue
-            readable: ImageSource = image
-            return readable
+            return image
     return None

@@ -6,26 +6,16 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from model.backbones.images import cut_crops, decode_image
+from pipelines import storage
+from pipelines.beam.shards import ImageSource
 from schemas.errors import InputError
 from schemas.features import Reject
 from schemas.text import reason
-
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # retrying does not help
-
-
-@dataclass(frozen=True)
-class ImageSource:
-    """An image and the location of its file: a local path or a URL of Beam's file systems."""
-
-    image_id: str
-    path: str
 
 
 @dataclass
@@ -50,10 +40,10 @@ def read_image(source: ImageSource) -> tuple[Image.Image, int]:
     """Return the decoded image (8-bit RGB, upright) and the size of its file in bytes.
 
     Raises:
-        OSError: The file cannot be read; possibly transient errors are retried three times.
+        OSError: The file cannot be read; transient errors are retried.
         InputError: The file is not an image.
     """
-    data = _read_bytes(source.path)
+    data = storage.read(source.path)
     return decode_image(data), len(data)
 
 
@@ -89,24 +79,3 @@ def read_ahead(
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
-
-
-def _read_bytes(path: str) -> bytes:
-    for attempt in Retrying(
-        stop=stop_after_attempt(3),
-        wait=wait_exponential(0.5),
-        retry=retry_if_exception(lambda error: isinstance(error, OSError) and not isinstance(error, _FINAL)),
-        reraise=True,
-    ):
-        with attempt, _open(path) as stream:
-            data: bytes = stream.read()
-    return data
-
-
-def _open(path: str) -> BinaryIO:
-    if "://" not in path:
-        return open(path, "rb")
-    from apache_beam.io.filesystems import FileSystems  # takes seconds, and local files do not need it
-
-    stream: BinaryIO = FileSystems.open(path)
-    return stream

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
+from pipelines import storage
 from pipelines.data.files import ImageIndex
 from schemas.errors import InputError
 from schemas.features import FeatureDescription, Reject, create_features
@@ -57,6 +58,24 @@ def import_features(
             start += len(block)
             progress(start / len(names), f"{start} of {len(names)} rows read")
     return [Reject(image_id, "import", "the imported file has no features of it") for image_id in missing]
+
+
+def download_features(address: str, directory: Path) -> Path:
+    """Download a feature file, and the `.parquet` with the ids of a `.npy` matrix, from a store.
+
+    Returns:
+        The local file.
+
+    Raises:
+        StorageError: The object does not exist or cannot be read.
+        ConfigurationError: No file system supports the address.
+    """
+    target = directory / PurePosixPath(address).name
+    storage.download(address, target)
+    ids = f"{address.removesuffix('.npy')}.parquet"
+    if target.suffix == ".npy" and storage.exists(ids):
+        storage.download(ids, target.with_suffix(".parquet"))
+    return target
 
 
 def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict[str, str]:

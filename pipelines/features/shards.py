@@ -3,21 +3,18 @@
 import io
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
-from apache_beam.io.filesystems import FileSystems
 
+from pipelines import storage
 from pipelines.beam.shards import Shard
 from pipelines.features.images import ShardCounts
 from schemas.errors import ArtifactError
 from schemas.features import FeatureDescription, Reject, create_features
 from schemas.io.hdf5 import SCHEMA_VERSION, read_strings, write_strings
-
-BLOCK_BYTES = 1 << 25  # bytes of rows that are gathered from all shards at a time
 
 
 @dataclass
@@ -46,90 +43,85 @@ def encode_shard(result: ShardResult) -> bytes:
 
 def read_rejects_of(shard: Shard) -> list[Reject]:
     """Return the rejects of a complete shard."""
-    with FileSystems.open(shard.path) as stream, h5py.File(stream, "r") as file:
+    with h5py.File(io.BytesIO(storage.read(shard.path)), "r") as file:
         return _rejects(file)
 
 
-def merge_shards(shards: Sequence[Shard], image_ids: Sequence[str], path: Path) -> tuple[list[Reject], ShardCounts]:
-    """Merge complete shards into one features artifact with rows in the order of `image_ids`.
+def merge_shards(shards: Sequence[Shard], path: Path) -> tuple[list[Reject], ShardCounts]:
+    """Merge complete shards into one features artifact with rows in the order of the shards and of their images.
 
-    Memory is bounded by a block of rows: shards have the same order, and are read sequentially.
+    One shard is in memory at a time.
 
     Returns:
-        The rejects, in the same order, and the summed counts.
+        The rejects in that order, and the summed counts.
 
     Raises:
-        ArtifactError: An image is neither in a shard nor rejected, its features are not finite, or shards are of
-            different networks.
+        ArtifactError: An image is neither in its shard nor among the rejects, its features are not finite, or two
+            shards were made by different networks.
     """
-    with ExitStack() as stack:
-        streams = [stack.enter_context(FileSystems.open(shard.path)) for shard in shards]
-        files = [stack.enter_context(h5py.File(stream, "r")) for stream in streams]
-        description = _common_description(shards, files)
-        rejects = [reject for file in files for reject in _rejects(file)]
-        place = {
-            image_id: (shard, row)
-            for shard, file in enumerate(files)
-            for row, image_id in enumerate(read_strings(file["image_ids"]))
-        }
-        lost = sorted(set(image_ids) - set(place) - {reject.image_id for reject in rejects})
-        if lost:
-            raise ArtifactError(f"Image {lost[0]} (of {len(lost)}) is in no shard below {path.parent}; extract again.")
-        kept = [image_id for image_id in image_ids if image_id in place]
-        if not kept:
-            raise ArtifactError(f"No image could be read; the first reason was: {rejects[0].error}.")
-        sample = files[place[kept[0]][0]]["features"]
-        with create_features(
-            path, kept, sample.shape[1], str(sample.dtype), description, rejected=len(rejects)
-        ) as merged:
-            step = max(1, BLOCK_BYTES // (sample.shape[1] * sample.dtype.itemsize))
-            for start in range(0, len(kept), step):
-                rows = _gather([place[image_id] for image_id in kept[start : start + step]], files, sample)
-                _check_finite(rows, kept[start : start + step])
-                merged[start : start + len(rows)] = rows
-        order = {image_id: number for number, image_id in enumerate(image_ids)}
-        return sorted(rejects, key=lambda reject: order[reject.image_id]), _summed_counts(files)
-
-
-def _common_description(shards: Sequence[Shard], files: Sequence[h5py.File]) -> FeatureDescription:
-    first, *others = [
-        FeatureDescription(**{name.name: str(file.attrs[name.name]) for name in fields(FeatureDescription)})
-        for file in files
-    ]
-    for shard, other in zip(shards[1:], others, strict=True):
-        if other != first:
+    image_ids: list[str] = []
+    rejects: list[Reject] = []
+    total = ShardCounts()
+    first: ShardResult | None = None
+    for shard in shards:
+        result = _decode_shard(shard)
+        first = first or replace(result, features=result.features[:0])
+        if result.description != first.description:
             raise ArtifactError(
-                f"{shard.path} was made by {other} but {shards[0].path} by {first}; give all workers the same network "
-                "and versions, and remove the shards that are wrong."
+                f"{shard.path} was made by {result.description} but {shards[0].path} by {first.description}; give all "
+                "workers the same network and versions, and remove the shards that are wrong."
             )
-    return first
+        _check_images(shard, result)
+        image_ids += result.image_ids
+        rejects += result.rejects
+        total = _sum(total, result.counts)
+    if not image_ids:
+        raise ArtifactError(f"No image could be read; the first reason was: {rejects[0].error}.")
+    assert first is not None
+    dimension, dtype = first.features.shape[1], str(first.features.dtype)
+    with create_features(path, image_ids, dimension, dtype, first.description, rejected=len(rejects)) as merged:
+        start = 0
+        for shard in shards:
+            result = _decode_shard(shard)
+            _check_finite(result.features, result.image_ids)
+            merged[start : start + len(result.features)] = result.features
+            start += len(result.features)
+    return rejects, total
+
+
+def _decode_shard(shard: Shard) -> ShardResult:
+    with h5py.File(io.BytesIO(storage.read(shard.path)), "r") as file:
+        return ShardResult(
+            FeatureDescription(**{each.name: str(file.attrs[each.name]) for each in fields(FeatureDescription)}),
+            read_strings(file["image_ids"]),
+            file["features"][:],
+            _rejects(file),
+            ShardCounts(**{each.name: file.attrs[each.name].item() for each in fields(ShardCounts)}),
+        )
 
 
 def _rejects(file: h5py.File) -> list[Reject]:
     return [Reject(**json.loads(line)) for line in read_strings(file["rejects"])]
 
 
-def _summed_counts(files: Sequence[h5py.File]) -> ShardCounts:
+def _check_images(shard: Shard, result: ShardResult) -> None:
+    """Checks that a shard has each of its images, in order, as a row or as a reject."""
+    rejected = {reject.image_id for reject in result.rejects}
+    expected = [image.image_id for image in shard.read_images() if image.image_id not in rejected]
+    if result.image_ids != expected or len(expected) + len(rejected) != shard.count:
+        raise ArtifactError(f"{shard.path} does not have the images that it should have; remove it and extract again.")
+
+
+def _sum(counts: ShardCounts, others: ShardCounts) -> ShardCounts:
     return ShardCounts(
-        **{each.name: sum(file.attrs[each.name].item() for file in files) for each in fields(ShardCounts)}
+        **{each.name: getattr(counts, each.name) + getattr(others, each.name) for each in fields(ShardCounts)}
     )
 
 
-def _gather(places: Sequence[tuple[int, int]], files: Sequence[h5py.File], sample: h5py.Dataset) -> np.ndarray:
-    """Return the rows (len(places), D) at (shard, row), which are contiguous in each shard."""
-    rows = np.empty((len(places), sample.shape[1]), sample.dtype)
-    owner, row = np.array(places).T
-    for shard in np.unique(owner):
-        targets = np.flatnonzero(owner == shard)
-        first, last = row[targets[0]], row[targets[-1]]
-        rows[targets] = files[shard]["features"][first : last + 1]
-    return rows
-
-
-def _check_finite(rows: np.ndarray, image_ids: Sequence[str]) -> None:
-    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+def _check_finite(features: np.ndarray, image_ids: Sequence[str]) -> None:
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if broken.size:
         raise ArtifactError(
-            f"The features of image {image_ids[broken[0]]} are not finite in {rows.dtype}; set dtype to float32, or "
-            "take other weights."
+            f"The features of image {image_ids[broken[0]]} are not finite in {features.dtype}; set dtype to float32, "
+            "or take other weights."
         )

@@ -1,18 +1,12 @@
-"""Upload of a release to any of Beam's file systems: local, gs, s3, hdfs."""
+"""Upload of a release to a directory or to a store of objects."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
+from pipelines import storage
 from pipelines.release.layout import SUMS, read_sums
 from schemas.errors import ConfigurationError, UploadError
-from schemas.io.files import digest_stream
-
-_UNCOMPRESSED = CompressionTypes.UNCOMPRESSED
 
 
 def is_published(directory: Path, url: str) -> bool:
@@ -20,19 +14,18 @@ def is_published(directory: Path, url: str) -> bool:
 
     Args:
         directory: The release.
-        url: Directory or URL that it is published to.
+        url: Directory or address that it is published to.
 
     Raises:
         ConfigurationError: `url` contains another release, or no file system supports it.
         UploadError: `url` cannot be reached.
     """
     with _translate_errors(url):
-        index = _join(url, SUMS)
-        if not FileSystems.exists(index):
+        try:
+            found = storage.read(storage.join(url, SUMS))
+        except FileNotFoundError:
             return False
-        with FileSystems.open(index, compression_type=_UNCOMPRESSED) as stream:
-            same = stream.read() == (directory / SUMS).read_bytes()
-    if not same:
+    if found != (directory / SUMS).read_bytes():
         raise ConfigurationError(f"{url} contains another release; choose an empty directory, or delete that release.")
     return True
 
@@ -42,7 +35,7 @@ def publish(directory: Path, url: str, progress: Callable[[float, str], None]) -
 
     Args:
         directory: The release.
-        url: Directory or URL to publish to.
+        url: Directory or address to publish to.
         progress: Called with the completed fraction and the name of the current file.
 
     Returns:
@@ -59,10 +52,11 @@ def publish(directory: Path, url: str, progress: Callable[[float, str], None]) -
     with _translate_errors(url):
         for number, (name, digest) in enumerate(sums.items()):
             progress(number / len(sums), name)
-            if not _keep(_join(url, name), digest):
-                _send(directory / name, _join(url, name))
+            target = storage.join(url, name)
+            if not _has_digest(target, digest):
+                storage.upload(directory / name, target)
                 sent += 1
-        _send(directory / SUMS, _join(url, SUMS))
+        storage.upload(directory / SUMS, storage.join(url, SUMS))
     return sent + 1
 
 
@@ -70,31 +64,12 @@ def publish(directory: Path, url: str, progress: Callable[[float, str], None]) -
 def _translate_errors(url: str) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:  # no file system for the scheme
-        raise ConfigurationError(
-            f"No file system supports {url} ({error}); install the extra `gcp` or `aws`, or choose a directory."
-        ) from error
-    except (BeamIOError, OSError) as error:
+    except OSError as error:
         raise UploadError(f"{url} cannot be reached or written ({error}); run the command again to resume.") from error
 
 
-def _join(url: str, name: str) -> str:
-    return f"{url.rstrip('/')}/{name}"
-
-
-def _keep(path: str, digest: str) -> bool:
-    """Return whether the file exists with this digest; a different file in its place is deleted."""
-    if not FileSystems.exists(path):
+def _has_digest(path: str, digest: str) -> bool:
+    try:
+        return storage.digest(path) == digest
+    except FileNotFoundError:
         return False
-    with FileSystems.open(path, compression_type=_UNCOMPRESSED) as stream:
-        same = digest_stream(stream) == digest
-    if not same:
-        FileSystems.delete([path])
-    return same
-
-
-def _send(source: Path, target: str) -> None:
-    temporary = f"{target}.part"
-    with open(source, "rb") as content, FileSystems.create(temporary, compression_type=_UNCOMPRESSED) as stream:
-        shutil.copyfileobj(content, stream, 1 << 20)
-    FileSystems.rename([temporary], [target])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 import luigi
 
 from tasks.base.stage import Stage
+from tasks.base.storage import configure_storage
 
 if TYPE_CHECKING:
     from pipelines.beam.runner import BeamRunner
@@ -36,7 +37,8 @@ class BeamStage(Stage):
     )
 
     def engine(self) -> "BeamRunner":
-        """Return the runner of the work."""
+        """Return the runner of the work; stores of objects are configured from then on."""
         from pipelines.beam.runner import BeamRunner
 
+        configure_storage()
         return BeamRunner(self.runner, tuple(self.runner_options), tuple(self.resource_hints.items()))

@@ -90,6 +90,13 @@ def _options(config: type) -> Iterator[tuple[Field[Any], Any]]:
             yield each, hints[each.name]
 
 
+def plain(value: Any) -> Any:
+    """Return Luigi's frozen lists and dictionaries as those of JSON."""
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, tuple) else value
+
+
 def _parameter(option: Field[Any], hint: Any, default: Any) -> luigi.Parameter:
     """Return the Luigi parameter of one field; its type and choices select the class."""
     common = {

@@ -1,7 +1,6 @@
 """The base class of all stages: key, location and execution of an artifact."""
 
 import logging
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -12,7 +11,7 @@ from luigi.task_register import Register
 
 from schemas.errors import ConfigurationError
 from schemas.provenance import FILE_NAME, artifact_key, is_complete
-from tasks.base.params import config_of
+from tasks.base.params import config_of, plain
 from tasks.runtime.console import LoggingConfig
 from tasks.runtime.executor import execute, remove_scratch
 from tasks.runtime.forkserver import prepare
@@ -124,7 +123,7 @@ class Stage(luigi.Task):
     def parameters(self, significant: bool) -> dict[str, Any]:
         """Return the significant, or the other, parameters and their values."""
         return {
-            name: _plain(getattr(self, name))
+            name: plain(getattr(self, name))
             for name, parameter in self.get_params()
             if parameter.significant == significant
         }
@@ -221,13 +220,6 @@ def command_line() -> tuple[str, ...] | None:
             flag = "--" + (name if without_section else f"{task}_{name}").replace("_", "-")
             options.append(flag if value is True else f"{flag}={value}")
     return (values["root_task"], *options)
-
-
-def _plain(value: Any) -> Any:
-    """Return Luigi's frozen lists and dictionaries as those of JSON."""
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 @Stage.event_handler(luigi.Event.DEPENDENCY_PRESENT)

@@ -8,6 +8,7 @@ import luigi
 from schemas.errors import ConfigurationError
 from schemas.io.files import digest_source
 from tasks.base.stage import Stage
+from tasks.base.storage import configure_storage
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.runtime.workspace import Workspace
 
@@ -18,7 +19,10 @@ class ImportFeatures(Stage):
     version = 2  # feature rows are stored contiguously
     keyed_by_content = ("annotations",)
 
-    path = luigi.Parameter(default="", description="File or directory of features; see docs/reference/artifacts.md.")
+    path = luigi.Parameter(
+        default="",
+        description="File or directory of features, or address of such a file; see docs/reference/artifacts.md.",
+    )
     kind = luigi.Parameter(default="imported", description="Kind of the features.")
     dtype = luigi.ChoiceParameter(
         default="float16", choices=["float16", "float32"], description="Type of the stored features."
@@ -44,6 +48,11 @@ class ImportFeatures(Stage):
 
     def _content(self) -> str | None:
         # `work` reports a missing file.
+        if "://" in self.path:
+            from pipelines import storage
+
+            configure_storage()
+            return storage.fingerprint(self.path) if storage.exists(self.path) else None
         return digest_source(Path(self.path)) if self.path and Path(self.path).exists() else None
 
     def work(self, workspace: Workspace) -> None:
@@ -54,9 +63,15 @@ class ImportFeatures(Stage):
 
         if not self.path:
             raise ConfigurationError("ImportFeatures has no path; set it in [ImportFeatures] or by --path.")
+        source = Path(self.path)
+        if "://" in self.path:
+            from pipelines.features.import_features import download_features
+
+            configure_storage()
+            source = download_features(self.path, workspace.scratch)
         image_ids = [image.image_id for image in read_annotations(workspace.inputs["annotations"])]
         rejects = import_features(
-            Path(self.path),
+            source,
             image_ids,
             workspace.directory / "features.h5",
             kind=self.kind,

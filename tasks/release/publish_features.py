@@ -7,6 +7,7 @@ import luigi
 from schemas.provenance import is_complete
 from tasks.base.mixins import ModelParams
 from tasks.base.stage import Stage
+from tasks.base.storage import configure_storage
 from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.captions.rerank_captions import RerankCaptions
@@ -36,7 +37,9 @@ class PublishFeatures(Stage, ModelParams):
     base_url = luigi.Parameter(default="", description="URL of the release for the download script and the metadata.")
     date = luigi.Parameter(default="", description="Date of publication for the metadata, such as 2026-01-31.")
     publish_to = luigi.Parameter(
-        default="", significant=False, description="Directory or URL (gs, s3, hdfs) to upload the release to."
+        default="",
+        significant=False,
+        description="Directory or address (s3://, gs://, hdfs://) to upload the release to.",
     )
 
     def requires(self) -> dict[str, Stage]:
@@ -73,6 +76,7 @@ class PublishFeatures(Stage, ModelParams):
     def _is_published(self) -> bool:
         from pipelines.release.upload import is_published
 
+        configure_storage()
         return is_published(self.directory, self.publish_to)
 
     def run(self) -> None:
@@ -82,6 +86,7 @@ class PublishFeatures(Stage, ModelParams):
         if self.publish_to:
             from pipelines.release.upload import publish
 
+            configure_storage()
             sent = publish(self.directory, self.publish_to, self._say)
             log.info("%s: %d files sent to %s", self, sent, self.publish_to)
 

@@ -15,10 +15,10 @@ import distributed
 import pytest
 
 from pipelines.beam.runner import BeamRunner, complete_shards
-from pipelines.beam.shards import is_shard_complete, plan_shards
+from pipelines.beam.shards import ImageSource, is_shard_complete, write_plan
 from schemas.errors import ArtifactError, InputError, RunnerError
 from tests.support.faults.runs import ROOT
-from tests.support.faults.work import Image, copy_model, write_slowly
+from tests.support.faults.work import copy_model, write_slowly
 
 pytestmark = pytest.mark.faults
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -89,7 +89,7 @@ def cluster(tmp_path, request):
 
 @pytest.fixture
 def shards(tmp_path):
-    return plan_shards([Image(str(number)) for number in range(60)], str(tmp_path / "shards"), SHARDS, "rows.txt")
+    return write_plan([ImageSource(str(number)) for number in range(60)], str(tmp_path / "shards"), SHARDS, "rows.txt")
 
 
 def complete(shards, work, cluster):
@@ -119,7 +119,7 @@ def test_a_worker_without_the_model_file_is_named(cluster, shards):
 
 def test_workers_that_do_not_see_the_driver_s_folder_are_an_error(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shards = plan_shards([Image(str(number)) for number in range(60)], "/proc/self/cwd/shards", SHARDS, "rows.txt")
+    shards = write_plan([ImageSource(str(number)) for number in range(60)], "/proc/self/cwd/shards", SHARDS, "rows.txt")
     cluster.worker("elsewhere")
     with pytest.raises(ArtifactError, match="its workers must be able to write there, and the driver to read there"):
         complete(shards, write_slowly, cluster)

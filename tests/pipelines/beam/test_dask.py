@@ -75,7 +75,7 @@ def cluster(tmp_path):
 def test_a_worker_killed_in_the_middle_changes_nothing(images, cluster, tmp_path):
     address, workers = cluster
     expected = run(images, tmp_path / "local", LOCAL)
-    shards = plan_shards(images, str(tmp_path / "dask" / "shards"), SHARDS, "features.h5")
+    shards = plan_shards(len(images), str(tmp_path / "dask" / "shards"), SHARDS, "features.h5")
 
     victim = subprocess.Popen([sys.executable, "-c", KILLER, str(workers[0].pid), *(s.digest_path for s in shards)])
     engine = BeamRunner(DASK, (f"--dask_client_address={address}", f"--dask_npartitions={SHARDS}"))

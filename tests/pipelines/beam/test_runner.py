@@ -1,28 +1,22 @@
 """Running shards on a runner that is not trusted."""
 
 import os
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pipelines.beam.runner import BeamRunner, ProcessShard, complete_shards
-from pipelines.beam.shards import Shard, is_shard_complete, plan_shards, write_shard
+from pipelines.beam.shards import ImageSource, Shard, is_shard_complete, write_plan, write_shard
 from schemas.errors import ArtifactError, ConfigurationError, RunnerError, TrainingError
 from schemas.io.packages import versions
 
 LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
 
 
-@dataclass(frozen=True)
-class Image:
-    image_id: str
-
-
 @pytest.fixture
 def shards(tmp_path):
-    return plan_shards([Image(str(number)) for number in range(40)], str(tmp_path), 5, "rows.txt")
+    return write_plan([ImageSource(str(number)) for number in range(40)], str(tmp_path), 5, "rows.txt")
 
 
 def complete(shards, work, engine=LOCAL):
@@ -30,7 +24,7 @@ def complete(shards, work, engine=LOCAL):
 
 
 def write(shard: Shard) -> None:
-    write_shard(shard, b" ".join(item.image_id.encode() for item in shard.items))
+    write_shard(shard, b" ".join(image.image_id.encode() for image in shard.read_images()))
 
 
 def write_once_out_of_two(shard: Shard, tries: Path) -> None:
@@ -48,7 +42,7 @@ def write_first_only(shard: Shard, first: str) -> None:
 
 
 def fail_typed(shard: Shard) -> None:
-    raise TrainingError(f"{len(shard.items)} is too many")
+    raise TrainingError(f"{shard.count} is too many")
 
 
 def test_all_shards_are_made(shards):
@@ -69,19 +63,21 @@ def test_a_runner_that_fails_is_tried_again_as_long_as_shards_come_of_it(shards,
 
 
 def test_what_the_runner_leaves_undone_is_an_error_that_names_it(shards):
-    with pytest.raises(ArtifactError, match=r"rows-0000\d-of-00005\.txt \(of 4\) is not there although .*FnApiRunner"):
+    with pytest.raises(ArtifactError, match=r"rows-0000008-0000015\.txt \(of 4\) is not there although .*FnApiRunner"):
         complete(shards, partial(write_first_only, first=shards[0].path))
     assert is_shard_complete(shards[0])
 
 
 def test_a_typed_error_comes_back_as_it_was(shards):
-    with pytest.raises(TrainingError, match=f"^{len(shards[0].items)} is too many$"):
+    with pytest.raises(TrainingError, match=f"^{shards[0].count} is too many$"):
         complete(shards, fail_typed)
 
 
 def test_a_worker_with_another_version_is_refused(shards, monkeypatch):
     ours = versions()
-    monkeypatch.setattr(ProcessShard, "__init__", lambda self, work: vars(self).update(work=work, versions=OLD))
+    monkeypatch.setattr(
+        ProcessShard, "__init__", lambda self, work: vars(self).update(work=work, versions=OLD, storage={})
+    )
     message = (
         rf"^The worker on \S+ has numpy {ours['numpy']}, the driver has 1\.0; give all workers the driver's versions"
     )

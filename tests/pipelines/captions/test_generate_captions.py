@@ -9,7 +9,7 @@ from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.sampling import Sampling
 from model.decoding.strategies import BeamStrategy, SamplingStrategy
 from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import plan_ranges
+from pipelines.beam.shards import plan_shards
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
 from schemas.features import FeatureFile
 from schemas.hypotheses import read_hypotheses
@@ -64,7 +64,7 @@ def test_what_a_stopped_run_finished_is_kept(artifacts, tmp_path):
     _, image_ids = artifacts
     whole = run(tmp_path, image_ids, SEARCHES[0], 4)
     known = [image_id for image_id in image_ids if image_id != "lost"]
-    kept, lost, *_ = plan_ranges(known, str(tmp_path / "shards"), 4, "hypotheses.jsonl", BATCH)
+    kept, lost, *_ = plan_shards(len(known), str(tmp_path / "shards"), 4, "hypotheses.jsonl", BATCH)
     Path(lost.path).unlink()
     before = Path(kept.path).stat().st_mtime_ns
     assert run(tmp_path, image_ids, SEARCHES[0], 4) == whole

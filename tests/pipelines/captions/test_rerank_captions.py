@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import plan_ranges
+from pipelines.beam.shards import plan_shards
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.captions.reranker import Reranker, rerank, weigh_images
 from schemas.errors import ArtifactError
@@ -92,7 +92,7 @@ def test_rerank_split_keeps_complete_shards(corpus, tmp_path):
     run(tmp_path, 4)
     made = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
     ids = [image.image_id for image in corpus[0]]
-    kept, lost, *_ = plan_ranges(ids, str(tmp_path / "shards"), 4, "reranked.jsonl")
+    kept, lost, *_ = plan_shards(len(ids), str(tmp_path / "shards"), 4, "reranked.jsonl")
     Path(lost.path).unlink()
     before = Path(kept.path).stat().st_mtime_ns
     run(tmp_path, 4)

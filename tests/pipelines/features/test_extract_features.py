@@ -11,17 +11,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from apache_beam.io.localfilesystem import LocalFileSystem
 from PIL import Image
 
 from model.backbones import load_backbone
 from model.backbones.images import cut_crops, decode_image
 from model.backbones.spec import BackboneSpec
+from pipelines import storage
 from pipelines.beam.runner import BeamRunner
 from pipelines.beam.shards import is_shard_complete, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features, extract_shard
 from pipelines.features.images import ImageSource, read_ahead
-from schemas.errors import ArtifactError, ConfigurationError, InputError
+from schemas.errors import ArtifactError, ConfigurationError, InputError, MissingObjectError, StorageAccessError
 from schemas.features import FeatureFile, Reject, read_rejects
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
@@ -107,7 +107,7 @@ def test_the_same_images_give_the_same_bytes_in_any_number_of_processes(images, 
 
 
 def shards_of(images, directory, count=3):
-    return plan_shards(images, str(directory / "shards"), count, "features.h5")
+    return plan_shards(len(images), str(directory / "shards"), count, "features.h5")
 
 
 def when_made(shards):
@@ -142,7 +142,7 @@ def test_too_many_rejects_are_an_error_and_are_looked_at_again(images, tmp_path)
     broken.write_bytes(Path(mixed[0].path).read_bytes())
     assert run(mixed, tmp_path, max_reject_fraction=0.1).rejected == 0
     (remade,) = (path for path, made in when_made(shards).items() if made != before[path])
-    assert "broken" in {image.image_id for shard in shards if shard.path == remade for image in shard.items}
+    assert "broken" in {image.image_id for shard in shards if shard.path == remade for image in shard.read_images()}
 
 
 def test_counts_are_attributes_of_shards_and_of_the_artifact(images, tmp_path):
@@ -150,7 +150,7 @@ def test_counts_are_attributes_of_shards_and_of_the_artifact(images, tmp_path):
     summed = dict.fromkeys(asdict(total), 0)
     for shard in shards_of(images, tmp_path):
         with h5py.File(shard.path) as file:
-            assert file.attrs["images"] == len(shard.items) == len(file["image_ids"]) + len(file["rejects"])
+            assert file.attrs["images"] == shard.count == len(file["image_ids"]) + len(file["rejects"])
             for name in summed:
                 summed[name] += file.attrs[name].item()
     assert summed == pytest.approx(asdict(total))
@@ -215,54 +215,99 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(images, tm
     assert (directory / "features.h5").read_bytes() == (tmp_path / "undisturbed" / "features.h5").read_bytes()
 
 
-class Elsewhere(LocalFileSystem):
-    """`elsewhere://...`: a stand-in for a store of objects, in the folder that FOLDER names."""
-
-    FOLDER = ""
-
-    @classmethod
-    def scheme(cls):
-        return "elsewhere"
-
-    def join(self, basepath, *paths):
-        return "/".join([basepath.rstrip("/"), *paths])
-
-    def create(self, path, *options, **more):
-        return super().create(self.local(path), *options, **more)
-
-    def open(self, path, *options, **more):
-        return super().open(self.local(path), *options, **more)
-
-    def exists(self, path):
-        return super().exists(self.local(path))
-
-    def rename(self, sources, targets):
-        super().rename([self.local(path) for path in sources], [self.local(path) for path in targets])
-
-    def delete(self, paths):
-        super().delete([self.local(path) for path in paths])
-
-    @classmethod
-    def local(cls, path):
-        return path.replace("elsewhere://", f"{cls.FOLDER}/")
+def on_store(images: list[ImageSource], bucket: str) -> list[ImageSource]:
+    """Copies the images that exist to a bucket."""
+    for image in images:
+        if Path(image.path).exists():
+            storage.upload(Path(image.path), f"{bucket}/images/{Path(image.path).name}")
+    return [ImageSource(image.image_id, f"{bucket}/images/{Path(image.path).name}") for image in images]
 
 
-def test_images_and_shards_may_lie_wherever_beam_s_filesystems_reach(images, tmp_path):
-    run(images, tmp_path / "here")
-    Elsewhere.FOLDER = str(Path(images[0].path).parent.parent)
-    folder = Path(images[0].path).parent.name
-    far = [ImageSource(image.image_id, f"elsewhere://{folder}/{Path(image.path).name}") for image in images]
-    (tmp_path / "there").mkdir()
-    extract_features(
-        far, tmp_path / "there", f"elsewhere://{tmp_path.name}", 3, OPTIONS, LOCAL, 1.0, lambda fraction, message: None
+def run_on_store(images, directory, bucket, shards=3):
+    directory.mkdir()
+    return extract_features(
+        images, directory, f"{bucket}/shards", shards, OPTIONS, LOCAL, 1.0, lambda fraction, message: None
     )
+
+
+def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, bucket):
+    run(images, tmp_path / "here")
+    counts = run_on_store(on_store(images, bucket), tmp_path / "there", bucket)
     assert (tmp_path / "there" / "features.h5").read_bytes() == (tmp_path / "here" / "features.h5").read_bytes()
-    assert not (tmp_path / "there" / "shards").exists()
+    assert counts.images == 17
+    here, there = read_rejects(tmp_path / "here"), read_rejects(tmp_path / "there")
+    missing = f"{bucket}/images/missing.png does not exist"
+    assert [(each.image_id, each.stage) for each in there] == [(each.image_id, each.stage) for each in here]
+    assert all(each == other or each.error.startswith(missing) for each, other in zip(there, here, strict=True))
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["features.h5", "rejects.jsonl"]
 
 
-def test_an_address_that_beam_does_not_know_is_a_configuration_error(images, tmp_path):
-    with pytest.raises(ConfigurationError, match="nowhere://bucket cannot be used"):
+def test_a_run_killed_on_a_store_resumes(images, tmp_path, bucket):
+    present = [image for image in images if image.image_id.startswith("good")]
+    run(present, tmp_path / "undisturbed", shards=6)
+    far = on_store(present, bucket)
+    names = [Path(image.path).name for image in far]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            KILLED_ON_STORE,
+            bucket,
+            str(tmp_path / "killed"),
+            *names,
+        ],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def made() -> dict[str, str]:
+        files = [name for name in storage.list_files(f"{bucket}/shards") if name.endswith(".sha256")]
+        return {name: storage.fingerprint(f"{bucket}/shards/{name}") for name in files}
+
+    while process.poll() is None and len(made()) < 2:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    kept = made()
+    written: list[str] = []
+    real = storage.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "write", lambda path, data: written.append(path) or real(path, data))
+        run_on_store(far, tmp_path / "resumed", bucket, shards=6)
+    assert (tmp_path / "resumed" / "features.h5").read_bytes() == (
+        tmp_path / "undisturbed" / "features.h5"
+    ).read_bytes()
+    assert not {Path(path).name for path in written} & set(kept), "complete shards are not made again"
+    assert len(made()) == 6
+
+
+KILLED_ON_STORE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests/pipelines/features")
+from test_extract_features import ImageSource, run_on_store
+from pipelines import storage
+storage.configure({"gs": {"token": "anon"}})
+bucket, directory, *names = sys.argv[1:]
+run_on_store([ImageSource(Path(name).stem, f"{bucket}/images/{name}") for name in names], Path(directory), bucket, 6)
+"""
+
+
+def test_an_unknown_address_is_a_configuration_error(images, tmp_path):
+    with pytest.raises(ConfigurationError, match="No file system supports nowhere://bucket"):
         extract_features(images, tmp_path, "nowhere://bucket", 3, OPTIONS, LOCAL, 1.0, lambda fraction, message: None)
+
+
+def test_a_missing_bucket_and_wrong_credentials_end_before_the_work(images, tmp_path, new_bucket, monkeypatch):
+    bucket = new_bucket("s3")
+    for error, address in ((MissingObjectError, "s3://absent"), (StorageAccessError, bucket)):
+        if error is StorageAccessError:
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+            storage.configure({"s3": {"use_ssl": False}})  # drops the client that has the right key
+        with pytest.raises(
+            error, match=rf"^{address}/shards\S* (does not exist|cannot be used with these credentials)"
+        ):
+            run_on_store(images, tmp_path / error.__name__, address)
 
 
 class Blind:

@@ -1,14 +1,15 @@
-"""Reading ahead: in order, bounded, and with patience for passing faults only."""
+"""Reading ahead: in order and bounded; what cannot be read is a reject."""
 
 import io
 import threading
 
 import numpy as np
 import pytest
-from apache_beam.io.filesystems import FileSystems
 from PIL import Image
 
+from pipelines import storage
 from pipelines.features.images import ImageSource, ShardCounts, read_ahead
+from schemas.errors import MissingObjectError
 from schemas.features import Reject
 
 PATH = "store://a"
@@ -22,21 +23,18 @@ def picture(level: int) -> bytes:
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Stands for a store elsewhere: path -> its bytes, or the errors that opening it raises, one after another."""
+    """Stands for a store: path -> its bytes, or the error that reading it raises."""
     files = {}
     calls = []
 
-    def open_file(path):
+    def read(path):
         calls.append(path)
         content = files[path]
-        if isinstance(content, list):
-            content = content.pop(0) if len(content) > 1 else content[0]
         if isinstance(content, Exception):
             raise content
-        return io.BytesIO(content)
+        return content
 
-    monkeypatch.setattr(FileSystems, "open", open_file)
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(storage, "read", read)
     return files, calls
 
 
@@ -67,25 +65,18 @@ def test_no_more_is_decoded_than_was_allowed(opened):
     reading.close()
 
 
-def test_a_passing_fault_is_waited_out(opened):
-    files, calls = opened
-    files[PATH] = [OSError("connection reset"), TimeoutError("slow"), picture(7)]
-    (((_, crops),), _) = read_all([PATH])
-    assert crops[0, 0, 0, 0] == 7
-    assert len(calls) == 3
-
-
-def test_a_lasting_fault_is_a_reject(opened):
-    files, calls = opened
-    files[PATH] = OSError("connection\nreset")
-    (((_, outcome),), _) = read_all([PATH])
-    assert outcome == Reject(PATH, "read", "connection reset")
-    assert len(calls) == 3
-
-
-@pytest.mark.parametrize("error", [FileNotFoundError(), PermissionError(), IsADirectoryError()])
-def test_what_waiting_cannot_help_is_a_reject_at_once(opened, error):
-    files, calls = opened
+@pytest.mark.parametrize(
+    "error", [OSError("connection\nreset"), FileNotFoundError(), MissingObjectError("store://a does not exist.")]
+)
+def test_an_unreadable_image_is_a_reject(opened, error):
+    files, _ = opened
     files[PATH] = error
     (((_, outcome),), _) = read_all([PATH])
-    assert (outcome.stage, len(calls)) == ("read", 1)
+    assert outcome == Reject(PATH, "read", " ".join(str(error).split()))
+
+
+def test_an_undecodable_object_is_a_reject(opened):
+    files, _ = opened
+    files[PATH] = b"no image"
+    (((_, outcome),), _) = read_all([PATH])
+    assert (outcome.image_id, outcome.stage) == (PATH, "decode")

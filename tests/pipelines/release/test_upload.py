@@ -1,10 +1,11 @@
-"""Releases put where others can fetch them, by Beam's file systems."""
+"""Releases in directories and on stores of objects."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipelines.release import upload
+from pipelines import storage
 from pipelines.release.upload import is_published, publish
 from pipelines.release.verify import verify_release
 from schemas.errors import ConfigurationError, UploadError
@@ -35,7 +36,7 @@ def test_an_upload_that_stopped_shows_no_release_and_goes_on(
 ) -> None:
     release, place = toy.release(), tmp_path / "www"
     total, sent = len(names(release)), []
-    real = upload._send
+    real = storage.upload
 
     def stops(source: Path, target: str) -> None:
         if len(sent) == 5:
@@ -43,7 +44,7 @@ def test_an_upload_that_stopped_shows_no_release_and_goes_on(
         real(source, target)
         sent.append(target)
 
-    monkeypatch.setattr(upload, "_send", stops)
+    monkeypatch.setattr(storage, "upload", stops)
     with pytest.raises(UploadError, match=r"the network is down.*run the command again"):
         send(release, place)
     assert len(names(place)) == 5 and "SHA256SUMS" not in names(place)
@@ -56,13 +57,13 @@ def test_an_upload_that_stopped_shows_no_release_and_goes_on(
 
 def test_the_index_is_the_last_to_appear(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release, place, seen = toy.release(), tmp_path / "www", []
-    real = upload._send
+    real = storage.upload
 
     def watched(source: Path, target: str) -> None:
         seen.append("SHA256SUMS" in names(place))
         real(source, target)
 
-    monkeypatch.setattr(upload, "_send", watched)
+    monkeypatch.setattr(storage, "upload", watched)
     total = send(release, place)
     assert seen == [False] * total
     assert "SHA256SUMS" in names(place)
@@ -79,7 +80,7 @@ def test_another_release_is_not_overwritten(toy: Toy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["nowhere://bucket/toys", "s3n://bucket/toys"])
 def test_places_that_no_file_system_knows(toy: Toy, url: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"No file system supports .*install the extra"):
+    with pytest.raises(ConfigurationError, match=r"No file system supports .*check the address"):
         send(toy.release(), url)
 
 
@@ -87,3 +88,33 @@ def test_places_that_cannot_be_written(toy: Toy, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UploadError, match="cannot be reached or written"):
         send(toy.release(), tmp_path / "file" / "toys")
+
+
+def test_a_release_on_a_store_is_complete_and_sent_once(toy: Toy, bucket: str, tmp_path: Path) -> None:
+    release, place = toy.release(), f"{bucket}/toys"
+    storage.write(f"{place}/README.md", b"half")  # of an interrupted upload
+    assert not is_published(release, place)
+    total = len(names(release))
+    assert send(release, place) == total
+    assert is_published(release, place)
+    for name in names(release):
+        (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        storage.download(f"{place}/{name}", tmp_path / "copy" / name)
+    assert verify_release(tmp_path / "copy") == []
+    assert send(release, place) == 0
+    with pytest.raises(ConfigurationError, match="contains another release"):
+        send(toy.release("second", dtype="float32"), place)
+
+
+def test_a_store_that_refuses_is_one_sentence(
+    toy: Toy, new_bucket: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, bucket = toy.release(), new_bucket("s3")
+    with pytest.raises(
+        UploadError, match=r"^s3://absent/toys cannot be reached or written \(.* does not exist \(.*bucket"
+    ):
+        send(release, "s3://absent/toys")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    storage.configure({"s3": {"use_ssl": False}})  # drops the client that has the right key
+    with pytest.raises(UploadError, match=r"^s3://\S+/toys cannot be reached or written \(.*with these credentials"):
+        send(release, f"{bucket}/toys")
