@@ -65,7 +65,7 @@ def merge_shards(shards: Sequence[Shard], path: Path) -> tuple[list[Reject], Sha
     first: ShardResult | None = None
     for shard in shards:
         result = _decode_shard(shard)
-        first = first or replace(result, features=result.features[:0])
+        first = first or replace(result, features=result.features[:0].copy())
         if result.description != first.description:
             raise ArtifactError(
                 f"{shard.path} was made by {result.description} but {shards[0].path} by {first.description}; give all "

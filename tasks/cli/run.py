@@ -1,10 +1,15 @@
 """`mrnn run`: the pipeline, or one stage with all that it requires."""
 
+import sys
+import time
 from typing import Annotated
 
 import typer
 
 from tasks.cli.options import ConfigArgument, Settings, _complete_stage
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_STAGES = 10.0  # in which another worker begins its next stage
 
 
 def run(
@@ -18,8 +23,9 @@ def run(
 ) -> None:
     """Run the pipeline or one stage, computing only what is missing.
 
-    Equivalent to `luigi --module tasks STAGE`. Exit codes: 0 success, 1 wrong configuration, 2 usage; of a run: 10
-    computed by another worker, 20 missing data, 25 not run, 30 a stage failed, 35 scheduling error, 40 other error.
+    The same as `luigi --module tasks STAGE`, but it waits for stages that another worker of the scheduler computes.
+    Exit codes: 0 everything is complete, 1 wrong configuration, 2 usage; of a run: 10 left to another worker, 20
+    missing data, 25 not run, 30 a stage failed, 35 scheduling error, 40 other error.
     """
     from schemas.errors import ConfigurationError
     from tasks import STAGES
@@ -37,9 +43,36 @@ def run(
     stage = stage or "FullPipeline"
     check_stage(stage)
     open_configuration(config)
-    from luigi.retcodes import run_with_retcodes
-
     arguments = ["--module", "tasks", stage, f"--workers={workers}", *luigi_arguments(settings)]
     if verbose:
         arguments.append("--verbose")
-    run_with_retcodes(arguments)
+    sys.exit(_run_until_complete(arguments, stage))
+
+
+def _run_until_complete(arguments: list[str], stage: str) -> int | str | None:
+    """Run Luigi until nothing is left that another worker of the same scheduler computes; return the exit code."""
+    from luigi.cmdline_parser import CmdlineParser
+    from luigi.retcodes import retcode, run_with_retcodes
+    from luigi.task_register import Register
+
+    from tasks.cli.graph import inputs_first
+    from tasks.runtime.locks import is_locked
+
+    while True:
+        try:
+            run_with_retcodes(arguments)
+        except SystemExit as end:
+            code = end.code
+        with CmdlineParser.global_instance(arguments):
+            if code not in (retcode().already_running, retcode().not_run):
+                return code
+            stages = inputs_first(Register.get_task_cls(stage)())
+        deadline = time.monotonic() + _SECONDS_BETWEEN_STAGES
+        while not any(is_locked(each.directory) for each in stages):
+            if all(each.complete() for each in stages):
+                return 0
+            if time.monotonic() > deadline:
+                return code
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        while any(is_locked(each.directory) for each in stages):
+            time.sleep(_SECONDS_BETWEEN_LOOKS)

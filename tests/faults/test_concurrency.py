@@ -103,6 +103,30 @@ def test_two_workers_on_a_central_scheduler_make_everything_once(tmp_path):
         check_all_was_made_once([Run("tasks", "TokenizeCaptions", configuration, *options) for _ in range(2)], data_dir)
 
 
+@pytest.mark.slow("starts luigid and two runs")
+def test_two_runs_on_a_central_scheduler_of_the_configuration_exit_with_0(tmp_path):
+    configuration, data_dir = configured(tmp_path / "run")
+    with luigid(configuration) as options:
+        core = f"[core]\nlocal_scheduler = false\nscheduler_host = 127.0.0.1\nscheduler_port = {options[3]}\n"
+        configuration.write_text(configuration.read_text().replace("[core]\nlocal_scheduler = false\n", core))
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tasks.cli", "run", str(configuration), "TokenizeCaptions"],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        said = [run.communicate(timeout=300)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert not any("deprecated" in each or "Warning" in each for each in said)
+    starts = Counter(found for each in said for line in each.splitlines() if (found := started(line)))
+    assert starts == {"DownloadDataset": 1, "PrepareAnnotations": 1, "TokenizeCaptions": 1}
+    assert set(dict(verify_artifacts(data_dir)).values()) == {None}
+
+
 @pytest.mark.slow("waits until a worker is given up")
 def test_a_killed_worker_s_stage_goes_to_the_other_worker(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
