@@ -12,8 +12,9 @@ from model.backbones import load_backbone
 from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
 from pipelines.beam.runner import BeamRunner
+from pipelines.beam.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
-from pipelines.features.images import ImageSource, read_image
+from pipelines.features.images import read_image
 
 IMAGES, LOOPED, BATCH = 512, 64, 32
 SPEC = BackboneSpec("vgg16/fc2", "random:0")

@@ -22,9 +22,9 @@ from model.backbones.spec import BackboneSpec
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from pipelines.beam.runner import BeamRunner
+from pipelines.beam.shards import ImageSource
 from pipelines.data.tokenize_captions import tokenize
 from pipelines.features.extract_features import ExtractionOptions, extract_features
-from pipelines.features.images import ImageSource
 from schemas.annotations import AnnotatedImage
 
 SECONDS_BETWEEN_LOOKS = 0.25

@@ -55,8 +55,8 @@ def extract(task: BeamStage, config: ExtractionConfig, workspace: Workspace) -> 
     from dataclasses import asdict
 
     from model.backbones.spec import BackboneSpec
+    from pipelines.beam.shards import ImageSource
     from pipelines.features.extract_features import ExtractionOptions, extract_features
-    from pipelines.features.images import ImageSource
     from schemas.annotations import read_annotations
 
     root = config.images_at.rstrip("/") or str(dataset_root(workspace.inputs["download"]).resolve())

@@ -18,8 +18,8 @@ from PIL import Image
 
 from model.backbones.spec import BackboneSpec
 from pipelines.beam.runner import BeamRunner
+from pipelines.beam.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
-from pipelines.features.images import ImageSource
 
 pytestmark = pytest.mark.portable
 

@@ -15,8 +15,8 @@ from model.decoding.strategies import BeamStrategy
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from pipelines.beam.runner import BeamRunner
+from pipelines.beam.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
-from pipelines.features.images import ImageSource
 from schemas.annotations import AnnotatedImage, write_annotations
 from schemas.checkpoint import write_checkpoint
 from schemas.features import FeatureFile

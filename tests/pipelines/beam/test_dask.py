@@ -14,9 +14,8 @@ from PIL import Image
 
 from model.backbones.spec import BackboneSpec
 from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import plan_shards
+from pipelines.beam.shards import ImageSource, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features
-from pipelines.features.images import ImageSource
 from schemas.errors import RunnerError
 
 OPTIONS = ExtractionOptions(

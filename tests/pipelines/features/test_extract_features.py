@@ -18,9 +18,9 @@ from model.backbones.images import cut_crops, decode_image
 from model.backbones.spec import BackboneSpec
 from pipelines import storage
 from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import is_shard_complete, plan_shards
+from pipelines.beam.shards import ImageSource, is_shard_complete, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features, extract_shard
-from pipelines.features.images import ImageSource, read_ahead
+from pipelines.features.images import read_ahead
 from schemas.errors import ArtifactError, ConfigurationError, InputError, MissingObjectError, StorageAccessError
 from schemas.features import FeatureFile, Reject, read_rejects
 
