@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,12 +27,14 @@ from pipelines.beam.shards import (
 from schemas.errors import ArtifactError, ConfigurationError, MRNNError, RunnerError
 from schemas.io.packages import versions
 
+MANUAL = "manual"  # in place of a class path: shards are computed by other means
+
 Work = Callable[[Shard], None]  # computes a shard's file in a worker; must be picklable
 
 
 @dataclass(frozen=True)
 class BeamRunner:
-    """Class path and options of a Beam runner, and resource hints of the ParDo.
+    """Class path and options of a Beam runner, or `MANUAL`, and resource hints of the ParDo.
 
     Hints are Beam resource hints such as `min_ram="4GB"` or `accelerator="type:nvidia-tesla-t4;count:1"`.
     """
@@ -77,18 +79,24 @@ class ProcessShard(beam.DoFn):
         storage.configure(self.storage)
         shard = shard_of(manifest_path)
         try:
-            self._refuse_other_versions()
+            refuse_other_versions(self.versions)
             self.work(shard)
         except MRNNError as error:
             write_error(shard, error)
 
-    def _refuse_other_versions(self) -> None:
-        for package, version in versions().items():
-            if self.versions.get(package, version) != version:
-                raise RunnerError(
-                    f"The worker on {socket.gethostname()} has {package} {version}, the driver has "
-                    f"{self.versions[package]}; give all workers the driver's versions, those of requirements.lock."
-                )
+
+def refuse_other_versions(driver: Mapping[str, str]) -> None:
+    """Check that this process has the versions of the packages that the driver has.
+
+    Raises:
+        RunnerError: A package has another version.
+    """
+    for package, version in versions().items():
+        if driver.get(package, version) != version:
+            raise RunnerError(
+                f"The worker on {socket.gethostname()} has {package} {version}, the driver has {driver[package]}; give "
+                "all workers the driver's versions, those of requirements.lock."
+            )
 
 
 def build_pipeline(
@@ -111,12 +119,17 @@ def complete_shards(
 
     Raises:
         MRNNError: `work` raised it on a shard.
-        RunnerError: The runner is unreachable or fails; completed shards are kept.
+        RunnerError: The runner is unreachable or fails, or is `MANUAL`; completed shards are kept.
         ArtifactError: Shards are missing although the runner succeeded.
     """
     missing = incomplete_shards(shards)
     while missing:
         clear_shards(missing)
+        if engine.runner == MANUAL:
+            raise RunnerError(
+                f"{len(missing)} of {len(shards)} shards are left to you; run `mrnn extract-shard --manifest` on those "
+                f"whose manifests are in {missing[0].path.rpartition('/')[0]}, then this command again."
+            )
         failure = _run(missing, shards, work, engine, progress)
         raise_worker_error(missing)
         if isinstance(failure, RunnerError):

@@ -15,7 +15,7 @@ from pipelines import storage
 from schemas import errors
 from schemas.errors import ArtifactError, MRNNError
 
-_MANIFEST = ".manifest.jsonl"
+MANIFEST = ".manifest.jsonl"
 _RANGE = re.compile(r"-(\d+)-(\d+)\.\w+$")
 _encode = json.JSONEncoder().encode
 
@@ -50,7 +50,7 @@ class Shard:
     @property
     def manifest_path(self) -> str:
         """Path or address of the list of images: JSON lines with `id` and `path`."""
-        return f"{self.path}{_MANIFEST}"
+        return f"{self.path}{MANIFEST}"
 
     @property
     def digest_path(self) -> str:
@@ -88,10 +88,10 @@ def shard_of(manifest_path: str) -> Shard:
     Raises:
         ArtifactError: The name is not that of a manifest.
     """
-    path = manifest_path.removesuffix(_MANIFEST)
+    path = manifest_path.removesuffix(MANIFEST)
     found = _RANGE.search(path)
     if path == manifest_path or not found:
-        raise ArtifactError(f"{manifest_path} is no manifest; its name must end like -0000100-0000199.h5{_MANIFEST}.")
+        raise ArtifactError(f"{manifest_path} is no manifest; its name must end like -0000100-0000199.h5{MANIFEST}.")
     first, last = int(found[1]), int(found[2])
     return Shard(path, first, last - first + 1)
 

@@ -1,20 +1,36 @@
 """Image features on Beam: shards of images in, shard files out; the driver verifies and merges them."""
 
+import json
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from model.backbones.spec import BackboneSpec
-from pipelines.beam.runner import BeamRunner, complete_shards
-from pipelines.beam.shards import ImageSource, Shard, incomplete_shards, invalidate_shard, write_plan, write_shard
+from pipelines import storage
+from pipelines.beam.runner import BeamRunner, complete_shards, refuse_other_versions
+from pipelines.beam.shards import (
+    MANIFEST,
+    ImageSource,
+    Shard,
+    incomplete_shards,
+    invalidate_shard,
+    is_shard_complete,
+    shard_of,
+    write_plan,
+    write_shard,
+)
 from pipelines.features.images import ShardCounts, read_ahead, read_image
 from pipelines.features.shards import ShardResult, encode_shard, merge_shards, read_rejects_of
 from schemas.errors import ArtifactError, InputError
 from schemas.features import Reject, write_rejects
+from schemas.io.files import canonical_json
+from schemas.io.packages import versions
+
+PLAN = "extraction.json"  # options and versions, next to the manifests
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,8 @@ def extract_features(
     if not images:
         raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
     shards = write_plan(images, shards_directory, shard_count, "features.h5")
+    plan = {"options": asdict(options), "versions": versions()}
+    storage.write(storage.join(shards_directory, PLAN), canonical_json(plan).encode("utf-8"))
     for stages in (("read", "decode"), ("read",)):  # again for images that one worker cannot see and another may
         missing = set(incomplete_shards(shards))
         for shard in shards:
@@ -81,6 +99,49 @@ def extract_features(
             f"more than max_reject_fraction allows; fix those in {directory / 'rejects.jsonl'}, or raise it."
         )
     return counts
+
+
+def extract_manifest(manifest_path: str, threads: int = 0) -> bool:
+    """Extract the features of one shard as a process of its own, unless the shard is complete.
+
+    Args:
+        manifest_path: Path or address of the manifest, which the driver has planned.
+        threads: Threads that decode images and of the network on a CPU; 0 is what the driver has planned.
+
+    Returns:
+        Whether the shard was computed.
+
+    Raises:
+        ArtifactError: The file is no manifest, or there is no plan next to it.
+        RunnerError: This process has other package versions than the driver.
+        InputError: The weights are unreadable.
+    """
+    shard = shard_of(manifest_path)
+    plan_path = storage.join(manifest_path.rpartition("/")[0] or ".", PLAN)
+    try:
+        plan = json.loads(storage.read(plan_path))
+        options = ExtractionOptions(**{**plan["options"], "backbone": BackboneSpec(**plan["options"]["backbone"])})
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"Plan {plan_path} cannot be read ({error}); plan the shards again.") from error
+    refuse_other_versions(plan["versions"])
+    if is_shard_complete(shard):
+        return False
+    if threads:
+        options = replace(options, decode_threads=threads, inference_threads=threads)
+    extract_shard(shard, options)
+    return True
+
+
+def list_manifests(directory: str) -> list[str]:
+    """Return the paths or addresses of all manifests in a directory, in the order of the images.
+
+    Raises:
+        ArtifactError: There are none.
+    """
+    found = [storage.join(directory, name) for name in storage.list_files(directory) if name.endswith(MANIFEST)]
+    if not found:
+        raise ArtifactError(f"There is no manifest in {directory}; plan the shards with the runner `manual`.")
+    return sorted(found, key=lambda path: shard_of(path).first)
 
 
 def extract_shard(shard: Shard, options: ExtractionOptions) -> None:

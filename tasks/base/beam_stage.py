@@ -23,7 +23,9 @@ class BeamStage(Stage):
         default=16, significant=False, description="Number of shards, the units of work, retry and resume."
     )
     runner = luigi.Parameter(
-        config_path={"section": "beam", "name": "runner"}, significant=False, description="Class path of a Beam runner."
+        config_path={"section": "beam", "name": "runner"},
+        significant=False,
+        description="Class path of a Beam runner, or manual.",
     )
     runner_options = luigi.ListParameter(
         config_path={"section": "beam", "name": "options"},

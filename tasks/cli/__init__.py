@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from schemas import __version__
-from tasks.cli import caption, compare, demo, evaluate, gc, invalidate, metrics, rerank, run, show, validate, verify
+from tasks.cli import (
+    caption,
+    compare,
+    demo,
+    evaluate,
+    extract_shard,
+    gc,
+    invalidate,
+    metrics,
+    rerank,
+    run,
+    show,
+    validate,
+    verify,
+)
 
 app = typer.Typer(
     name="mrnn",
@@ -26,6 +40,7 @@ for command in (
     demo.demo,
     evaluate.evaluate,
     rerank.rerank,
+    extract_shard.extract_shard,
     validate.validate,
     show.show,
     compare.compare,

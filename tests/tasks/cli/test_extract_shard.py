@@ -1,0 +1,75 @@
+"""`mrnn extract-shard` as plain processes, as SLURM and Kubernetes start them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.backbones.spec import BackboneSpec
+from pipelines.beam.runner import MANUAL, BeamRunner
+from pipelines.beam.shards import ImageSource
+from pipelines.features.extract_features import PLAN, ExtractionOptions, extract_features
+from schemas.errors import RunnerError
+
+OPTIONS = ExtractionOptions(
+    BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", "toys", batch_size=4, decode_threads=1
+)
+LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+
+
+def extract(directory: Path, engine: BeamRunner) -> bytes:
+    folder = directory.parent / "images"
+    images = [ImageSource(path.stem, str(path)) for path in sorted(folder.iterdir())]
+    directory.mkdir(exist_ok=True)
+    extract_features(images, directory, str(directory / "shards"), 3, OPTIONS, engine, 1.0, lambda *_: None)
+    return (directory / "features.h5").read_bytes()
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Path:
+    """A directory with the manifests of nine images in three shards."""
+    random = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for number in range(8):
+        pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+    (tmp_path / "images" / "broken.png").write_bytes(b"")
+    with pytest.raises(RunnerError, match=r"^3 of 3 shards are left to you; run `mrnn extract-shard --manifest` on"):
+        extract(tmp_path / "manual", BeamRunner(MANUAL))
+    return tmp_path / "manual" / "shards"
+
+
+def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
+    first = str(planned / "features-0000000-0000002.h5.manifest.jsonl")
+    for arguments, said in (
+        (("--manifest", first, "--threads", "1"), "is complete"),
+        (("--manifest", planned, "--index", "0"), "was complete already"),
+        (("--manifest", planned, "--index", "1"), "is complete"),
+        (("--manifest", planned, "--index", "2"), "is complete"),
+    ):
+        run = mrnn("extract-shard", *arguments)
+        assert run.returncode == 0, run.stderr
+        assert run.stdout.endswith(f"{said}.\n")
+    assert extract(tmp_path / "manual", BeamRunner(MANUAL)) == extract(tmp_path / "local", LOCAL)
+
+
+def test_a_wrong_manifest_is_one_sentence(planned, mrnn):
+    for arguments, said in (
+        (("--manifest", planned / "features.h5"), "is no manifest"),
+        (("--manifest", planned, "--index", "3"), "has 3 manifests; --index is 0 to 2."),
+        (("--manifest", planned.parent, "--index", "0"), "There is no manifest in"),
+    ):
+        run = mrnn("extract-shard", *arguments)
+        assert run.returncode == 1
+        assert said in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_worker_with_other_versions_than_the_plan_is_refused(planned, mrnn):
+    plan = json.loads((planned / PLAN).read_text())
+    plan["versions"]["numpy"] = "1.0"
+    (planned / PLAN).write_text(json.dumps(plan))
+    run = mrnn("extract-shard", "--manifest", planned, "--index", "0")
+    assert run.returncode == 1
+    assert "the driver has 1.0; give all workers the driver's versions" in run.stderr
