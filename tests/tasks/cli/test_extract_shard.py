@@ -13,9 +13,8 @@ from pipelines.beam.shards import ImageSource
 from pipelines.features.extract_features import PLAN, ExtractionOptions, extract_features
 from schemas.errors import RunnerError
 
-OPTIONS = ExtractionOptions(
-    BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", "toys", batch_size=4, decode_threads=1
-)
+SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
+OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=1, inference_threads=1)
 LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
 
 
