@@ -153,7 +153,10 @@ def command_line_page() -> str:
         *(f"| [`mrnn {name}`](#mrnn-{name}) | {each.help.splitlines()[0]} |" for name, each in commands.items()),
     ]
     for name, each in commands.items():
-        lines += ["", f"## mrnn {name}", "", *each.help.split("\n"), "", *_options_table(each)]
+        lines += ["", f"## mrnn {name}", "", *each.help.split("\n"), ""]
+        for part, subcommand in getattr(each, "commands", {}).items():  # of a group such as `mrnn metrics`
+            lines += [f"### mrnn {name} {part}", "", *subcommand.help.split("\n"), "", *_options_table(subcommand)]
+        lines += [] if hasattr(each, "commands") else _options_table(each)
     lines += [
         "",
         "## Exit codes",
