@@ -19,7 +19,7 @@ def extract_shard(
     ] = 0,
     config: ConfigOption = None,
 ) -> None:
-    """Extract the features of one shard that ExtractFeatures has planned.
+    """Extract the features of one shard of a planned extraction.
 
     Plan the shards with `mrnn run CONFIG ExtractFeatures --set beam.runner=manual`, start this command for each
     manifest, by any scheduler, then run the first command again. A complete shard is not computed again.

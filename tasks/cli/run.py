@@ -21,7 +21,7 @@ def run(
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Maximum number of concurrent stages.")] = 1,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the messages of all libraries.")] = False,
 ) -> None:
-    """Run the pipeline or one stage, computing only what is missing.
+    """Run the pipeline or one stage; finished stages are kept.
 
     The same as `luigi --module tasks STAGE`, but it waits for stages that another worker of the scheduler computes.
     Exit codes: 0 everything is complete, 1 wrong configuration, 2 usage; of a run: 10 left to another worker, 20

@@ -1,6 +1,8 @@
 """`mrnn extract-shard` as plain processes, as SLURM and Kubernetes start them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +53,11 @@ def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
         run = mrnn("extract-shard", *arguments)
         assert run.returncode == 0, run.stderr
         assert run.stdout.endswith(f"{said}.\n")
-    assert extract(tmp_path / "manual", BeamRunner(MANUAL)) == extract(tmp_path / "local", LOCAL)
+    # In a process of its own, where the number of threads can still be set.
+    local = tmp_path / "local"
+    code = f"from {__name__} import *; extract(Path({str(local)!r}), LOCAL)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
+    assert extract(tmp_path / "manual", BeamRunner(MANUAL)) == (local / "features.h5").read_bytes()
 
 
 def test_a_wrong_manifest_is_one_sentence(planned, mrnn):
