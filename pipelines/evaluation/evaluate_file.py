@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
-from model.metrics.captions import Scores, compare_captions, score_captions
+from model.metrics.captions import compare_captions, score_systems
 from model.metrics.text_statistics import text_statistics
-from model.text.ptb import SCORING_TOKENIZER, ptb_tokens
+from model.metrics.tokenized import split_tokens
+from model.text.ptb import SCORING_TOKENIZER
 from schemas.errors import InputError
 from schemas.interop.caption_files import read_generated, read_references
 from schemas.scores import FileScores, write_caption_scores
@@ -23,8 +24,8 @@ def evaluate_file(results: Path, references: Path, out: Path | None, baseline: P
     """
     known = read_references(references)
     captions = _with_ids_of(known, _first(results))
-    scores = _score(captions, known, results, references)
-    theirs = None
+    _check_known(captions, known, results, references)
+    systems = {"": captions}
     if baseline is not None:
         of_baseline = _with_ids_of(known, _first(baseline))
         if of_baseline.keys() != captions.keys():
@@ -33,8 +34,9 @@ def evaluate_file(results: Path, references: Path, out: Path | None, baseline: P
                 f"Image {odd} is in only one of {results} and {baseline}; give captions of the same images."
             )
         # In the order of ours: images are drawn in pairs.
-        theirs = _score({image_id: of_baseline[image_id] for image_id in captions}, known, baseline, references)
-    words = {image_id: tuple(ptb_tokens(text)) for image_id, text in captions.items()}
+        systems["baseline"] = {image_id: of_baseline[image_id] for image_id in captions}
+    scored = score_systems(systems, {image_id: known[image_id] for image_id in captions})
+    scores, theirs = scored[""], scored.get("baseline")
     sheet = FileScores(
         results=results.name,
         references=references.name,
@@ -47,7 +49,8 @@ def evaluate_file(results: Path, references: Path, out: Path | None, baseline: P
         left_out=scores.left_out,
         warnings=list(scores.warnings),
         statistics=text_statistics(
-            list(words.values()), [[tuple(ptb_tokens(text)) for text in known[image_id]] for image_id in words]
+            [split_tokens(text) for text in scores.tokenized.captions],
+            [[split_tokens(text) for text in texts] for texts in scores.tokenized.references],
         ),
         baseline=baseline.name if baseline else None,
         differences={
@@ -71,11 +74,10 @@ def _with_ids_of(known: Collection[str], captions: dict[str, str]) -> dict[str, 
     return {ids[each]: text for each, text in captions.items()} if len({*ids.values()}) == len(ids) else captions
 
 
-def _score(captions: dict[str, str], known: dict[str, tuple[str, ...]], results: Path, references: Path) -> Scores:
+def _check_known(captions: Collection[str], known: Collection[str], results: Path, references: Path) -> None:
     unknown = [image_id for image_id in captions if image_id not in known]
     if unknown:
         raise InputError(
             f"{references} has no captions of image {unknown[0]} (and {len(unknown) - 1} more), which {results} "
             "captions; give the references of the same images."
         )
-    return score_captions(captions, {image_id: known[image_id] for image_id in captions})
