@@ -9,9 +9,9 @@ from types import TracebackType
 from luigi.task_register import Register, TaskClassNotFoundException
 
 from schemas.errors import ConfigurationError
-from tasks import load_stages
 from tasks.configuration import check_configuration, describe_rename, suggest
 from tasks.runtime.console import report_interrupt
+from tasks.stages import STAGES, load_stages
 
 
 def prepare() -> None:
@@ -47,8 +47,6 @@ def report_uncaught(kind: type[BaseException], error: BaseException, traceback: 
 
 def describe_unknown_stage(name: str) -> str:
     """Return one sentence that gives the new name of a renamed stage, or the nearest name."""
-    from tasks import STAGES
-
     return describe_rename(name, STAGES) or f"There is no stage {name}{suggest(name, STAGES)}"
 
 

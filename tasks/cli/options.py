@@ -13,7 +13,7 @@ def _complete_configuration(incomplete: str) -> list[str]:
 
 
 def _complete_stage(incomplete: str) -> list[str]:
-    from tasks import STAGES
+    from tasks.stages import STAGES
 
     return [name for name in STAGES if name.startswith(incomplete)]
 

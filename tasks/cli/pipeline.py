@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ConfigurationError
-from tasks import load_stages
 from tasks.configuration import (
     VARIABLE,
     check_configuration,
@@ -17,6 +16,7 @@ from tasks.configuration import (
     load_configuration,
     suggest,
 )
+from tasks.stages import load_stages
 
 if TYPE_CHECKING:
     import luigi
@@ -63,7 +63,7 @@ def data_directory(data_dir: Path | None, config: str | None) -> Path:
 
 def check_stage(name: str) -> None:
     """Raise a ConfigurationError with the nearest name unless there is a stage called `name`."""
-    from tasks import STAGES
+    from tasks.stages import STAGES
 
     if name not in STAGES:
         raise ConfigurationError(describe_rename(name, STAGES) or f"There is no stage {name}{suggest(name, STAGES)}")

@@ -13,8 +13,8 @@ def reachable(configs: Sequence[str]) -> set[str]:
     Raises:
         ConfigurationError: A configuration is missing or malformed, or has an unknown name or an invalid value.
     """
-    from tasks import load_stages
     from tasks.configuration import check_configuration, find_configuration, load_configuration
+    from tasks.stages import load_stages
 
     load_stages()
     found: set[str] = set()
@@ -30,8 +30,8 @@ def reachable(configs: Sequence[str]) -> set[str]:
 def _reachable() -> set[str]:
     from luigi.parameter import MissingParameterException
 
-    from tasks import load_stages
     from tasks.cli.graph import inputs_first
+    from tasks.stages import load_stages
 
     found: set[str] = set()
     for stage in load_stages().values():

@@ -28,9 +28,9 @@ def run(
     missing data, 25 not run, 30 a stage failed, 35 scheduling error, 40 other error.
     """
     from schemas.errors import ConfigurationError
-    from tasks import STAGES
     from tasks.cli.pipeline import check_stage, luigi_arguments, open_configuration
     from tasks.configuration import configuration_names, describe_rename, is_configuration, suggest
+    from tasks.stages import STAGES
 
     if config is not None and stage is None and not is_configuration(config):
         if config not in STAGES:

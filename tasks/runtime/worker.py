@@ -36,7 +36,7 @@ def work(job: Job, reports: Connection) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     workspace = Workspace(job.directory, job.inputs, _reporter(reports))
     try:
-        importlib.import_module("tasks").load_stages()  # their parameters are on the command line
+        importlib.import_module("tasks.stages").load_stages()  # their parameters are on the command line
         importlib.import_module(job.module)  # registers the stage if it is another one
         # Stages that this one creates have the parameters that configuration and command line set for them, as they
         # were when the key was computed.
