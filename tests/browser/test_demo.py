@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipelines.caption_images.explain import NEIGHBORS
 from tests.browser.conftest import overflows, violations
+from tests.support.ports import free_port
 from tests.support.toy_captioner import WORDS, ToyCaptioner
 
 pytestmark = pytest.mark.slow("starts servers of the demo page")
@@ -39,9 +39,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(browser: Browser, artifacts: ToyCaptioner, uploads: Path) -> Iterator[str]:
     """Address of the page; the demo must end at Ctrl-C without any error and delete what was uploaded."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tasks.cli", "demo", "--model", artifacts.model, "--port", port]
     command += ["--set", "GenerateCaptions.min_length=3", "--set", "GenerateCaptions.max_length=6"]
     demo = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pipelines.beam.shards import ImageSource, is_shard_complete, write_plan
 from schemas.errors import ArtifactError, InputError, RunnerError
 from tests.support.faults.runs import ROOT
 from tests.support.faults.work import copy_model, write_slowly
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.faults
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -74,9 +74,7 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path, request):
     """A scheduler, told how long a worker may be silent; workers are the test's to start."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "cluster").mkdir()
     made = Cluster(tmp_path / "cluster", port, getattr(request, "param", "5m"))
     made.scheduler()

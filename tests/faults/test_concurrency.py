@@ -1,7 +1,6 @@
 """Several runs at once on one data directory: everything is made once, and by somebody."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ import pytest
 from pipelines.artifacts.verify_artifacts import verify_artifacts
 from tasks.runtime.locks import is_locked, lock_path
 from tests.support.faults.runs import ROOT, Run, configured, started, wait_until
+from tests.support.ports import free_port, listens
 
 YEAR = 365 * 86400
 SECONDS_TO_TAKE_OVER = 20.0
@@ -74,26 +74,27 @@ def test_a_killed_holder_s_lock_is_taken_over_whatever_its_file_s_time(tmp_path,
 @contextmanager
 def luigid(configuration):
     """The options that name a central scheduler."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", "--port", port, "--address", "127.0.0.1"],
+        [
+            sys.executable,
+            "-c",
+            "from luigi.cmdline import luigid; luigid()",
+            "--port",
+            str(port),
+            "--address",
+            "127.0.0.1",
+        ],
         cwd=ROOT,
         env={**os.environ, "LUIGI_CONFIG_PATH": str(configuration)},
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: _listens(int(port)), 60)
-        yield ["--scheduler-host", "127.0.0.1", "--scheduler-port", port, "--worker-keep-alive"]
+        wait_until(lambda: listens(port), 60)
+        yield ["--scheduler-host", "127.0.0.1", "--scheduler-port", str(port), "--worker-keep-alive"]
     finally:
         process.kill()
         process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.slow("starts luigid and two runs")

@@ -5,11 +5,10 @@ This is what Flink's and Spark's job servers speak too. `make test-portable` bui
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,8 @@ from model.backbones.spec import BackboneSpec
 from pipelines.beam.runner import BeamRunner
 from pipelines.beam.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
+from tests.support.faults.runs import wait_until
+from tests.support.ports import free_port, listens
 
 pytestmark = pytest.mark.portable
 
@@ -33,7 +34,7 @@ PRISM = Path(sys.executable).with_name("prism")
 @pytest.fixture
 def portable(tmp_path) -> Iterator[BeamRunner]:
     """An engine of three processes: the job service, the pool of workers, and what drives them here."""
-    job_port, pool_port = _free_port(), _free_port()
+    job_port, pool_port = free_port(), free_port()
     service = [str(PRISM), f"--job_port={job_port}", "--serve_http=false"]
     pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"]
     # The pool starts its workers as `python`: that has to be this one.
@@ -45,7 +46,7 @@ def portable(tmp_path) -> Iterator[BeamRunner]:
             for command in (service, pool)
         ]
     for port in (job_port, pool_port):
-        _wait_for(port)
+        wait_until(partial(listens, port), 60)
     yield BeamRunner(
         "apache_beam.runners.portability.portable_runner.PortableRunner",
         (
@@ -78,22 +79,3 @@ def test_the_same_bytes_as_from_one_process(portable, tmp_path):
         assert (counts.images, counts.rejected) == (25, 1)
         made[name] = (directory / "features.h5").read_bytes()
     assert made["portable"] == made["local"]
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(f"nothing listens on port {port}")

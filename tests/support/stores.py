@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import boto3
 import requests
+
+from tests.support.ports import free_port, listens
 
 FAKE_GCS = Path(sys.executable).with_name("fake-gcs-server")
 _POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
@@ -70,9 +71,7 @@ def gcs_server() -> Iterator[Store]:
 
 @contextmanager
 def _server(command: list[str], **variables: str) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*command, "-p" if "-H" in command else "-port", str(port)],
         env={**os.environ, **variables},
@@ -81,18 +80,13 @@ def _server(command: list[str], **variables: str) -> Iterator[int]:
     )
     try:
         deadline = time.monotonic() + 60
-        while not _listens(port):
+        while not listens(port):
             assert process.poll() is None and time.monotonic() < deadline, f"{command} did not start"
             time.sleep(0.05)
         yield port
     finally:
         process.kill()
         process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _client(service: str, variables: dict[str, str]) -> "boto3.client":

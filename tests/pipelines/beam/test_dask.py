@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pipelines.beam.runner import BeamRunner
 from pipelines.beam.shards import ImageSource, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from schemas.errors import RunnerError
+from tests.support.ports import free_port
 
 OPTIONS = ExtractionOptions(
     BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", "toys", batch_size=4, decode_threads=1
@@ -52,9 +52,7 @@ def images(tmp_path) -> list[ImageSource]:
 @pytest.fixture
 def cluster(tmp_path):
     """The scheduler's address and the workers' processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     dask = str(Path(sys.executable).with_name("dask"))
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     scheduler = [dask, "scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard"]
