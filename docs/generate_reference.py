@@ -154,9 +154,11 @@ def command_line_page() -> str:
     ]
     for name, each in commands.items():
         lines += ["", f"## mrnn {name}", "", *each.help.split("\n"), ""]
-        for part, subcommand in getattr(each, "commands", {}).items():  # of a group such as `mrnn metrics`
-            lines += [f"### mrnn {name} {part}", "", *subcommand.help.split("\n"), "", *_options_table(subcommand)]
-        lines += [] if hasattr(each, "commands") else _options_table(each)
+        if parts := getattr(each, "commands", {}):  # a group such as `mrnn metrics`
+            for part, subcommand in parts.items():
+                lines += [f"### mrnn {name} {part}", "", *subcommand.help.split("\n"), "", *_options_table(subcommand)]
+        else:
+            lines += _options_table(each)
     lines += [
         "",
         "## Exit codes",

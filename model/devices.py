@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 @cache
 def prepare_process(threads: int) -> None:
-    """Has TensorFlow compute with so many threads (0: as it likes), and on a GPU of this process's own.
+    """Sets the number of TensorFlow's threads (0: its own choice), and uses a GPU of this process's own.
 
     To be called before TensorFlow computes anything. GPUs take memory as they need it, not all of it at once.
 

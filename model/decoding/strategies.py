@@ -52,7 +52,7 @@ class BeamStrategy:
 
 @dataclass(frozen=True)
 class SamplingStrategy:
-    """So many captions an image drawn from the network's distribution."""
+    """A number of captions per image, sampled from the network's distribution."""
 
     count: int
     sampling: Sampling

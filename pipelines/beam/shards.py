@@ -106,7 +106,7 @@ def plan_shards(total: int, directory: str, count: int, name: str, block: int = 
         directory: Path or address of the directory of the shards.
         count: Maximum number of shards.
         name: Name of the files, such as `features.h5` for `features-0000100-0000199.h5`.
-        block: All shards but the last have a multiple of so many images. Work that is done block by block is then the
+        block: The size of all shards but the last is a multiple of this. Work that is done block by block is then the
             same for any number of shards.
     """
     stem, _, suffix = name.rpartition(".")

@@ -186,7 +186,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
 
 
 def _can_be_read_now(shard: Shard, stages: Sequence[str]) -> ImageSource | None:
-    """Return whether an image that was rejected in one of `stages` is readable now."""
+    """Return the first image that was rejected in one of `stages` and is readable now; None if there is none."""
     rejected = {reject.image_id for reject in read_rejects_of(shard) if reject.stage in stages}
     for image in shard.read_images() if rejected else ():
         if image.image_id in rejected:

@@ -13,7 +13,7 @@ class StorageConfig(luigi.Config):
     options = luigi.DictParameter(
         config_path={"section": "storage", "name": "options"},
         default={},
-        description="arguments of fsspec's file systems by protocol, as a JSON object of objects",
+        description="Arguments of fsspec's file systems by protocol, as a JSON object of objects.",
     )
 
 

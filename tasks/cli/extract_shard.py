@@ -24,6 +24,7 @@ def extract_shard(
     Plan the shards with `mrnn run CONFIG ExtractFeatures --set beam.runner=manual`, start this command for each
     manifest, by any scheduler, then run the first command again. A complete shard is not computed again.
     """
+    from pipelines.beam.shards import shard_of
     from pipelines.features.extract_features import extract_manifest, list_manifests
     from schemas.errors import ConfigurationError
     from tasks.base.storage import configure_storage
@@ -39,4 +40,4 @@ def extract_shard(
             )
         manifest = manifests[index]
     computed = extract_manifest(manifest, threads)
-    print(f"{manifest.removesuffix('.manifest.jsonl')} {'is complete' if computed else 'was complete already'}.")
+    print(f"{shard_of(manifest).path} {'is complete' if computed else 'was complete already'}.")
