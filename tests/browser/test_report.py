@@ -145,9 +145,7 @@ def test_gallery_works_by_keyboard(open_page: OpenPage, report: Path, contents: 
     assert summary.evaluate("(each) => getComputedStyle(each).outlineStyle") != "none"
 
 
-def test_a_card_shows_hypotheses_and_what_reranking_chose(
-    open_page: OpenPage, report: Path, contents: ReportContents
-) -> None:
+def test_card_shows_hypotheses_and_reranked_choice(open_page: OpenPage, report: Path, contents: ReportContents) -> None:
     page = open_page(report)
     image = contents.gallery[0]
     card = page.locator("#cards .card").first
@@ -164,7 +162,7 @@ def test_a_card_shows_hypotheses_and_what_reranking_chose(
     assert card.locator(".nearest img").count() == len(image.nearest) == 3
 
 
-def test_every_image_is_shown(open_page: OpenPage, report: Path) -> None:
+def test_gallery_shows_every_image(open_page: OpenPage, report: Path) -> None:
     """Data addresses decode; lost images are texts."""
     page = open_page(report)
     open_details(page)

@@ -29,7 +29,7 @@ def public(holder: Any, module: str) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_every_public_name_is_documented_and_typed(name: str) -> None:
+def test_public_names_are_documented_and_typed(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__doc__
     assert (ROOT / name.partition(".")[0] / "py.typed").exists()
@@ -39,7 +39,7 @@ def test_every_public_name_is_documented_and_typed(name: str) -> None:
             assert "return" in member.__annotations__, f"{name}: {qualified} does not say what it returns."
 
 
-def test_the_names_that_the_documentation_promises_are_there() -> None:
+def test_documented_names_exist() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for module, names in re.findall(
             r"^from ((?:model|schemas)[\w.]*) import ([\w, ]+)$", page.read_text(encoding="utf-8"), re.MULTILINE

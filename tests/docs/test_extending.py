@@ -68,18 +68,18 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in run.stdout.splitlines())
 
 
-def test_a_corpus(printed: dict[str, str]) -> None:
+def test_extending_adds_a_dataset(printed: dict[str, str]) -> None:
     assert printed["corpus"] == "[('a dog runs',), ('a tree',), ('two cats',)] []"
 
 
-def test_a_backbone(printed: dict[str, str]) -> None:
+def test_extending_adds_a_backbone(printed: dict[str, str]) -> None:
     assert printed["backbone"] == "[[1. 1. 1.]]"
 
 
-def test_a_variant(printed: dict[str, str]) -> None:
+def test_extending_adds_a_variant(printed: dict[str, str]) -> None:
     assert printed["variant"] == "(1, 2, 10) 64"
 
 
-def test_a_metric_is_scored_with_its_interval_and_listed_last(printed: dict[str, str]) -> None:
+def test_extending_adds_a_metric_with_interval(printed: dict[str, str]) -> None:
     assert printed["metric"] == "[0.5, 1.0] 0.75 True"
     assert printed["order"] == "length"

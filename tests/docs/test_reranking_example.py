@@ -31,7 +31,7 @@ def consensus(similarity: str, references: list[str]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("similarity", ["bleu", "cider"])
-def test_the_tables_are_what_the_code_gives(similarity: str) -> None:
+def test_tables_match_the_code(similarity: str) -> None:
     table = PAGE[PAGE.index(f"| {similarity} | r1 | r2 | r3 | consensus, m = 2 |") :]
     rows = re.findall(r"^\| (h\d) \| ([\d. |]+) \|$", table, re.MULTILINE)[:2]
     scores = consensus(similarity, ["r1", "r2", "r3"])
@@ -43,7 +43,7 @@ def test_the_tables_are_what_the_code_gives(similarity: str) -> None:
             assert consensus(similarity, [reference])[name] == pytest.approx(value, abs=6e-5)
 
 
-def test_the_python_example_prints_what_it_says() -> None:
+def test_python_example_prints_the_documented_output() -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == code.strip().rpartition("# ")[2]

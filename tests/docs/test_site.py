@@ -24,21 +24,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_every_page_is_there(site: Path) -> None:
+def test_site_has_every_page(site: Path) -> None:
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     docs = ROOT / "docs"
     assert {path.relative_to(docs).with_suffix(".html").as_posix() for path in docs.rglob("*.md")} <= pages
     assert {"index.html", "contributing.html", "changelog.html", "benchmarks.html"} <= pages
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+def test_site_loads_nothing_external(site: Path) -> None:
     for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
         text = path.read_text(encoding="utf-8")
         assert not LOADED.search(text), path
         assert not LINKED.search(text), path
 
 
-def test_the_api_is_on_its_page(site: Path) -> None:
+def test_api_page_lists_the_api(site: Path) -> None:
     page = (site / "reference/api.html").read_text(encoding="utf-8")
     modules = re.findall(r"^::: (\S+)$", (ROOT / "docs/reference/api.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert modules
@@ -52,7 +52,7 @@ def test_links_lead_to_files_of_the_repository(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there."
 
 
-def test_the_readme_leads_to_the_documentation() -> None:
+def test_readme_links_resolve() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     sections = set(re.findall(r"\]\(docs/([\w-]+)/", readme))
     assert {"tutorials", "how-to", "reference", "explanation", "results"} <= sections

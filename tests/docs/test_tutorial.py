@@ -17,20 +17,20 @@ NOTEBOOK = ROOT / "docs/tutorials/features_and_model.ipynb"
 STARTED = re.compile(r"(\w+) \w{10}: started")
 
 
-def test_every_command_succeeds(tutorial: Followed) -> None:
+def test_tutorial_commands_succeed(tutorial: Followed) -> None:
     assert len(tutorial.outputs) >= 10
     for command, (status, output) in tutorial.outputs.items():
         assert status == 0, f"{command}\n{output}"
 
 
-def test_of_eight_stages_two_run_again(tutorial: Followed) -> None:
+def test_tutorial_reruns_two_of_eight_stages(tutorial: Followed) -> None:
     first = tutorial.output_of("EvaluateCaptions.split=test")
     second = tutorial.output_of("GenerateCaptions.length_penalty=1.0")
     assert len(STARTED.findall(first)) == 8
     assert STARTED.findall(second) == ["GenerateCaptions", "EvaluateCaptions"]
 
 
-def test_files_have_the_described_content(tutorial: Followed) -> None:
+def test_tutorial_files_have_the_described_content(tutorial: Followed) -> None:
     annotations = tutorial.output_of("annotations.jsonl")
     assert json.loads(annotations)["split"] in ("train", "val", "test")
     assert tutorial.output_of("vocabulary.txt").split()[:3] == ["<pad>", "<unk>", "<bos>"]
@@ -43,7 +43,7 @@ def test_runs_are_told_apart_by_the_parameter_that_was_changed(tutorial: Followe
 
 
 @pytest.mark.parametrize("stage", ["TrainModel", "GenerateCaptions", "EvaluateCaptions"])
-def test_what_would_go_is_named_and_stays(tutorial: Followed, stage: str) -> None:
+def test_tutorial_dry_run_keeps_the_files_it_names(tutorial: Followed, stage: str) -> None:
     assert stage in tutorial.output_of("--dry-run")
     assert list(tutorial.directory.glob(f"var/shapes/{stage}/*/provenance.json"))
 
@@ -60,7 +60,7 @@ def printed(notebook: nbformat.NotebookNode, word: str) -> str:
     return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
 
 
-def test_the_notebook_runs_to_its_end(tutorial: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_runs_to_its_end(tutorial: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     where = {"metadata": {"path": str(tutorial.directory)}}
@@ -73,7 +73,7 @@ def test_the_notebook_runs_to_its_end(tutorial: Followed, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.ipynb")), ids=lambda path: path.name)
-def test_the_notebook_is_kept_without_outputs(path: Path) -> None:
+def test_notebook_has_no_outputs(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert cells
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)

@@ -100,7 +100,7 @@ def when_a_shard_is_done(shards, *command: str) -> subprocess.Popen:
     return subprocess.Popen(["sh", "-c", f"until [ {paths} ]; do sleep 0.05; done; {' '.join(command)}"])
 
 
-def test_a_worker_with_another_version_is_named(cluster, shards, tmp_path):
+def test_worker_with_another_version_is_named(cluster, shards, tmp_path):
     old = tmp_path / "old" / "numpy-1.0.dist-info"
     old.mkdir(parents=True)
     (old / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
@@ -109,7 +109,7 @@ def test_a_worker_with_another_version_is_named(cluster, shards, tmp_path):
         complete(shards, write_slowly, cluster)
 
 
-def test_a_worker_without_the_model_file_is_named(cluster, shards):
+def test_worker_without_the_model_file_is_named(cluster, shards):
     cluster.worker("without")
     with pytest.raises(InputError, match=r"model\.bin"):
         complete(shards, partial(copy_model, model="/proc/self/cwd/model.bin"), cluster)
@@ -124,14 +124,14 @@ def test_workers_that_do_not_see_the_driver_s_folder_are_an_error(cluster, tmp_p
 
 
 @pytest.mark.parametrize("cluster", ["30s"], indirect=True)
-def test_a_worker_that_hangs_is_done_without(cluster, shards):
+def test_hanging_worker_is_replaced(cluster, shards):
     hanging, _ = cluster.worker("hanging"), cluster.worker("going")
     when_a_shard_is_done(shards, "kill", "-STOP", str(hanging.pid))
     complete(shards, write_slowly, cluster)
     assert all(is_shard_complete(shard) for shard in shards)
 
 
-def test_a_scheduler_that_is_killed_is_said_and_the_next_run_goes_on(cluster, shards):
+def test_killed_scheduler_is_reported_and_the_next_run_resumes(cluster, shards):
     cluster.worker("first")
     when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.processes[0].pid))
     with pytest.raises(RunnerError, match="Shards that are done are kept"):
@@ -145,20 +145,20 @@ def test_a_scheduler_that_is_killed_is_said_and_the_next_run_goes_on(cluster, sh
     assert {path: Path(path).stat().st_mtime_ns for path in done} == done
 
 
-def test_a_cluster_without_workers_is_given_up(cluster, shards):
+def test_cluster_without_workers_times_out(cluster, shards):
     started = time.monotonic()
     with pytest.raises(RunnerError, match=rf"^Dask's scheduler at {cluster.address} has had no worker for 30 s; start"):
         complete(shards, write_slowly, cluster)
     assert time.monotonic() - started < 90
 
 
-def test_a_worker_that_comes_late_is_waited_for(cluster, shards):
+def test_late_worker_is_waited_for(cluster, shards):
     threading.Timer(3, cluster.worker, ["late"]).start()
     complete(shards, write_slowly, cluster)
     assert all(is_shard_complete(shard) for shard in shards)
 
 
-def test_a_cluster_that_all_workers_leave_is_given_up(cluster, shards):
+def test_cluster_that_lost_all_workers_times_out(cluster, shards):
     when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.worker("only").pid))
     with pytest.raises(RunnerError, match=r"has had no worker for 30 s; .* Shards that are done are kept"):
         complete(shards, write_slowly, cluster)
@@ -167,7 +167,7 @@ def test_a_cluster_that_all_workers_leave_is_given_up(cluster, shards):
 
 
 @pytest.mark.parametrize("reachable", [0, 1])
-def test_a_worker_whose_address_cannot_be_reached_does_its_part(cluster, shards, reachable):
+def test_unreachable_worker_does_its_part(cluster, shards, reachable):
     """Its connection to the scheduler is its own making: it is given shards, but nobody gets an answer from it."""
     for number in range(reachable):
         cluster.worker(f"reachable {number}")

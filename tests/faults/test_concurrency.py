@@ -55,7 +55,7 @@ def test_four_runs_of_the_whole_pipeline_at_once_make_everything_once(tmp_path):
 
 
 @pytest.mark.parametrize("clock", [0, -YEAR, YEAR], ids=["right", "behind", "ahead"])
-def test_a_killed_holder_s_lock_is_taken_over_whatever_its_file_s_time(tmp_path, clock):
+def test_lock_of_a_killed_process_is_taken_over(tmp_path, clock):
     configuration, data_dir = configured(tmp_path / "run")
     first = Run("tests.support.faults.slow", "Slow", configuration, "--dataset", "toys")
     wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 120)
@@ -129,7 +129,7 @@ def test_two_runs_on_a_central_scheduler_of_the_configuration_exit_with_0(tmp_pa
 
 
 @pytest.mark.slow("waits until a worker is given up")
-def test_a_killed_worker_s_stage_goes_to_the_other_worker(tmp_path):
+def test_stage_of_a_killed_worker_moves_to_the_other_worker(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
     with luigid(configuration) as options:
         first = Run("tests.support.faults.slow", "AfterSlow", configuration, "--dataset", "toys", *options)

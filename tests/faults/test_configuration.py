@@ -22,7 +22,7 @@ FAULTS = {
 
 @pytest.mark.faults
 @pytest.mark.parametrize("text", FAULTS)
-def test_it_ends_with_a_sentence(tmp_path, text):
+def test_invalid_configuration_is_one_sentence(tmp_path, text):
     (tmp_path / "test.cfg").write_text(text)
     run = Run("tasks", "FullPipeline", tmp_path / "test.cfg")
     said = run.finish()
@@ -33,11 +33,11 @@ def test_it_ends_with_a_sentence(tmp_path, text):
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\0", "a\n", "\udcff", "a" * 256])
-def test_a_dataset_is_called_as_a_folder_can_be(tmp_path, name):
+def test_dataset_name_is_a_directory_name(tmp_path, name):
     with pytest.raises(ConfigurationError, match="cannot name a folder"):
         Source(dataset=name, data_dir=str(tmp_path))
 
 
-def test_other_errors_are_not_put_down_to_the_configuration():
+def test_other_errors_are_not_attributed_to_the_configuration():
     assert describe_configuration_error(ValueError("Error when parsing the default value of 'x'")) is None
     assert describe_configuration_error(KeyError("x")) is None

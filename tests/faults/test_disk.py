@@ -38,7 +38,7 @@ def mounted(directory: Path, *options: str):
 
 
 @pytest.mark.parametrize("form", ["text", "hdf5"])
-def test_a_full_disk_is_named_and_the_run_continues_when_there_is_room(tmp_path, form):
+def test_full_disk_is_named_and_the_run_resumes(tmp_path, form):
     with mounted(tmp_path / "disk"):
         source, greedy = of(Source, tmp_path / "disk"), of(Greedy, tmp_path / "disk", form=form)
         source.run()
@@ -52,7 +52,7 @@ def test_a_full_disk_is_named_and_the_run_continues_when_there_is_room(tmp_path,
         assert smaller.key == greedy.key and greedy.complete()
 
 
-def test_a_disk_too_full_for_the_mark_of_completeness_is_named(tmp_path):
+def test_full_disk_at_the_completion_marker_is_named(tmp_path):
     with mounted(tmp_path / "disk"):
         source = of(Source, tmp_path / "disk", text="a")
         filler = tmp_path / "disk" / "filler"
@@ -67,21 +67,21 @@ def test_a_disk_too_full_for_the_mark_of_completeness_is_named(tmp_path):
         source.run()
 
 
-def test_a_read_only_disk_is_named(tmp_path):
+def test_read_only_disk_is_named(tmp_path):
     with mounted(tmp_path / "disk"):
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
         with pytest.raises(StageFailed, match=r"^Source \w{10}: .*Read-only file system .*; make it writable or set"):
             of(Source, tmp_path / "disk").run()
 
 
-def test_a_forbidden_folder_is_named(tmp_path):
+def test_forbidden_directory_is_named(tmp_path):
     forbidden = tmp_path / "forbidden"
     forbidden.mkdir(mode=0o555)
     said = execute_elsewhere("Source", forbidden, *without_root_s_rights())
     assert "Source" in said and f"Permission denied ({forbidden}/toys); grant this user access" in said
 
 
-def test_a_limit_on_the_size_of_files_is_named(tmp_path):
+def test_file_size_limit_is_named(tmp_path):
     limit = ["prlimit", f"--fsize={MEBIBYTE}"]
     if not shutil.which("prlimit"):
         pytest.skip("there is no prlimit here")

@@ -52,7 +52,7 @@ def test_bombs_of_json_name_the_file(tmp_path: Path, read: object, text: str) ->
 
 
 @pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.as_json])
-def test_no_reader_of_json_is_felled_by_nesting(tmp_path: Path, name: str) -> None:
+def test_json_readers_survive_deep_nesting(tmp_path: Path, name: str) -> None:
     form = FORMATS[name]
     path = tmp_path / "given" / form.file
     path.parent.mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_no_reader_of_json_is_felled_by_nesting(tmp_path: Path, name: str) -> No
     assert isinstance(check(form.read, path, tmp_path / "var"), MRNNError)
 
 
-def test_what_a_sentence_quotes_stays_in_its_line(tmp_path: Path) -> None:
+def test_quoted_input_stays_on_one_line(tmp_path: Path) -> None:
     (tmp_path / "scores.json").write_text(json.dumps({"\n\x1b[31m\ud83d\ude00": 1}))
     with pytest.raises(ArtifactError, match=r"argument '\\n\\x1b\[31m\U0001f600'\)"):
         read_caption_scores(tmp_path)

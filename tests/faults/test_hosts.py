@@ -15,7 +15,7 @@ SECONDS_TO_NOTICE = 180
 
 @pytest.mark.faults
 @pytest.mark.parametrize("dying", [0, 1], ids=["the one that leads", "the one that assists"])
-def test_a_host_that_dies_is_said_and_training_goes_on_where_it_stopped(tmp_path, dying):
+def test_killed_host_is_reported_and_training_resumes(tmp_path, dying):
     parameters = {**PARAMETERS, "data_dir": str(tmp_path / "var"), "epochs": EPOCHS, "patience": EPOCHS}
     task = make_task(parameters)
     make_upstream(task.requires())

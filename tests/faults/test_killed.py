@@ -122,7 +122,7 @@ def test_told_to_end_it_leaves_no_process_and_no_lock(tmp_path, how, workers):
     assert run.process.returncode != 0
 
 
-def test_the_lock_is_held_until_the_stage_s_process_is_gone_too(tmp_path):
+def test_lock_is_held_until_the_stage_process_ends(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
     run = Run("tests.support.faults.slow", "Slow", configuration, "--dataset", "toys")
     assert any(started(line) for line in run.lines())

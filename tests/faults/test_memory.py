@@ -32,7 +32,7 @@ def limited(monkeypatch):
     forkserver.stop_servers()
 
 
-def test_a_limit_below_need_names_the_stage_and_what_to_lower(tmp_path, limited):
+def test_memory_limit_names_the_stage_and_the_remedy(tmp_path, limited):
     greedy = Greedy(form="memory", size=8 * GIBIBYTE, dataset="toys", data_dir=str(tmp_path))
     message = r"^Greedy \w{10}: memory ran out; lower --Greedy-batch-size, which is 64, or give it more memory\.$"
     with pytest.raises(StageFailed, match=message):
@@ -41,7 +41,7 @@ def test_a_limit_below_need_names_the_stage_and_what_to_lower(tmp_path, limited)
     assert greedy.complete()
 
 
-def test_a_stage_ended_by_the_kernel_is_told_so(tmp_path):
+def test_stage_killed_by_the_kernel_is_attributed_to_memory(tmp_path):
     greedy = Greedy(form="killed", dataset="toys", data_dir=str(tmp_path))
     with pytest.raises(
         StageFailed, match=r"was ended by SIGKILL, as it is when memory runs out; .*batch-size.*; see .*log"
@@ -75,7 +75,7 @@ def test_tensorflow_without_the_memory_that_it_wants(tmp_path, task, arguments, 
     assert not list(data_dir.glob(f"*/{task}/*/provenance.json"))
 
 
-def test_other_ends_are_not_put_down_to_memory(tmp_path):
+def test_other_exits_are_not_attributed_to_memory(tmp_path):
     greedy = Greedy(form="memory", dataset="toys", data_dir=str(tmp_path))
     assert describe_exit(3, greedy.job()) == "its process ended with exit status 3"
     assert describe_exit(-signal.SIGTERM, greedy.job()) == "its process was ended by SIGTERM"

@@ -38,14 +38,14 @@ def how(reranking):
     return "tuned" if "tuned on" in reranking else f"{reranking['similarity']}, {by}"
 
 
-def test_the_model_looks_at_the_images(pipeline):
+def test_model_depends_on_the_images(pipeline):
     scores = scores_of(pipeline)
     own, blind = scores["beam", "own", None].metrics, scores["beam", "shuffled", None].metrics
     assert own["CIDEr-D"] > blind["CIDEr-D"] + 0.25
     assert own["BLEU-4"] > blind["BLEU-4"] + 0.05
 
 
-def test_every_score_reports_how_it_was_made(pipeline):
+def test_scores_report_their_provenance(pipeline):
     scores = scores_of(pipeline)
     assert len(scores) == 9
     for sheet in scores.values():
@@ -59,7 +59,7 @@ def test_every_score_reports_how_it_was_made(pipeline):
     assert scores["reranked", "own", "bleu, refined"].reranking["m"] == 175
 
 
-def test_the_tuned_reranking_is_the_best_of_the_grid_of_the_validation_split(pipeline):
+def test_tuned_reranking_is_the_best_of_the_validation_grid(pipeline):
     (sheet,) = (sheet for (_, _, setting), sheet in scores_of(pipeline).items() if setting == "tuned")
     tuning = pipeline.artifact("TuneReranking")
     best = read_best_setting(tuning / "grid.json")
@@ -70,7 +70,7 @@ def test_the_tuned_reranking_is_the_best_of_the_grid_of_the_validation_split(pip
     assert generated.parameters["split"] == "val"
 
 
-def test_no_image_disappears(pipeline):
+def test_rows_and_rejects_cover_all_images(pipeline):
     annotations = pipeline.artifact("PrepareAnnotations")
     image_ids = [image.image_id for image in read_annotations(annotations)]
     features = pipeline.artifact("ExtractFeatures")
@@ -85,7 +85,7 @@ def test_no_image_disappears(pipeline):
         assert [image.image_id for image in read_hypotheses(directory)] == expected
 
 
-def test_a_second_run_does_nothing_and_reports_so(pipeline):
+def test_second_run_does_nothing(pipeline):
     run = pipeline.luigi("FullPipeline")
     assert run.returncode == 0
     assert "started" not in run.stdout
@@ -104,7 +104,7 @@ def test_another_parameter_reuses_what_is_upstream(pipeline):
     assert pipeline.mrnn("invalidate", "TrainModel", "--set", "TrainModel.epochs=1").returncode == 0
 
 
-def test_the_report_shows_the_scores(pipeline):
+def test_report_shows_the_scores(pipeline):
     report = (pipeline.artifact("BuildReport") / "report.html").read_text(encoding="utf-8")
     for sheet in scores_of(pipeline).values():
         assert f"{sheet.metrics['CIDEr-D']:.3f}" in report
@@ -112,7 +112,7 @@ def test_the_report_shows_the_scores(pipeline):
     assert not re.search(r"src=[\"']?https?:", report)
 
 
-def test_the_release_can_be_checked_and_read_by_itself(pipeline):
+def test_release_is_self_contained(pipeline):
     release = pipeline.artifact("PublishFeatures")
     sums = dict(reversed(line.split("  ")) for line in (release / "SHA256SUMS").read_text().splitlines())
     for name, digest in sums.items():
@@ -128,7 +128,7 @@ def test_the_release_can_be_checked_and_read_by_itself(pipeline):
     assert names == [f"{image_id}.png" for image_id in image_ids]
 
 
-def test_a_release_is_verified_by_one_command(pipeline, tmp_path):
+def test_verify_accepts_the_release(pipeline, tmp_path):
     release = pipeline.artifact("PublishFeatures")
     run = pipeline.mrnn("verify", str(release))
     assert run.returncode == 0, run.stdout
@@ -144,7 +144,7 @@ def test_a_release_is_verified_by_one_command(pipeline, tmp_path):
     assert "Traceback" not in run.stdout
 
 
-def test_a_release_is_published_without_being_made_again(pipeline, tmp_path):
+def test_publish_reuses_the_release(pipeline, tmp_path):
     place = tmp_path / "www" / "shapes"
     run = pipeline.luigi("PublishFeatures", "--publish-to", str(place))
     assert run.returncode == 0, run.stdout
@@ -196,7 +196,7 @@ def test_after_invalidate_only_what_went_is_made_again(pipeline):
     assert re.findall(r"(\w+) \w{10}: started", run.stdout) == ["EvaluateRetrieval", "BuildReport"]
 
 
-def test_an_unknown_stage_is_one_sentence_and_a_failure(pipeline):
+def test_unknown_stage_is_one_sentence_and_a_failure(pipeline):
     run = pipeline.mrnn("invalidate", "TrainModl")
     assert run.returncode == 1
     assert "There is no stage TrainModl; did you mean TrainModel?" in run.stdout
@@ -224,7 +224,7 @@ def test_features_made_elsewhere_take_the_place_of_ours(pipeline, tmp_path):
     np.testing.assert_array_equal(imported.read(image_ids), rows)
 
 
-def test_the_same_seed_gives_the_same_model(pipeline, tmp_path):
+def test_same_seed_gives_the_same_model(pipeline, tmp_path):
     model = pipeline.data_dir / "shapes" / "TrainModel"
     options = ("--TrainModel-epochs", "1", "--TrainModel-embedding-size", "16")
     settings = ("--set", "TrainModel.epochs=1", "--set", "TrainModel.embedding_size=16")
@@ -262,7 +262,7 @@ print([name for name in ("tensorflow", "apache_beam", "keras") if name in sys.mo
     assert run.stdout.strip() == "[]"
 
 
-def test_one_s_own_images_get_the_captions_that_the_pipeline_gives_them(pipeline, tmp_path):
+def test_caption_images_matches_the_pipeline(pipeline, tmp_path):
     test = list(read_annotations(pipeline.artifact("PrepareAnnotations"), "test"))[:4]
     root = pipeline.artifact("DownloadDataset") / "files"
     for image in test:

@@ -16,7 +16,7 @@ def _claim(directory, answer):
 
 
 @pytest.mark.slow("starts TensorFlow in several processes")
-def test_each_process_gets_a_place_of_its_own_until_it_ends(tmp_path):
+def test_process_slots_are_exclusive_until_exit(tmp_path):
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe() for _ in range(3)]
     processes = [context.Process(target=_claim, args=(tmp_path, theirs), daemon=True) for _, theirs in pipes]
@@ -47,7 +47,7 @@ def two_gpus(monkeypatch, tmp_path):
         devices._claims.pop().release()
 
 
-def test_of_several_gpus_a_process_takes_one_and_memory_as_needed(two_gpus):
+def test_process_uses_one_gpu_with_memory_growth(two_gpus):
     prepare_process(0)
     assert two_gpus == {"visible": ["GPU:0"], "growth": [("GPU:0", True)]}
     prepare_process.cache_clear()

@@ -51,7 +51,7 @@ def test_fingerprint_follows_the_content(bucket):
     assert found[0] == found[2] != found[1]
 
 
-def test_a_missing_bucket_is_one_sentence(bucket):
+def test_missing_bucket_is_one_sentence(bucket):
     address = bucket.replace("bucket-", "absent-")
     for action in (storage.read, lambda path: storage.write(path, b"")):
         with pytest.raises(MissingObjectError, match=rf"^{address}/a does not exist \(.+\); check the address\.$"):
@@ -90,12 +90,12 @@ def test_threads_of_a_process_share_one_client(bucket, monkeypatch):
     assert len(made) == 1
 
 
-def test_an_unknown_protocol_is_a_configuration_error():
+def test_unknown_protocol_is_a_configuration_error():
     with pytest.raises(ConfigurationError, match=r"^No file system supports nowhere://a/b \(.*nowhere.*\); check the"):
         storage.read("nowhere://a/b")
 
 
-def test_a_missing_package_is_a_configuration_error(monkeypatch):
+def test_missing_package_is_a_configuration_error(monkeypatch):
     with pytest.raises(
         ConfigurationError, match=r"^No file system supports abfs://a/b \(.*adlfs.*\); check the address"
     ):
@@ -166,7 +166,7 @@ def test_errors_that_waiting_cannot_fix_are_not_retried(faulty, error):
     assert faulty.calls == 1
 
 
-def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
+def test_failed_write_keeps_the_earlier_file(tmp_path, monkeypatch):
     path = tmp_path / "a"
     storage.write(str(path), b"old")
     client = storage._client(str(path))

@@ -60,7 +60,7 @@ def portable(tmp_path) -> Iterator[BeamRunner]:
         process.wait()
 
 
-def test_the_same_bytes_as_from_one_process(portable, tmp_path):
+def test_prism_gives_the_bytes_of_one_process(portable, tmp_path):
     random = np.random.default_rng(0)
     images = []
     for number in range(24):

@@ -35,7 +35,7 @@ def test_annotations_come_back_as_written_complete_and_by_split(tmp_path_factory
         assert counts[split] == len(of_split)
 
 
-def test_the_split_lists_hold_file_names(tmp_path):
+def test_split_lists_contain_file_names(tmp_path):
     images = [
         AnnotatedImage(str(n), f"images/{n}.jpg", split, 1, 1, ()) for n, split in enumerate(["val", "train", "val"])
     ]
@@ -53,7 +53,7 @@ def test_unlabeled_images_have_a_list_of_their_own_and_equal_names_are_told_apar
     assert (tmp_path / "unlabeled.txt").read_text() == "b/1.jpg\n"
 
 
-def test_a_generator_that_fails_leaves_nothing(tmp_path):
+def test_failing_generator_leaves_nothing(tmp_path):
     def images():
         yield AnnotatedImage("1", "1.jpg", "train", 1, 1, ())
         raise RuntimeError
@@ -84,7 +84,7 @@ def test_a_generator_that_fails_leaves_nothing(tmp_path):
     ],
     ids=str,
 )
-def test_a_record_against_the_schema_is_named_by_its_line(tmp_path, change):
+def test_invalid_record_is_named_by_line(tmp_path, change):
     lines = json.dumps(RECORD) + "\n" + json.dumps({**RECORD, **change}) + "\n"
     (tmp_path / "annotations.jsonl").write_text(lines)
     with pytest.raises(ArtifactError, match=r"annotations\.jsonl, line 2:"):
@@ -92,7 +92,7 @@ def test_a_record_against_the_schema_is_named_by_its_line(tmp_path, change):
 
 
 @pytest.mark.parametrize("field", sorted(RECORD.keys() - {"extras"}))
-def test_no_field_but_extras_may_be_missing(tmp_path, field):
+def test_fields_other_than_extras_are_required(tmp_path, field):
     record = {name: value for name, value in RECORD.items() if name != field}
     (tmp_path / "annotations.jsonl").write_text(json.dumps(record))
     with pytest.raises(ArtifactError, match=field):
@@ -100,7 +100,7 @@ def test_no_field_but_extras_may_be_missing(tmp_path, field):
 
 
 @pytest.mark.parametrize("line", ["7", "null", "[]", "{", '"text"'])
-def test_what_is_no_record_is_an_artifact_error(tmp_path, line):
+def test_malformed_record_is_an_artifact_error(tmp_path, line):
     (tmp_path / "annotations.jsonl").write_text(line + "\n")
     with pytest.raises(ArtifactError, match="line 1"):
         list(read_annotations(tmp_path))

@@ -22,7 +22,7 @@ IMAGES = st.lists(
 
 
 @given(IMAGES)
-def test_each_split_reads_back_its_images_and_captions_in_order(tmp_path_factory, images):
+def test_splits_round_trip_in_order(tmp_path_factory, images):
     path = tmp_path_factory.mktemp("captions") / "captions.h5"
     ids = [f"é{number}" for number in range(len(images))]
     write_captions(path, VOCABULARY, ids, [split for split, _ in images], [captions for _, captions in images])
@@ -58,7 +58,7 @@ def test_another_vocabulary_is_refused(tmp_path):
         read_captions(tmp_path / "captions.h5", "train", Vocabulary([*SPECIAL_WORDS, "dog", "a", "runs"]))
 
 
-def test_a_file_without_its_vocabulary_is_refused(tmp_path):
+def test_file_without_vocabulary_is_refused(tmp_path):
     write_captions(tmp_path / "captions.h5", VOCABULARY, ["1"], ["train"], [[["a"]]])
     with h5py.File(tmp_path / "captions.h5", "a") as file:
         del file.attrs["vocabulary_digest"]
@@ -66,6 +66,6 @@ def test_a_file_without_its_vocabulary_is_refused(tmp_path):
         read_captions(tmp_path / "captions.h5", "train", VOCABULARY)
 
 
-def test_a_missing_file_is_an_artifact_error(tmp_path):
+def test_missing_file_is_an_artifact_error(tmp_path):
     with pytest.raises(ArtifactError, match="absent"):
         read_captions(tmp_path / "absent.h5", "train", VOCABULARY)

@@ -29,7 +29,7 @@ def saver(date, weights=b"weights"):
     return save
 
 
-def test_a_checkpoint_comes_back_as_written(tmp_path):
+def test_checkpoint_round_trips(tmp_path):
     write_checkpoint(tmp_path, saver(2024), {"dataset": "shapes"}, VOCABULARY, CURVE)
     checkpoint = read_checkpoint(tmp_path)
     assert checkpoint.vocabulary.words == VOCABULARY.words
@@ -40,14 +40,14 @@ def test_a_checkpoint_comes_back_as_written(tmp_path):
         assert json.loads(archive.read("metadata.json"))["keras_version"] == "3"
 
 
-def test_the_same_network_saved_at_two_times_is_the_same_bytes(tmp_path):
+def test_checkpoint_bytes_are_independent_of_time(tmp_path):
     for year in (2024, 2025):
         write_checkpoint(tmp_path / str(year), saver(year), {}, VOCABULARY, CURVE)
     for name in ("model.keras", "config.json", "vocabulary.txt", "training/curve.jsonl"):
         assert (tmp_path / "2024" / name).read_bytes() == (tmp_path / "2025" / name).read_bytes()
 
 
-def test_a_save_that_fails_leaves_the_old_network_and_no_other_file(tmp_path):
+def test_failed_save_keeps_the_earlier_checkpoint(tmp_path):
     write_checkpoint(tmp_path, saver(2024), {}, VOCABULARY, CURVE)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
@@ -68,7 +68,7 @@ def test_another_vocabulary_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["config.json", "vocabulary.txt"])
-def test_a_missing_file_is_an_artifact_error(tmp_path, name):
+def test_missing_file_is_an_artifact_error(tmp_path, name):
     write_checkpoint(tmp_path, saver(2024), {}, VOCABULARY, CURVE)
     (tmp_path / name).unlink()
     with pytest.raises(ArtifactError, match=name):

@@ -45,7 +45,7 @@ PROVENANCE = Provenance(
 )
 
 
-def test_a_key_is_ten_hex_digits_of_canonical_json():
+def test_key_is_ten_hex_digits_of_canonical_json():
     text = '{"parameters":{"b":[1],"k":2},"stage":"S","upstream":{"u":"x"},"version":3}'
     expected = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
     assert artifact_key("S", 3, {"k": 2, "b": [1]}, {"u": "x"}) == expected
@@ -64,18 +64,18 @@ def test_a_key_is_ten_hex_digits_of_canonical_json():
     ],
     ids=str,
 )
-def test_each_ingredient_changes_the_key(change):
+def test_key_depends_on_each_ingredient(change):
     assert artifact_key(**{**IDENTITY, **change}) != artifact_key(**IDENTITY)
 
 
-def test_the_order_of_dictionaries_does_not_change_the_key():
+def test_key_is_independent_of_dictionary_order():
     backwards = {
         name: dict(reversed(value.items())) if isinstance(value, dict) else value for name, value in IDENTITY.items()
     }
     assert artifact_key(**backwards) == artifact_key(**IDENTITY)
 
 
-def test_files_are_listed_by_pattern_without_the_mark_and_hidden_ones(tmp_path):
+def test_file_listing_omits_marker_and_hidden_files(tmp_path):
     for name in ("b.txt", "a.txt", "c.bin", ".hidden.txt", "provenance.json", "sub/d.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -84,7 +84,7 @@ def test_files_are_listed_by_pattern_without_the_mark_and_hidden_ones(tmp_path):
     assert files["a.txt"] == {"sha256": hashlib.sha256(b"a.txt").hexdigest(), "size": 5}
 
 
-def test_the_digest_of_files_depends_on_names_and_content_not_on_order():
+def test_files_digest_depends_on_names_and_content():
     one, two = {"sha256": "1", "size": 1}, {"sha256": "2", "size": 1}
     assert digest_files({"a": one, "b": two}) == digest_files({"b": two, "a": one})
     assert len({digest_files(files) for files in ({"a": one, "b": two}, {"a": two, "b": one}, {"a": one}, {})}) == 4
@@ -97,7 +97,7 @@ def test_provenance_comes_back_as_written_and_marks_completeness(tmp_path):
     assert read_provenance(tmp_path) == PROVENANCE
 
 
-def test_an_artifact_without_the_files_it_names_is_not_marked(tmp_path):
+def test_artifact_without_its_files_is_not_marked(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_provenance(tmp_path, Provenance(**{**asdict(PROVENANCE), "files": {"gone/a.txt": {}}}))
     assert not is_complete(tmp_path)

@@ -17,7 +17,7 @@ def test_results_come_back_as_written_in_order(tmp_path_factory, captions):
     assert list(read_results(path).items()) == list(captions.items())
 
 
-def test_the_form_is_that_of_coco(tmp_path):
+def test_results_have_the_coco_format(tmp_path):
     write_results(tmp_path / "results.json", {"7": "a dog"})
     assert json.loads((tmp_path / "results.json").read_text()) == [{"image_id": "7", "caption": "a dog"}]
 

@@ -51,7 +51,7 @@ def test_retrieval_scores_come_back_as_written(tmp_path):
     assert read_retrieval_scores(tmp_path) == RETRIEVAL_SCORES
 
 
-def test_one_sheet_is_not_taken_for_the_other(tmp_path):
+def test_score_sheets_are_distinguished(tmp_path):
     write_retrieval_scores(tmp_path, RETRIEVAL_SCORES)
     with pytest.raises(ArtifactError, match="caption score sheet"):
         read_caption_scores(tmp_path)
@@ -69,6 +69,6 @@ def test_other_json_is_refused(tmp_path, read, content):
 
 
 @pytest.mark.parametrize("read", [read_caption_scores, read_retrieval_scores])
-def test_a_missing_sheet_is_an_artifact_error(tmp_path, read):
+def test_missing_score_sheet_is_an_artifact_error(tmp_path, read):
     with pytest.raises(ArtifactError, match=r"scores\.json"):
         read(tmp_path)

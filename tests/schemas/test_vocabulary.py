@@ -31,7 +31,7 @@ def test_words_outside_the_vocabulary_become_unknown():
 
 
 @given(st.lists(WORDS, unique=True, max_size=8))
-def test_a_written_vocabulary_reads_back_the_same(tmp_path_factory, words):
+def test_vocabulary_round_trips(tmp_path_factory, words):
     path = tmp_path_factory.mktemp("vocabulary") / "vocabulary.txt"
     vocabulary = Vocabulary([*SPECIAL_WORDS, *words])
     vocabulary.write(path)
@@ -40,7 +40,7 @@ def test_a_written_vocabulary_reads_back_the_same(tmp_path_factory, words):
     assert vocabulary.decode(vocabulary.encode(words)) == words
 
 
-def test_the_line_number_is_the_id(tmp_path):
+def test_line_number_is_the_id(tmp_path):
     Vocabulary([*SPECIAL_WORDS, "café", "z"]).write(tmp_path / "vocabulary.txt")
     assert (tmp_path / "vocabulary.txt").read_bytes() == "<pad>\n<unk>\n<bos>\ncafé\nz\n".encode()
 

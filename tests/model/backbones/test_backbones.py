@@ -141,7 +141,7 @@ def test_alexnet_has_no_weights_to_download():
         load_backbone(BackboneSpec("alexnet/fc7", "imagenet"))
 
 
-def test_a_network_of_keras_by_its_name():
+def test_keras_backbone_is_created_by_name():
     backbone = load_backbone(BackboneSpec("keras:MobileNetV2", "random:0", 64))
     keras_s = keras.applications.MobileNetV2(weights=None, include_top=False, pooling="avg", input_shape=(64, 64, 3))
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
@@ -157,13 +157,13 @@ def test_a_network_of_keras_by_its_name():
     assert expected.std() > 0.1, "random weights of a depthwise network keep the size of activations"
 
 
-def test_a_network_reports_its_own_size():
+def test_backbone_reports_its_feature_size():
     assert load_backbone(BackboneSpec("keras:InceptionV3", "random:0")).input_size == 299
     assert load_backbone(BackboneSpec("alexnet/pool5", "random:0")).input_size == 227
 
 
 @pytest.mark.parametrize("name", ["keras:ResNet17", "keras:resnet50", "keras:", "keras:Model_"])
-def test_what_keras_does_not_have_is_refused_with_what_it_has(name):
+def test_unknown_keras_backbone_is_refused_with_the_available_ones(name):
     with pytest.raises(ConfigurationError, match="ResNet50"):
         load_backbone(BackboneSpec(name, "random:0", 64))
 
@@ -184,7 +184,7 @@ def test_xla_gives_the_same_features():
     np.testing.assert_allclose(compiled, exact, rtol=1e-3, atol=1e-3 * exact.max())
 
 
-def test_an_unknown_precision_is_refused():
+def test_unknown_precision_is_refused():
     with pytest.raises(ConfigurationError, match="mixed_float16"):
         load_backbone(BackboneSpec("vgg16/fc2", "random:0", 32, "half"))
 
@@ -201,7 +201,7 @@ def test_random_weights_are_those_of_their_seed():
     assert not np.allclose(found[1][1], found[2][1])
 
 
-def test_a_network_is_loaded_once():
+def test_backbone_is_loaded_once():
     spec = BackboneSpec("vgg16/block5_pool", "random:0", 32)
     assert load_backbone(spec) is load_backbone(spec)
 
@@ -218,7 +218,7 @@ def test_unknown_networks_and_layers_are_refused(name):
 
 
 @pytest.mark.parametrize("weights", ["random:", "random:x"])
-def test_a_seed_that_is_no_number_is_refused(weights):
+def test_non_numeric_seed_is_refused(weights):
     with pytest.raises(ConfigurationError, match=weights):
         load_backbone(BackboneSpec("vgg16/fc2", weights, 32))
 
@@ -244,7 +244,7 @@ class ColorMean(tf.Module):
         return self.scale * tf.reduce_mean(images, self.axes)
 
 
-def test_a_hub_module_in_a_folder_sees_rgb_between_zero_and_one(tmp_path):
+def test_hub_module_receives_rgb_in_unit_range(tmp_path):
     tf.saved_model.save(ColorMean([1, 2]), tmp_path / "color_mean")
     spec = BackboneSpec(f"hub:{tmp_path / 'color_mean'}", "", 8)
     backbone = load_backbone(spec)
@@ -256,19 +256,19 @@ def test_a_hub_module_in_a_folder_sees_rgb_between_zero_and_one(tmp_path):
     assert len(backbone.weights_digest) == 64
 
 
-def test_a_hub_module_that_gives_no_vectors_is_refused(tmp_path):
+def test_hub_module_without_vector_output_is_refused(tmp_path):
     tf.saved_model.save(ColorMean([1]), tmp_path / "rows")
     with pytest.raises(InputError, match="not one vector per image"):
         load_backbone(BackboneSpec(f"hub:{tmp_path / 'rows'}", "", 8))
 
 
-def test_a_hub_module_that_takes_no_images_is_refused(tmp_path):
+def test_hub_module_without_image_input_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), tmp_path / "nothing")
     with pytest.raises(InputError, match="nothing"):
         load_backbone(BackboneSpec(f"hub:{tmp_path / 'nothing'}", "", 8))
 
 
-def test_a_folder_without_a_module_is_refused(tmp_path):
+def test_directory_without_a_hub_module_is_refused(tmp_path):
     with pytest.raises(InputError, match="absent"):
         load_backbone(BackboneSpec(f"hub:{tmp_path / 'absent'}", "", 8))
 
@@ -281,7 +281,7 @@ class Sized(ColorMean):
         return tf.reduce_mean(images, self.axes)
 
 
-def test_a_hub_module_may_report_its_size(tmp_path):
+def test_hub_module_can_report_its_size(tmp_path):
     tf.saved_model.save(Sized([1, 2]), tmp_path / "sized")
     assert load_backbone(BackboneSpec(f"hub:{tmp_path / 'sized'}", "")).input_size == 12
     tf.saved_model.save(ColorMean([1, 2]), tmp_path / "unsized")
@@ -289,7 +289,7 @@ def test_a_hub_module_may_report_its_size(tmp_path):
         load_backbone(BackboneSpec(f"hub:{tmp_path / 'unsized'}", ""))
 
 
-def test_a_hub_module_computes_as_it_was_saved(tmp_path):
+def test_hub_module_computes_as_saved(tmp_path):
     with pytest.raises(ConfigurationError, match="set precision to float32"):
         load_backbone(BackboneSpec(f"hub:{tmp_path}", "", 8, "mixed_float16"))
 
@@ -304,10 +304,10 @@ def test_a_hub_module_computes_as_it_was_saved(tmp_path):
         ),
     ],
 )
-def test_the_kind_of_a_hub_module_tells_nothing_of_this_disk(handle, kind):
+def test_hub_module_kind_is_independent_of_the_path(handle, kind):
     assert BackboneSpec(f"hub:{handle}", "", 260).kind == kind
 
 
-def test_the_kind_of_a_vgg_is_its_name():
+def test_vgg_kind_is_its_name():
     assert BackboneSpec("vgg19/fc1", "imagenet", 224).kind == "vgg19/fc1"
     assert BackboneSpec("keras:ResNet50", "imagenet").kind == "keras/ResNet50"

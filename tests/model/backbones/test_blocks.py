@@ -40,7 +40,7 @@ def test_blocks_are_told_apart_by_their_names():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_both_parts_together_are_the_network(count):
+def test_split_parts_compose_to_the_backbone(count):
     encoder = build_chain()
     cut = split_before_block(encoder, count)
     np.testing.assert_array_equal(cut.trainable(cut.frozen(IMAGES)), encoder(IMAGES))
@@ -48,7 +48,7 @@ def test_both_parts_together_are_the_network(count):
     assert [id(variable) for variable in cut.trainable.trainable_variables] == [id(each) for each in cut.variables]
 
 
-def test_what_lies_at_the_cut_is_as_high_as_can_be():
+def test_split_point_is_as_late_as_possible():
     assert split_before_block(build_chain(), 2).frozen.layers[-1].name == "block1_pool"
 
 
@@ -61,6 +61,6 @@ def test_blocks_side_by_side_are_cut_below_both():
 
 
 @pytest.mark.parametrize("count", [0, 4])
-def test_as_many_blocks_as_there_are(count):
+def test_split_counts_the_blocks(count):
     with pytest.raises(ConfigurationError, match=r"set blocks to 1\.\.3.* consists of block1, block2, fc1\."):
         split_before_block(build_chain(), count)

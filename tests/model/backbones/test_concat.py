@@ -36,7 +36,7 @@ def test_input_sizes_must_agree():
 
 
 @pytest.mark.parametrize("name", ["concat:", "concat:efficientnet-lite0", "concat:efficientnet-lite0+hub:/a", "concat"])
-def test_other_combinations_are_refused(name):
+def test_concat_refuses_other_combinations(name):
     with pytest.raises(ConfigurationError, match="two or more networks"):
         load(name)
 

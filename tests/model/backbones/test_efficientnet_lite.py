@@ -127,7 +127,7 @@ def test_mixed_precision_is_close_and_gives_float32(precision, tolerance):
     assert 0 < np.abs(mixed - exact).max() < tolerance * exact.max()
 
 
-def test_every_network_has_its_own_input_size():
+def test_efficientnet_lite_input_sizes_differ():
     assert {name: load_backbone(BackboneSpec(name, "random:0")).input_size for name in NETWORKS} == {
         "efficientnet-lite0": 224,
         "efficientnet-lite1": 240,

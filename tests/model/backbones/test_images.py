@@ -44,7 +44,7 @@ def test_lossy_formats_give_nearly_the_pixels(form, options):
     np.testing.assert_allclose(decoded(encode(smooth, form, **options)), np.asarray(smooth), atol=6)
 
 
-def test_a_progressive_jpeg_is_the_same_image():
+def test_progressive_jpeg_decodes_to_the_same_image():
     np.testing.assert_array_equal(
         decoded(encode(RGB, "JPEG", progressive=True)), decoded(encode(RGB, "JPEG", progressive=False))
     )
@@ -76,7 +76,7 @@ def test_transparent_grey_lies_on_white():
     assert decoded(encode(Image.new("LA", (1, 1), (10, 0)))).tolist() == [[[255, 255, 255]]]
 
 
-def test_the_transparent_color_of_a_palette_lies_on_white():
+def test_transparent_palette_is_composed_on_white():
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "L").convert("P")
     palette.putpalette([200, 0, 0, 0, 0, 200])
     assert decoded(encode(palette, transparency=0)).tolist() == [[[255, 255, 255], [0, 0, 200]]]
@@ -101,11 +101,11 @@ def test_images_are_turned_upright_by_their_exif_orientation(orientation, uprigh
     np.testing.assert_array_equal(decoded(encode(RGB, exif=rotated(orientation))), upright(PIXELS))
 
 
-def test_a_jpeg_of_a_turned_camera_is_turned():
+def test_exif_orientation_is_applied():
     assert decoded(encode(RGB, "JPEG", exif=rotated(6))).shape == (9, 6, 3)
 
 
-def test_the_first_frame_of_an_animation_counts():
+def test_animation_yields_its_first_frame():
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert decoded(data)[0, 0].tolist() == [255, 0, 0]
@@ -120,7 +120,7 @@ def test_the_first_frame_of_an_animation_counts():
         (encode(RGB)[:-60], "damaged"),
     ],
 )
-def test_what_cannot_be_decoded_is_refused_in_one_line(data, message):
+def test_undecodable_image_is_one_line(data, message):
     with pytest.raises(InputError, match=message) as caught:
         decode_image(data)
     assert "\n" not in str(caught.value)
@@ -152,7 +152,7 @@ def test_crops_are_squares_of_the_asked_size(size, crop, count):
     assert (crops == [10, 20, 30]).all()
 
 
-def test_the_center_crop_takes_the_middle_of_the_short_side_at_256():
+def test_center_crop_takes_the_middle_of_256_pixels():
     # Already 256 high: nothing is resized, and the crop begins at ((512 - 224) / 2, (256 - 224) / 2).
     pixels = np.random.default_rng(0).integers(0, 256, (256, 512, 3), dtype=np.uint8)
     (crop,) = cut_crops(Image.fromarray(pixels), 224, "center")
@@ -167,7 +167,7 @@ def test_ten_crops_are_corners_and_center_and_their_mirror_images():
     np.testing.assert_array_equal(crops[5:], crops[:5, :, ::-1])
 
 
-def test_the_center_crop_leaves_the_sides_out():
+def test_center_crop_drops_the_margins():
     wide = Image.new("RGB", (900, 300), "white")
     wide.paste("black", (0, 0, 300, 300))
     wide.paste("black", (600, 0, 900, 300))

@@ -22,13 +22,13 @@ class Limited:
         return numbers * 2
 
 
-def test_what_fits_goes_in_one_batch():
+def test_split_on_oom_keeps_a_batch_that_fits():
     limited = Limited(room=8)
     np.testing.assert_array_equal(SplitOnOOM(limited)(np.arange(8)), np.arange(8) * 2)
     assert limited.sizes == [8]
 
 
-def test_what_does_not_fit_goes_in_halves_from_then_on():
+def test_split_on_oom_halves_from_then_on():
     limited = Limited(room=4)
     backing_off = SplitOnOOM(limited)
     for _ in range(2):
@@ -38,6 +38,6 @@ def test_what_does_not_fit_goes_in_halves_from_then_on():
 
 
 @pytest.mark.parametrize("images", [1, 8])
-def test_it_gives_up_when_halves_do_not_fit_either(images):
+def test_split_on_oom_raises_when_halves_do_not_fit(images):
     with pytest.raises(ResourceError, match=rf"^Memory ran out for {images} images in . parts; lower batch_size\.$"):
         SplitOnOOM(Limited(room=0))(np.arange(images))

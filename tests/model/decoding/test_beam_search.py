@@ -33,7 +33,7 @@ def assert_same(decoded, expected):
     ("variant", "seed", "width"),
     [*(("mrnn", seed, width) for seed in range(3) for width in (1, 3, 10)), *((variant, 0, 3) for variant in VARIANTS)],
 )
-def test_the_search_is_the_plain_one(make_network, variant, seed, width):
+def test_beam_search_matches_the_naive_search(make_network, variant, seed, width):
     network = make_network(seed, variant=variant)
     found = BeamSearch(network, width, max_length=5)(FEATURES)
     for image, decoded in zip(FEATURES, found, strict=True):
@@ -51,7 +51,7 @@ def test_the_search_is_the_plain_one(make_network, variant, seed, width):
         (6, Constraints(4, (PAD, UNK, 7), 2), BeamOptions(length_penalty=0.7, groups=3)),
     ],
 )
-def test_the_search_is_the_plain_one_at_published_sizes(variant, width, constraints, options):
+def test_beam_search_matches_the_naive_search_at_published_sizes(variant, width, constraints, options):
     network = MRNN(300, 16, ModelConfig(variant=variant, dropout=0.0), seed=3)
     random = np.random.default_rng(3)
     for variable in network.trainable_variables:
@@ -107,7 +107,7 @@ def test_any_choice_of_options_is_the_plain_search_and_is_obeyed(make_network, s
         (Constraints(forbidden=()), 5.0),
     ],
 )
-def test_a_beam_wide_enough_finds_every_caption_in_order(make_network, constraints, length_penalty):
+def test_beam_search_enumerates_all_captions_in_order(make_network, constraints, length_penalty):
     network, options = make_network(vocabulary_size=5), BeamOptions(length_penalty)
     found = BeamSearch(network, 100, 3, constraints, options)(FEATURES[:2])
     for image, decoded in zip(FEATURES, found, strict=False):
@@ -130,7 +130,7 @@ def says(make_network, shares):
     return network
 
 
-def test_the_length_penalty_by_hand(make_network):
+def test_length_penalty_matches_hand_computation(make_network):
     # One word of P = .6 or the end, P = .4. ln P is -.916, -1.427, -1.938, ... for none, one, two words and their end.
     network = says(make_network, [0.4, 0.6])
     (decoded,) = BeamSearch(network, 2, max_length=9)(FEATURES[:1])
@@ -151,7 +151,7 @@ def test_diverse_search_by_hand(make_network):
         assert_same(decoded, [((3,), np.log(0.5)), ((4,), np.log(0.3))][: 1 + (second == (4,))])
 
 
-def test_a_strong_diversity_leaves_no_word_to_two_groups_at_one_place(make_network):
+def test_diversity_penalty_separates_the_groups(make_network):
     network = make_network(vocabulary_size=12)
     options = BeamOptions(groups=4, diversity=100.0)
     for decoded in BeamSearch(network, 4, 3, Constraints(min_length=3), options)(FEATURES):
@@ -210,7 +210,7 @@ def test_equal_scores_go_to_the_smaller_word(make_network):
     assert [hypothesis.tokens for hypothesis in decoded] == [(), (3,), (4,)]
 
 
-def test_an_image_is_described_alike_in_whatever_company(make_network):
+def test_beam_search_is_independent_of_the_batch(make_network):
     search = BeamSearch(make_network(), 3, max_length=6)
     progress = []
     alone = list(decode_images(search, FEATURES, batch_size=1))
@@ -220,7 +220,7 @@ def test_an_image_is_described_alike_in_whatever_company(make_network):
     assert progress == [0.75, 1.0]
 
 
-def test_no_images_have_no_captions(make_network):
+def test_beam_search_of_no_images_is_empty(make_network):
     assert list(decode_images(BeamSearch(make_network(), 2), FEATURES[:0], batch_size=8)) == []
 
 
@@ -229,20 +229,20 @@ def test_half_precision_features_are_taken(make_network):
     assert isinstance(decoded[0], Decoded)
 
 
-def test_a_beam_wider_than_the_vocabulary(make_network):
+def test_beam_search_wider_than_the_vocabulary(make_network):
     network = make_network(vocabulary_size=4)  # one word, and the end sign
     for decoded in BeamSearch(network, 50, max_length=3)(FEATURES):
         assert sorted(hypothesis.tokens for hypothesis in decoded) == [(), (3,), (3, 3), (3, 3, 3)]
 
 
-def test_a_diverse_beam_wider_than_the_vocabulary(make_network):
+def test_diverse_beam_search_wider_than_the_vocabulary(make_network):
     network, options = make_network(), BeamOptions(groups=2, diversity=1.0)
     found = BeamSearch(network, 40, 2, options=options)(FEATURES)
     for image, decoded in zip(FEATURES, found, strict=True):
         assert_same(decoded, plain_beam_search(next_log_probs(network, image), 40, 2, Constraints(), options))
 
 
-def test_a_network_in_mixed_precision_decodes(make_network):
+def test_beam_search_in_mixed_precision(make_network):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         network = make_network(variant="tf-mrnn")

@@ -25,7 +25,7 @@ VOCABULARY, LONGEST = 6, 7
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=150, deadline=None)
-def test_the_mask_is_the_plain_one(constraints, length, seed):
+def test_mask_matches_the_naive_mask(constraints, length, seed):
     random = np.random.default_rng(seed)
     words = random.integers(3, VOCABULARY, (5, LONGEST))
     log_probs = random.standard_normal((5, VOCABULARY))
@@ -48,12 +48,12 @@ def test_the_mask_is_the_plain_one(constraints, length, seed):
         (Constraints(forbidden=(0, 1, 3, 4, 5)), 5, "All tokens are forbidden"),
     ],
 )
-def test_what_no_caption_can_meet_is_refused(constraints, max_length, message):
+def test_unsatisfiable_constraints_are_refused(constraints, max_length, message):
     with pytest.raises(ConfigurationError, match=message):
         constraints.check(VOCABULARY, max_length)
 
 
-def test_what_can_be_met_is_not():
+def test_satisfiable_constraints_are_accepted():
     Constraints(min_length=5, forbidden=(0, 1, 3, 4), no_repeat_ngram=9).check(VOCABULARY, 5)
 
 

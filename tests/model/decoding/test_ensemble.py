@@ -27,7 +27,7 @@ def test_log_probabilities_are_those_of_the_mean(make_network):
             assert hypothesis.log_prob == pytest.approx(expected, abs=1e-4)
 
 
-def test_an_ensemble_of_one_or_of_equals_decodes_as_the_network(make_network):
+def test_ensemble_of_equal_models_decodes_as_the_model(make_network):
     network = make_network(3)
     alone = BeamSearch(network, 4, max_length=6)(FEATURES)
     for networks in ([network], [network, network]):

@@ -76,7 +76,7 @@ def test_captions_come_as_often_as_they_are_likely(make_network):
         assert share == pytest.approx(np.exp(caption.log_prob), abs=0.03)
 
 
-def test_one_word_to_choose_from_is_greedy_search(make_network):
+def test_sampling_from_one_token_is_greedy(make_network):
     network = make_network(5)
     greedy = BeamSearch(network, 1, max_length=6)(FEATURES)
     for (expected,), (found,) in zip(
@@ -85,7 +85,7 @@ def test_one_word_to_choose_from_is_greedy_search(make_network):
         assert found.tokens == expected.tokens
 
 
-def test_what_is_drawn_depends_on_the_seed_and_the_image_alone(make_network):
+def test_samples_depend_on_seed_and_image_only(make_network):
     network = make_network()
     everything = sample_captions(network, FEATURES, 3, Sampling(), 7, max_length=6)
     assert sample_captions(network, FEATURES, 3, Sampling(), 7, max_length=6) == everything
@@ -94,7 +94,7 @@ def test_what_is_drawn_depends_on_the_seed_and_the_image_alone(make_network):
     assert [each.tokens for each in alone] == [each.tokens for each in everything[2]]
 
 
-def test_as_a_search_batches_do_not_matter_and_the_likeliest_comes_first(make_network):
+def test_samples_are_sorted_and_independent_of_the_batch(make_network):
     network = make_network()
     decode = SamplingStrategy(4, Sampling(), seed=7, max_length=6, constraints=DEFAULT_CONSTRAINTS)(network)
     found = [*decode(FEATURES[:2], 0), *decode(FEATURES[2:], 2)]
@@ -104,7 +104,7 @@ def test_as_a_search_batches_do_not_matter_and_the_likeliest_comes_first(make_ne
 
 
 @pytest.mark.parametrize("values", [{"temperature": 0.0}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.1}])
-def test_what_cannot_be_drawn_from_is_refused(values):
+def test_invalid_distribution_is_refused(values):
     with pytest.raises(ConfigurationError, match="is invalid"):
         Sampling(**values)
 

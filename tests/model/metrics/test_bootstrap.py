@@ -8,7 +8,7 @@ from model.metrics.bootstrap import Statistics, differences, interval, mean_of
 VALUES = np.random.default_rng(0).normal(5.0, 2.0, 400)
 
 
-def test_the_interval_of_a_mean_is_that_of_the_normal_approximation():
+def test_interval_matches_the_normal_approximation():
     low, high = interval(mean_of(VALUES), samples=4000)
     error = VALUES.std() / np.sqrt(len(VALUES))
     assert low == pytest.approx(VALUES.mean() - 1.96 * error, abs=0.02)
@@ -24,12 +24,12 @@ def test_draws_are_those_of_a_plain_bootstrap():
     assert interval(ratio, samples=4000) == pytest.approx(plain, abs=0.01)
 
 
-def test_the_same_seed_gives_the_same_interval():
+def test_interval_is_reproducible():
     assert interval(mean_of(VALUES)) == interval(mean_of(VALUES))
     assert interval(mean_of(VALUES), seed=1) != interval(mean_of(VALUES))
 
 
-def test_a_small_but_constant_difference_is_certain_when_paired():
+def test_paired_bootstrap_detects_a_small_constant_difference():
     found = differences({"x": mean_of(VALUES + 0.01), "y": mean_of(VALUES)}, {"x": mean_of(VALUES)})
     assert found.keys() == {"x"}
     assert (found["x"].value, found["x"].low, found["x"].high) == pytest.approx((0.01, 0.01, 0.01))
@@ -43,5 +43,5 @@ def test_noise_is_no_difference():
     assert found.p > 0.05
 
 
-def test_a_system_does_not_differ_from_itself():
+def test_paired_bootstrap_of_a_system_with_itself_is_zero():
     assert differences({"x": mean_of(VALUES)}, {"x": mean_of(VALUES)})["x"].p == 1.0

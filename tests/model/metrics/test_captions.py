@@ -80,7 +80,7 @@ def test_case_and_punctuation_do_not_count():
     assert ptb_tokens("A dog, runs.") == ["a", "dog", "runs"]
 
 
-def test_an_empty_caption_scores_nothing():
+def test_empty_caption_scores_zero():
     scores = score_captions({"1": "", "2": "two cats sleep here"}, {"1": ["a dog"], "2": ["two cats sleep here"]})
     assert [scores.per_image[metric][0] for metric in ("BLEU-1", "ROUGE-L", "CIDEr-D")] == pytest.approx([0, 0, 0])
 
@@ -89,13 +89,13 @@ def test_an_empty_caption_scores_nothing():
     ("hypotheses", "references"),
     [({"1": "a"}, {"1": ["a"], "2": ["b"]}), ({"1": "a", "2": "b"}, {"1": ["a"]})],
 )
-def test_both_sides_must_be_about_the_same_images(hypotheses, references):
+def test_mismatched_images_are_refused(hypotheses, references):
     with pytest.raises(InputError, match="Image 2"):
         score_captions(hypotheses, references)
 
 
 @pytest.mark.parametrize("texts", [[], ["."], [""]])
-def test_an_image_without_a_word_in_its_references_is_named(texts):
+def test_reference_without_a_token_is_named(texts):
     with pytest.raises(InputError, match="Image 2 has no reference"):
         score_captions({"1": "a", "2": "b"}, {"1": ["a"], "2": texts})
 
@@ -107,7 +107,7 @@ def test_java_is_not_used_unless_requested(monkeypatch):
     assert scores.left_out == {}
 
 
-def test_an_unknown_metric_is_refused():
+def test_unknown_metric_is_refused():
     with pytest.raises(ConfigurationError, match="no additional metric BERTScore; choose from METEOR, SPICE"):
         score_captions(HYPOTHESES, REFERENCES, ["BERTScore"])
 

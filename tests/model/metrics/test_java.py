@@ -46,12 +46,12 @@ def test_java_runs_in_english_whatever_the_locale(runtime, tmp_path):
         ("raise SystemExit(3)", "status 3"),
     ],
 )
-def test_a_program_that_fails_is_reported_with_its_last_line(runtime, tmp_path, script, reason):
+def test_failing_java_program_is_reported_with_its_last_line(runtime, tmp_path, script, reason):
     with pytest.raises(ScorerMissing, match=reason):
         run_java("METEOR", [runtime(script)], tmp_path, "", 30)
 
 
-def test_a_program_that_hangs_is_killed(runtime, tmp_path):
+def test_hanging_java_program_is_killed(runtime, tmp_path):
     program = runtime("import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)")
     started = time.monotonic()
     with pytest.raises(ScorerMissing, match="did not end within 5 s"):
@@ -61,12 +61,12 @@ def test_a_program_that_hangs_is_killed(runtime, tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_a_program_that_cannot_start_is_reported(tmp_path):
+def test_unstartable_java_program_is_reported(tmp_path):
     with pytest.raises(ScorerMissing, match="cannot be started"):
         run_java("SPICE", [str(tmp_path / "nothing")], tmp_path, "", 5)
 
 
-def test_a_missing_runtime_or_package_is_reported_with_the_cure(monkeypatch):
+def test_missing_java_runtime_is_reported_with_the_remedy(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ScorerMissing, match="no Java runtime was found; SPICE needs one"):
         find_java("SPICE", bundled=False)

@@ -30,7 +30,7 @@ def test_likelihoods_are_those_of_every_pair_by_itself(monkeypatch, make_network
     np.testing.assert_allclose(log_likelihoods(network, sentences, FEATURES), expected, atol=1e-4)
 
 
-def test_the_order_of_sentences_does_not_matter(make_network):
+def test_retrieval_is_independent_of_the_order(make_network):
     network = make_network()
     sentences = [np.array(sentence, np.int32) for sentence in SENTENCES]
     order = np.random.default_rng(1).permutation(len(sentences))
@@ -51,7 +51,7 @@ def test_progress_runs_to_one(make_network):
     assert done == [0.5, 1.0]
 
 
-def test_what_is_in_the_array_already_is_kept(make_network):
+def test_retrieval_keeps_computed_likelihoods(make_network):
     sentences = [np.array(sentence, np.int32) for sentence in SENTENCES]
     whole = log_likelihoods(make_network(), sentences, FEATURES)
     begun, done = np.zeros_like(whole), []
@@ -63,16 +63,16 @@ def test_what_is_in_the_array_already_is_kept(make_network):
     assert done == [pytest.approx(2 / 3), 1.0]
 
 
-def test_the_prior_is_the_mean_likelihood():
+def test_prior_is_the_mean_likelihood():
     of_sampled = np.log([[0.1, 0.3], [0.04, 0.0001]])
     np.testing.assert_allclose(log_prior(of_sampled), np.log([0.2, 0.02005]), atol=1e-12)
 
 
-def test_the_prior_holds_where_probabilities_are_too_small_for_numbers():
+def test_prior_is_stable_for_tiny_probabilities():
     np.testing.assert_allclose(log_prior(np.array([[-2000.0, -2000.0]])), [-2000.0])
 
 
-def test_a_sentence_that_is_likely_for_any_image_is_found_by_none():
+def test_retrieval_normalizes_by_the_prior():
     likelihoods = np.log([[0.4, 0.5], [0.1, 0.2]])
     owner = np.array([0, 1])
     assert sentence_ranks(likelihoods, np.log([0.5, 0.1]), owner).tolist() == [2.0, 1.0]
@@ -92,7 +92,7 @@ def test_recall_counts_queries_and_averages_ranks():
 
 
 @pytest.mark.parametrize("images", [1, 3, 64])
-def test_of_five_own_sentences_the_best_counts(monkeypatch, images):
+def test_retrieval_counts_the_best_of_five_captions(monkeypatch, images):
     monkeypatch.setattr(retrieval, "IMAGES", images)
     owner = np.repeat(np.arange(4), 5)
     scores = np.zeros((20, 4))
@@ -113,7 +113,7 @@ def test_five_sentences_an_image_are_five_queries_for_images(monkeypatch, images
     assert image_ranks(likelihoods, owner).tolist() == [1.0] * 5 + [9.5] * 5
 
 
-def test_a_model_that_cannot_tell_images_apart_is_at_chance():
+def test_retrieval_of_a_blind_model_is_at_chance():
     scores, owner = np.zeros((500, 100)), np.repeat(np.arange(100), 5)
     for ranks in (sentence_ranks(scores, np.zeros(500), owner), image_ranks(scores, owner)):
         found = recall([ranks])

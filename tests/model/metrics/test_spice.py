@@ -62,21 +62,21 @@ def test_spice_is_read_by_image(program, tmp_path):
         (SCORE.replace('"f"', '"g"') % os.devnull, "wrote no scores (KeyError"),
     ],
 )
-def test_a_program_without_scores_leaves_spice_out(program, script, reason):
+def test_spice_is_omitted_when_the_program_prints_no_scores(program, script, reason):
     program(script)
     scores = _score()
     assert "SPICE" not in scores.corpus
     assert reason in scores.left_out["SPICE"]
 
 
-def test_a_missing_parser_is_reported_with_the_command_that_installs_it(program):
+def test_missing_spice_parser_is_reported_with_the_command(program):
     program(SCORE % os.devnull)
     (jar_directory() / JARS[1].name).unlink()
     assert f"has no {JARS[1].name}; run `mrnn metrics install spice`" in _score().left_out["SPICE"]
 
 
 @pytest.mark.skipif(not INSTALLED or shutil.which("java") is None, reason="needs Java and `mrnn metrics install spice`")
-def test_the_real_program_gives_the_recorded_scores():
+def test_spice_matches_the_recorded_scores():
     scores = _score()
     assert scores.left_out == {}
     # By hand: (dog) matches and (dog, black) does not match (dog, white); of (dog), (cat) half is found.

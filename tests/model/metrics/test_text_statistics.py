@@ -8,7 +8,7 @@ CAPTIONS = [("a", "dog", "runs"), ("a", "dog"), ("a", "dog")]
 REFERENCES = [[("a", "dog", "runs", "fast"), ("dogs",)], [("dog",), ("a", "big", "dog", "here")], [("a", "dog")]]
 
 
-def test_by_hand():
+def test_text_statistics_match_hand_computation():
     found = text_statistics(CAPTIONS, REFERENCES, {("a", "dog")})
     assert found["mean_length"] == pytest.approx(7 / 3)
     assert found["length_ratio"] == pytest.approx(7 / (4 + 1 + 2))

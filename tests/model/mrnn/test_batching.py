@@ -42,7 +42,7 @@ def test_long_captions_are_cut_before_the_end_sign(make_captions):
 
 
 @given(LENGTHS, st.integers(1, 7), st.integers(0, 3))
-def test_an_epoch_holds_every_caption_exactly_once(make_captions, lengths, batch_size, epoch):
+def test_epoch_contains_every_caption_once(make_captions, lengths, batch_size, epoch):
     captions = captions_of(make_captions, lengths)
     expected = sorted(((*captions[index].tolist(), BOS), index // 2) for index in range(len(lengths)))
     for batches in (
@@ -54,7 +54,7 @@ def test_an_epoch_holds_every_caption_exactly_once(make_captions, lengths, batch
         assert sum(batch.tokens for batch in batches) == sum(lengths) + len(lengths)
 
 
-def test_the_order_depends_on_seed_and_epoch_alone(make_captions):
+def test_batch_order_depends_on_seed_and_epoch_only(make_captions):
     captions = captions_of(make_captions, [5] * 30)
 
     def order(seed, epoch):
@@ -73,7 +73,7 @@ def test_batches_do_not_come_sorted_by_length(make_captions):
 @pytest.mark.parametrize(
     "batches", [lambda c: training_batches(c, 16, 30, 1, 0), lambda c: evaluation_batches(c, 16, 30)]
 )
-def test_there_is_hardly_any_padding(make_captions, batches):
+def test_buckets_keep_padding_low(make_captions, batches):
     lengths = np.random.default_rng(0).integers(3, 20, 2000)
     made = list(batches(captions_of(make_captions, lengths)))
     cells = sum(batch.targets.size for batch in made)

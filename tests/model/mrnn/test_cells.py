@@ -27,7 +27,7 @@ def random_cell(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_step_is_that_of_the_equations(kind):
+def test_cell_step_matches_the_equations(kind):
     cell, weights, random = random_cell(kind)
     x = random.standard_normal((BATCH, cell.input_size))
     states = [random.standard_normal((BATCH, size)) for size in cell.state_size]
@@ -91,7 +91,7 @@ def test_gradients_through_time_are_those_of_small_differences(kind):
             assert gradient.numpy()[position] == pytest.approx(measured, rel=1e-3, abs=1e-4), name
 
 
-def test_the_additive_cell_by_hand():
+def test_additive_cell_matches_hand_computation():
     cell = AdditiveCell(2, Initializers(0))
     cell.build((None, 2))
     cell.kernel.assign([[1.0, 2.0], [3.0, 4.0]])
@@ -100,7 +100,7 @@ def test_the_additive_cell_by_hand():
     np.testing.assert_allclose(output, [[1.0 + 6.0 + 10.0 + 0.5, 0.0]])  # the second unit is below zero
 
 
-def test_a_new_additive_cell_keeps_the_length_of_states():
+def test_additive_cell_initialization_is_orthogonal():
     cell = AdditiveCell(4, Initializers(0))
     cell.build((None, 4))
     kernel = cell.kernel.numpy()

@@ -32,7 +32,7 @@ def test_scaling_takes_the_mean_away_and_divides_by_the_deviation():
     np.testing.assert_allclose(scaling(np.array([[3.0, 2.0], [1.0, -2.0]])), [[1.0, 0.0], [0.0, -1.0]])
 
 
-def test_a_column_that_never_varies_is_not_blown_up():
+def test_standardization_leaves_constant_columns():
     scaling = FeatureScaling()
     scaling.build((None, 2))
     scaling.adapt(np.array([5.0, 0.0]), np.array([0.0, 1.0]))
@@ -55,7 +55,7 @@ def filled(layer, *shapes):
 
 @pytest.mark.parametrize("word", [True, False])
 @pytest.mark.parametrize("image", [True, False])
-def test_the_papers_multimodal_layer_adds_and_then_squashes(word, image):
+def test_multimodal_layer_adds_and_squashes(word, image):
     layer = filled(MultimodalLayer(4, Initializers(0), "scaled_tanh", word, image), (None, 2), (None, 3), (None, 5))
     words, recurrent, features = normal(6, 7, 2), normal(6, 7, 3), normal(6, 5)
     total = recurrent @ layer.from_recurrent.kernel.numpy()
@@ -84,7 +84,7 @@ def test_that_of_tf_mrnn_rectifies_and_then_adds():
     ("activation", "f"),
     [("relu", lambda x: np.maximum(0.0, x)), ("scaled_tanh", lambda x: 1.7159 * np.tanh(2.0 / 3.0 * x))],
 )
-def test_the_tied_softmax_goes_back_through_the_embedding(activation, f):
+def test_tied_softmax_uses_the_embedding(activation, f):
     layer = filled(TiedSoftmax(7, 3, activation, Initializers(0)), (None, 4))
     joint, embeddings = normal(2, 5, 4), normal(7, 3)
     kernel, bias = layer.to_embedding.kernel.numpy(), layer.to_embedding.bias.numpy()

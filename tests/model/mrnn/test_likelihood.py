@@ -20,12 +20,12 @@ def blind(network, probabilities):
     return network
 
 
-def test_a_network_that_knows_nothing_is_as_perplexed_as_the_vocabulary_is_large(make_network, make_captions):
+def test_untrained_perplexity_is_the_vocabulary_size(make_network, make_captions):
     network = blind(make_network(vocabulary_size=7), np.full(7, 1 / 7))
     assert perplexity(network, make_captions(CAPTIONS, OWNERS), FEATURES, 30) == pytest.approx(7.0, rel=1e-5)
 
 
-def test_the_end_sign_counts_as_a_word(make_network, make_captions):
+def test_end_token_counts_as_a_token(make_network, make_captions):
     # Two words of probability 1/8 and an end sign of 1/2: 3 + 3 + 1 bits over three words.
     probabilities = np.array([1 / 16, 1 / 16, 1 / 2, 1 / 8, 1 / 8, 1 / 16, 1 / 16])
     network = blind(make_network(), probabilities)
@@ -58,7 +58,7 @@ def test_perplexity_beyond_all_numbers_is_infinite(make_network, make_captions):
     assert perplexity(network, make_captions([[3]], [0]), FEATURES, 30) == np.inf
 
 
-def test_the_gradient_is_that_of_small_differences(make_network, make_captions):
+def test_loss_gradient_matches_finite_differences(make_network, make_captions):
     network = make_network()
     for variable in network.trainable_variables:
         variable.assign(0.5 * variable.numpy())  # where float32 is fine enough

@@ -44,7 +44,7 @@ def test_predictions_depend_on_no_later_word(make_network):
     assert not np.allclose(before[:, 2:], after[:, 2:])
 
 
-def test_the_parameters_are_as_many_as_the_paper_says():
+def test_parameter_count_matches_the_paper():
     v, d, e, r, m = 1000, 4096, 128, 256, 512
     network = MRNN(v, d)
     expected = v * e + e * r + (r * r + r) + (r * m + m) + r * m + d * m + (m * v + v)
@@ -81,7 +81,7 @@ def test_image_dropout_leaves_the_words_alone(make_network):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_saved_network_gives_the_same_logits(make_network, tmp_path, variant):
+def test_saved_network_gives_the_same_logits(make_network, tmp_path, variant):
     network = make_network(variant=variant, dropout=0.5, image_dropout=0.25, seed=4)
     network.save(tmp_path / "model.keras")
     loaded = load_network(tmp_path / "model.keras")
@@ -100,13 +100,13 @@ def saved(make_network, tmp_path):
     return path
 
 
-def test_a_cut_file_is_an_artifact_error(saved):
+def test_truncated_file_is_an_artifact_error(saved):
     saved.write_bytes(saved.read_bytes()[:-500])
     with pytest.raises(ArtifactError, match=r"model\.keras"):
         load_network(saved)
 
 
-def test_no_damage_goes_unnoticed(saved):
+def test_damaged_file_is_an_artifact_error(saved):
     expected = load_network(saved).get_weights()
     content = saved.read_bytes()
     draw = random.Random(0)
@@ -127,7 +127,7 @@ def test_no_damage_goes_unnoticed(saved):
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.weights.h5"])
-def test_an_incomplete_archive_is_an_artifact_error(saved, tmp_path, missing):
+def test_incomplete_archive_is_an_artifact_error(saved, tmp_path, missing):
     path = tmp_path / "incomplete.keras"
     with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():

@@ -40,7 +40,7 @@ def relu(x):
         ("vis-in-rnn-both", lambda w, v: 1.7159 * np.tanh(2.0 / 3.0 * dense(w, "multimodal/from_image", v))),
     ],
 )
-def test_in_the_variants_they_are_what_the_layer_that_the_image_enters_makes_of_it(make_network, variant, expected):
+def test_refined_features_of_variants_match_the_image_layer(make_network, variant, expected):
     network = make_network(variant=variant)
     features = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     weights = {variable.path: variable.numpy() for variable in network.variables}
@@ -50,7 +50,7 @@ def test_in_the_variants_they_are_what_the_layer_that_the_image_enters_makes_of_
     assert refined.shape[1] == network.refined_size
 
 
-def test_a_network_that_sees_no_image_refines_none(make_network):
+def test_blind_network_has_no_refined_features(make_network):
     network = make_network(variant="blind")
     with pytest.raises(ConfigurationError, match="does not see images"):
         _ = network.refined_size

@@ -155,7 +155,7 @@ def standardized(network):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_forward_pass_is_that_of_the_equations(make_network, variant):
+def test_forward_pass_matches_the_equations(make_network, variant):
     network = make_network(variant=variant)
     logits, image = network(TOKENS, FEATURES).numpy(), standardized(network)
     for row, words in enumerate(TOKENS):
@@ -165,7 +165,7 @@ def test_the_forward_pass_is_that_of_the_equations(make_network, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_gradient_is_that_of_small_differences(make_network, variant):
+def test_gradient_matches_finite_differences(make_network, variant):
     """Every single weight; the loss of the differences is that of the equations, in double precision."""
     network = make_network(variant=variant)
     for variable in network.trainable_variables:
@@ -202,7 +202,7 @@ def test_the_gradient_is_that_of_small_differences(make_network, variant):
     ("variant", "feature_size", "parameters"),
     [("tf-mrnn", 2048, 43_404_667), ("tf-mrnn", 4096, 47_598_971), ("tf-mrnn-init", 2048, 14_368_123)],
 )
-def test_the_published_configurations_have_the_published_numbers_of_parameters(variant, feature_size, parameters):
+def test_published_configurations_have_the_published_parameter_counts(variant, feature_size, parameters):
     network = MRNN(13691, feature_size, ModelConfig(variant=variant))  # 43.40 M, 47.60 M and 14.37 M
     assert sum(int(np.prod(variable.shape)) for variable in network.trainable_variables) == parameters
 
@@ -218,7 +218,7 @@ def test_weights_of_tf_mrnn_start_uniform(make_network):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_only_the_blind_variant_does_not_see_the_image(make_network, variant):
+def test_only_the_blind_variant_ignores_the_image(make_network, variant):
     network = make_network(variant=variant)
     same = np.array_equal(network(TOKENS, FEATURES), network(TOKENS, FEATURES[::-1].copy()))
     assert same == (variant == "blind")
@@ -233,7 +233,7 @@ def test_only_the_blind_variant_does_not_see_the_image(make_network, variant):
         ("tf-mrnn-init", {"multimodal_size": 8}, "no multimodal layer"),
     ],
 )
-def test_what_does_not_fit_together_is_one_sentence(variant, sizes, message):
+def test_incompatible_settings_are_one_sentence(variant, sizes, message):
     with pytest.raises(ConfigurationError, match=message):
         MRNN(7, 4, ModelConfig(variant=variant, **sizes))
 

@@ -5,13 +5,13 @@ import numpy as np
 from model.reranking.consensus import consensus_scores, rerank_order, self_consensus_scores
 
 
-def test_the_m_most_similar_references_count():
+def test_consensus_uses_the_m_most_similar_references():
     similarity = np.array([[0.1, 0.9, 0.5], [0.6, 0.0, 0.6]])
     np.testing.assert_allclose(consensus_scores(similarity, 1), [0.9, 0.6])
     np.testing.assert_allclose(consensus_scores(similarity, 2), [1.4, 1.2])
 
 
-def test_with_fewer_references_than_m_all_count():
+def test_consensus_uses_all_of_fewer_than_m_references():
     similarity = np.array([[0.1, 0.9, 0.5], [0.6, 0.0, 0.6]])
     np.testing.assert_allclose(consensus_scores(similarity, 125), [1.5, 1.2])
 

@@ -123,7 +123,7 @@ def test_bleu_by_hand():
     assert compare(bleu, [list("abcd")], [list("abcd")])[0, 0] == pytest.approx(1.0)
 
 
-def test_the_slip_of_the_authors_is_kept_for_those_who_compare():
+def test_bleu_of_the_authors_reproduces_their_bug():
     sentences = [list("abcd"), list("abc")]
     ours, theirs = (
         compare(lambda table, _, compat=compat: BleuSimilarity(table, compat), sentences, sentences)

@@ -19,7 +19,7 @@ def all_ngrams(words):
 
 
 @given(st.lists(st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=3), max_size=4))
-def test_a_document_is_all_captions_of_an_image(images):
+def test_document_frequency_counts_images(images):
     sentences = [words for captions in images for words in captions]
     ends = np.cumsum([len(captions) for captions in images], dtype=np.int64)
     documents = [np.arange(end - len(captions), end) for captions, end in zip(images, ends, strict=True)]
@@ -35,7 +35,7 @@ def test_a_document_is_all_captions_of_an_image(images):
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=6), st.data())
-def test_a_table_gives_the_counts_back(sentences, data):
+def test_ngram_table_returns_the_counts(sentences, data):
     table = SentenceTable(sentences)
     rows, others = (
         np.array(data.draw(st.lists(st.integers(0, len(sentences) - 1), max_size=8)), np.int64) for _ in range(2)
@@ -61,7 +61,7 @@ SENTENCES = st.lists(st.lists(st.sampled_from("abcd"), max_size=6), max_size=5)
 
 
 @given(SENTENCES, SENTENCES)
-def test_the_columns_of_one_table_in_another_are_those_of_the_same_ngrams(sentences, others):
+def test_ngram_tables_align_their_columns(sentences, others):
     table, other = SentenceTable(sentences), SentenceTable(others)
     places = table.columns_in(other)
     assert len(places) == len(table.orders)

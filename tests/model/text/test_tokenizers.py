@@ -36,7 +36,7 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
         (".", []),
     ],
 )
-def test_the_rule_of_tf_mrnn(text, words):
+def test_tf_mrnn_rule(text, words):
     assert tf_mrnn_words(text) == words
 
 
@@ -49,7 +49,7 @@ def test_the_rule_of_tf_mrnn(text, words):
         ("", []),
     ],
 )
-def test_the_rule_of_the_treebank(text, words):
+def test_treebank_rule(text, words):
     assert treebank_words(text) == words
 
 
@@ -62,7 +62,7 @@ def test_the_rule_of_the_treebank(text, words):
         ("...", []),
     ],
 )
-def test_the_rule_of_scoring_drops_punctuation(text, words):
+def test_scoring_rule_drops_punctuation(text, words):
     assert ptb_tokens(text) == words
 
 
@@ -80,7 +80,7 @@ def published_rule(text):
 
 
 @given(st.text(st.characters(max_codepoint=126)))
-def test_in_ascii_it_is_the_rule_as_published_also_beside_other_characters(text):
+def test_ascii_rule_applies_beside_other_characters(text):
     assert tf_mrnn_words(text) == published_rule(text)
     assert tf_mrnn_words(f"{text} é") == published_rule(f"{text} é")
 

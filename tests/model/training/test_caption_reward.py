@@ -30,7 +30,7 @@ def reward_of(corpus, bleu=0.0):
 
 
 @given(st.lists(st.lists(SENTENCES, min_size=1, max_size=4), min_size=2, max_size=5), st.data())
-def test_it_is_the_official_score(corpus, data):
+def test_reward_matches_the_official_score(corpus, data):
     corpus = [[[*words, END] for words in captions] for captions in corpus]
     hypotheses = [[*data.draw(SENTENCES), END] for _ in corpus]
     expected = official(corpus, hypotheses)
@@ -48,7 +48,7 @@ def test_words_and_ngrams_that_no_caption_has_only_count_in_the_norm():
     np.testing.assert_allclose(reward_of(corpus)(hypotheses, np.arange(2)), official(corpus, hypotheses), atol=1e-9)
 
 
-def test_a_sentence_that_breaks_off_gets_less_than_one_that_ends():
+def test_truncated_caption_has_a_lower_reward():
     reward = reward_of([[["a", "dog", END]], [["a", "cat", "sits", END]]])
     ended, broken = reward([["a", "dog", END], ["a", "dog"]], np.array([0, 0]))
     assert ended > broken

@@ -26,14 +26,14 @@ def test_variables_best_weights_and_record_come_back(tmp_path):
         np.testing.assert_array_equal(of_best, value + 1)
 
 
-def test_the_same_state_is_the_same_bytes(tmp_path):
+def test_checkpoint_of_equal_state_has_equal_bytes(tmp_path):
     for name in ("one.h5", "two.h5"):
         save_state(tmp_path / name, variables(np.ones(3, np.float32)), [np.ones(3)], RECORD)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 
 @pytest.mark.parametrize("shapes", [[(2,)], [(3,), (3,)], []])
-def test_other_variables_are_refused_and_left_as_they_are(tmp_path, shapes):
+def test_restore_refuses_other_variables_unchanged(tmp_path, shapes):
     save_state(tmp_path / "state.h5", variables(np.ones(3, np.float32)), [np.ones(3)], RECORD)
     targets = variables(*[np.zeros(shape, np.float32) for shape in shapes])
     with pytest.raises(ArtifactError, match="another network"):
@@ -41,12 +41,12 @@ def test_other_variables_are_refused_and_left_as_they_are(tmp_path, shapes):
     assert all(not target.numpy().any() for target in targets)
 
 
-def test_a_missing_state_is_an_artifact_error(tmp_path):
+def test_missing_checkpoint_is_an_artifact_error(tmp_path):
     with pytest.raises(ArtifactError, match="absent"):
         load_state(tmp_path / "absent.h5", [])
 
 
-def test_no_weight_changes_on_the_disk_unnoticed(tmp_path):
+def test_changed_weights_are_detected(tmp_path):
     path = tmp_path / "state.h5"
     value = np.random.default_rng(0).random((16, 16), np.float32)
     save_state(path, variables(value), [value], RECORD)

@@ -25,7 +25,7 @@ def test_half_a_cosine_to_a_tenth():
     assert cosine.at(100, []) == cosine.at(200, []) == pytest.approx(0.2)
 
 
-def test_the_steps_of_tf_mrnn():
+def test_step_schedule_matches_tf_mrnn():
     config = ScheduleConfig("step", decay_factor=0.85, decay_keep=300_000, decay_every=10_000)
     authors = LearningRate(config, 1.0, 573_000)
     iterations = np.array([0, 299_999, 300_000, 309_999, 310_000, 570_000])
@@ -34,7 +34,7 @@ def test_the_steps_of_tf_mrnn():
     assert expected[-1] == pytest.approx(0.0124, abs=1e-4)
 
 
-def test_it_falls_when_no_better_score_came_for_long_enough():
+def test_plateau_schedule_lowers_the_rate():
     plateau = rate("plateau", every=2)
     assert plateau.at(7, []) == 2.0
     assert plateau.at(7, [0.1, 0.2, 0.2]) == 2.0
@@ -44,7 +44,7 @@ def test_it_falls_when_no_better_score_came_for_long_enough():
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "step", "plateau"])
-def test_it_rises_evenly_at_first(schedule):
+def test_warm_up_is_linear(schedule):
     warm, cold = rate(schedule, warmup_steps=4), rate(schedule)
     for step in range(10):
         assert warm.at(step, []) == pytest.approx(min(1.0, (step + 1) / 4) * cold.at(step, []))

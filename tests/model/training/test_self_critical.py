@@ -203,7 +203,7 @@ def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path):
     assert [{**asdict(each), **ANY_TIME} for each in curve] == [{**asdict(each), **ANY_TIME} for each in resumed_curve]
 
 
-def test_every_image_comes_once_an_epoch_and_seeds_differ(make_training):
+def test_epoch_contains_every_image_once_and_depends_on_the_seed(make_training):
     objective = make_training().objective
     epochs = [list(objective.batches(epoch)) for epoch in (0, 1, 0)]
     assert [len(batches) for batches in epochs] == [objective.steps_per_epoch] * 3 == [2, 2, 2]

@@ -20,7 +20,7 @@ def garbage(data_dir, reachable=(), keep=0):
     return ["/".join(each.directory.parts[-3:]) for each in found]
 
 
-def test_what_is_reached_stays_with_all_that_it_was_made_from(tmp_path):
+def test_reachable_artifacts_keep_their_ancestors(tmp_path):
     make(tmp_path, f"toys/Source/{OLD}")
     make(tmp_path, f"toys/Source/{NEW}")
     make(tmp_path, f"toys/Double/{OLD}", upstream=[f"toys/Source/{OLD}"])
@@ -28,7 +28,7 @@ def test_what_is_reached_stays_with_all_that_it_was_made_from(tmp_path):
     assert garbage(tmp_path, [f"toys/Double/{OLD}"]) == [f"others/Source/{OLD}", f"toys/Source/{NEW}"]
 
 
-def test_the_newest_of_each_stage_stay_with_all_that_they_were_made_from(tmp_path):
+def test_newest_artifacts_of_a_stage_keep_their_ancestors(tmp_path):
     make(tmp_path, f"toys/Source/{OLD}", age=30)
     make(tmp_path, f"toys/Source/{NEW}", age=20)
     make(tmp_path, f"toys/Source/{NEWEST}", age=10)
@@ -39,7 +39,7 @@ def test_the_newest_of_each_stage_stay_with_all_that_they_were_made_from(tmp_pat
     assert len(garbage(tmp_path)) == 5
 
 
-def test_what_is_not_surely_an_artifact_is_none(tmp_path):
+def test_unrecognized_files_are_not_collected(tmp_path):
     real = make(tmp_path, f"toys/Source/{OLD}")
     write_text(real / "data" / "numbers.txt", "12345")
     make(tmp_path, "toys/Source/my-notes")  # no key

@@ -62,7 +62,7 @@ def test_parameters_of_one_name_with_two_values_are_told_apart(tmp_path):
     assert differences(find_runs(tmp_path)[0]) == [{"TrainModel.seed": "0"}, {"TrainModel.seed": "1"}]
 
 
-def test_a_run_whose_model_is_gone_is_still_listed(tmp_path):
+def test_run_without_its_model_is_listed(tmp_path):
     directory = make_run(tmp_path, 1, 0.4, dropout=0.3)
     (tmp_path / "toys" / "TrainModel" / directory.name / "provenance.json").unlink()
     (run,) = find_runs(tmp_path)[0]
@@ -80,7 +80,7 @@ def test_a_run_whose_model_is_gone_is_still_listed(tmp_path):
         {"n": "many"},
     ],
 )
-def test_a_damaged_score_sheet_is_a_problem_and_no_more(tmp_path, damage):
+def test_damaged_score_sheet_is_reported_as_a_problem(tmp_path, damage):
     make_run(tmp_path, 1, 0.4)
     damaged = make_run(tmp_path, 2, 0.6, sheet=damage)
     runs, problems = find_runs(tmp_path)
@@ -95,7 +95,7 @@ def test_text_that_is_no_json_is_a_problem(tmp_path):
     assert runs == [] and len(problems) == 2
 
 
-def test_the_table_and_the_page_hold_all_runs_and_no_hostile_name_does_harm(tmp_path):
+def test_comparison_lists_all_runs_and_escapes_names(tmp_path):
     evil = "<script>alert(1)</script>$\\frac"
     make_run(tmp_path, 1, 0.4, variant="=cmd()")
     make_run(tmp_path, 2, 0.6, variant=evil)

@@ -69,7 +69,7 @@ def cluster(tmp_path):
 
 
 @pytest.mark.slow("starts a Dask cluster")
-def test_a_worker_killed_in_the_middle_changes_nothing(images, cluster, tmp_path):
+def test_killed_worker_changes_no_bytes(images, cluster, tmp_path):
     address, workers = cluster
     expected = run(images, tmp_path / "local", LOCAL)
     shards = plan_shards(len(images), str(tmp_path / "dask" / "shards"), SHARDS, "features.h5")
@@ -90,7 +90,7 @@ os.kill(int(sys.argv[1]), signal.SIGKILL)
 """
 
 
-def test_a_scheduler_that_is_not_there_is_an_error_in_time(images, tmp_path):
+def test_missing_scheduler_times_out(images, tmp_path):
     started = time.monotonic()
     engine = BeamRunner(DASK, ("--dask_client_address=tcp://127.0.0.1:9", "--dask_connection_timeout=5"))
     with pytest.raises(RunnerError, match=r"DaskRunner failed .*127\.0\.0\.1:9"):

@@ -45,12 +45,12 @@ def fail_typed(shard: Shard) -> None:
     raise TrainingError(f"{shard.count} is too many")
 
 
-def test_all_shards_are_made(shards):
+def test_runner_makes_all_shards(shards):
     complete(shards, write)
     assert all(is_shard_complete(shard) for shard in shards)
 
 
-def test_a_runner_that_fails_is_tried_again_as_long_as_shards_come_of_it(shards, tmp_path):
+def test_failing_runner_is_retried_while_it_progresses(shards, tmp_path):
     write(shards[0])
     tries = tmp_path / "tries"
     tries.mkdir()
@@ -62,18 +62,18 @@ def test_a_runner_that_fails_is_tried_again_as_long_as_shards_come_of_it(shards,
     assert all(is_shard_complete(shard) for shard in shards)
 
 
-def test_what_the_runner_leaves_undone_is_an_error_that_names_it(shards):
+def test_incomplete_shards_are_named(shards):
     with pytest.raises(ArtifactError, match=r"rows-0000008-0000015\.txt \(of 4\) is not there although .*FnApiRunner"):
         complete(shards, partial(write_first_only, first=shards[0].path))
     assert is_shard_complete(shards[0])
 
 
-def test_a_typed_error_comes_back_as_it_was(shards):
+def test_typed_worker_error_is_reraised(shards):
     with pytest.raises(TrainingError, match=f"^{shards[0].count} is too many$"):
         complete(shards, fail_typed)
 
 
-def test_a_worker_with_another_version_is_refused(shards, monkeypatch):
+def test_worker_with_another_version_is_refused(shards, monkeypatch):
     ours = versions()
     monkeypatch.setattr(
         ProcessShard, "__init__", lambda self, work: vars(self).update(work=work, versions=OLD, storage={})
@@ -88,7 +88,7 @@ def test_a_worker_with_another_version_is_refused(shards, monkeypatch):
 OLD = {"numpy": "1.0", "of-the-driver-only": "2"}
 
 
-def test_an_unknown_runner_is_a_configuration_error(shards):
+def test_unknown_runner_is_a_configuration_error(shards):
     with pytest.raises(ConfigurationError, match=r"no runner 'apache_beam\.NoRunner'"):
         complete(shards, write, BeamRunner("apache_beam.NoRunner"))
 

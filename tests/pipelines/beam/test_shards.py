@@ -49,7 +49,7 @@ def test_manifests_keep_all_images_in_order(tmp_path_factory, pairs, count):
     assert [shard_of(shard.manifest_path) for shard in shards] == shards
 
 
-def test_a_manifest_is_json_lines_of_id_and_path(tmp_path):
+def test_manifest_is_json_lines_of_id_and_path(tmp_path):
     (shard,) = write_plan([ImageSource("a", "/b/c.jpg"), ImageSource("\u00e9")], str(tmp_path), 1, "rows.h5")
     assert shard.manifest_path == f"{tmp_path}/rows-0000000-0000001.h5.manifest.jsonl"
     lines = Path(shard.manifest_path).read_text().splitlines()
@@ -59,14 +59,14 @@ def test_a_manifest_is_json_lines_of_id_and_path(tmp_path):
 @pytest.mark.parametrize(
     "damage", [b"", b'{"id": "a", "path": "b"}\n' * 3, b"no JSON\n", b'{"id": "a"}\n', b"7\n", b"\xff\n"]
 )
-def test_a_damaged_manifest_is_named(shard, damage):
+def test_damaged_manifest_is_named(shard, damage):
     Path(shard.manifest_path).write_bytes(damage)
     with pytest.raises(ArtifactError, match=rf"^Manifest {shard.manifest_path} .*; plan the shards again\.$"):
         shard.read_images()
 
 
 @pytest.mark.parametrize("name", ["rows.h5", "rows-01-02.h5", "rows.h5.manifest.jsonl"])
-def test_a_file_that_is_no_manifest_is_named(name):
+def test_other_file_in_place_of_a_manifest_is_named(name):
     with pytest.raises(ArtifactError, match=rf"^{name} is no manifest"):
         shard_of(name)
 
@@ -90,7 +90,7 @@ def test_whole_is_what_has_its_digest(shard):
     assert not list(Path(shard.path).parent.glob("*.tmp"))
 
 
-def test_a_worker_s_error_is_raised_until_it_is_cleared(shard):
+def test_worker_error_is_raised_until_cleared(shard):
     raise_worker_error([shard])
     write_error(shard, InputError("the weights are damaged"))
     assert are_finished([shard])
@@ -101,7 +101,7 @@ def test_a_worker_s_error_is_raised_until_it_is_cleared(shard):
     assert not are_finished([shard])
 
 
-def test_files_are_asked_for_by_one_listing(tmp_path, monkeypatch):
+def test_shards_are_listed_once(tmp_path, monkeypatch):
     shards = write_plan([ImageSource(str(number)) for number in range(100)], str(tmp_path), 100, "rows.h5")
     write_shard(shards[7], b"rows")
     listed = []

@@ -48,7 +48,7 @@ def test_find_images_takes_several_paths_and_each_image_once(tmp_path):
     assert found == [str(tmp_path / "a" / "x.png"), str(tmp_path / "b" / "x.png"), "y.png"]
 
 
-def test_nothing_to_caption_is_reported_in_a_sentence(tmp_path):
+def test_empty_input_is_one_sentence(tmp_path):
     touch(tmp_path, "notes.txt")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "absent.png", tmp_path / "pipe", tmp_path / "*.gif"):
@@ -56,7 +56,7 @@ def test_nothing_to_caption_is_reported_in_a_sentence(tmp_path):
             find_images([str(path)])
 
 
-def test_files_with_other_endings_are_skipped_and_counted(tmp_path):
+def test_unsupported_endings_are_skipped_and_counted(tmp_path):
     touch(tmp_path, "a.png", "b.svg", "sub/c.heic", "d.pdf", ".hidden.txt")
     skipped = find_skipped([str(tmp_path), str(tmp_path / "d.pdf")])
     assert skipped == [str(tmp_path / name) for name in ("b.svg", "d.pdf", "sub/c.heic")]
@@ -79,7 +79,7 @@ def test_hostile_names_are_found_and_shown_as_escapes(tmp_path):
 
 
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
-def test_what_is_shown_is_harmless_and_two_names_stay_two(one, other):
+def test_displayed_names_are_escaped_and_distinct(one, other):
     assert printable(one).isprintable()
     printable(one).encode("utf-8")
     assert (printable(one) == printable(other)) == (one == other)

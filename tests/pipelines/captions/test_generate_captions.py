@@ -60,7 +60,7 @@ def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_pa
         )
 
 
-def test_what_a_stopped_run_finished_is_kept(artifacts, tmp_path):
+def test_interrupted_generation_keeps_finished_shards(artifacts, tmp_path):
     _, image_ids = artifacts
     whole = run(tmp_path, image_ids, SEARCHES[0], 4)
     known = [image_id for image_id in image_ids if image_id != "lost"]

@@ -39,7 +39,7 @@ def photo():
     return Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC)
 
 
-def test_a_smaller_brighter_recompressed_copy_is_alike_and_another_picture_is_not(photo, tmp_path):
+def test_near_duplicates_match_edited_copies_only(photo, tmp_path):
     ImageEnhance.Brightness(photo.resize((120, 90))).enhance(1.1).save(tmp_path / "copy.jpg", quality=60)
     with Image.open(tmp_path / "copy.jpg") as copy:
         alike = np.count_nonzero(image_hash(photo) != image_hash(copy))

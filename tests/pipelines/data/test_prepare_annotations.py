@@ -72,7 +72,7 @@ def test_invalid_captions_are_left_out_up_to_a_fraction(root):
         look(Listed(*records), root, limit=0.39)
 
 
-def test_an_image_whose_captions_are_all_invalid_is_left_out(root):
+def test_image_with_invalid_captions_only_is_omitted(root):
     Image.new("L", (30, 20)).save(root / "d.png")
     images, messages = look(Listed(*WHOLE, record("d.png", "train", (".", ""))), root)
     assert [image.image_id for image in images] == ["a", "b", "c"]
@@ -86,18 +86,18 @@ def test_unlabeled_images_need_no_caption(root):
     assert len(messages) == 1
 
 
-def test_an_unreadable_image_stays_with_size_zero(root):
+def test_unreadable_image_has_size_zero(root):
     (root / "bad.png").write_bytes(b"no image")
     images, _ = look(Listed(*WHOLE, record("bad.png", "train")), root)
     assert (images[-1].width, images[-1].height) == (0, 0)
 
 
-def test_an_id_twice_is_an_error(root):
+def test_duplicate_id_is_an_error(root):
     with pytest.raises(InputError, match="has image a twice"):
         look(Listed(*WHOLE, record("a.png", "val")), root)
 
 
-def test_an_empty_split_is_an_error(root):
+def test_empty_split_is_an_error(root):
     with pytest.raises(InputError, match="no image in the split 'test'"):
         look(Listed(*WHOLE[:2]), root)
 
@@ -123,7 +123,7 @@ def test_digests_ignore_files_that_do_not_matter(custom):
     assert digests(custom) == first
 
 
-def test_a_corrected_caption_changes_annotations_and_not_images(custom):
+def test_corrected_caption_changes_annotations_only(custom):
     first = digests(custom)
     path = custom / "captions.jsonl"
     path.write_text(path.read_text().replace("a cat b", "a cow b"))
@@ -132,7 +132,7 @@ def test_a_corrected_caption_changes_annotations_and_not_images(custom):
     assert corrected[1] != first[1]
 
 
-def test_a_replaced_image_of_the_same_size_changes_both(custom):
+def test_replaced_image_changes_both_digests(custom):
     first = digests(custom)
     data = (custom / "a.png").read_bytes()
     (custom / "a.png").write_bytes(data[:-1] + b"\0")
@@ -156,5 +156,5 @@ def test_unchanged_images_are_read_once(custom, monkeypatch):
     assert sorted(read[1:]) == ["a.png", "b.png", "c.png"]
 
 
-def test_a_dataset_that_cannot_be_read_has_no_digests(root):
+def test_unreadable_dataset_has_no_digests(root):
     assert digest_dataset(find_dataset("custom"), root, "published", root.parent / "cache.sqlite") is None

@@ -41,7 +41,7 @@ def assign(root, partition, records=None):
     return {each.file: each.split for each in assigned}, problems.findings
 
 
-def test_a_list_may_hold_ids_names_or_paths(tmp_path):
+def test_split_list_accepts_ids_names_and_paths(tmp_path):
     write_lists(tmp_path, train=["1", "a/2.jpg"], val=["3.png"], test=["b/4"])
     splits, problems = assign(tmp_path, "lists")
     assert splits == {"a/1.jpg": "train", "a/2.jpg": "train", "b/3.png": "val", "b/4.png": "test"}
@@ -71,7 +71,7 @@ def test_contradictions_are_errors_that_name_them(tmp_path, names, message):
         assign(tmp_path, "lists")
 
 
-def test_a_name_of_two_images_is_an_error(tmp_path):
+def test_ambiguous_name_is_an_error(tmp_path):
     write_lists(tmp_path, train=["1.jpg"], val=[], test=[])
     records = [Record("x", "a/1.jpg", "", ("a",)), Record("y", "b/1.jpg", "", ("a",))]
     with pytest.raises(InputError, match=r"has 1\.jpg, which may be a/1\.jpg, b/1\.jpg; list paths"):
@@ -93,7 +93,7 @@ IDS = st.sets(st.text(max_size=4), min_size=4, max_size=40)
 
 
 @given(IDS, st.integers(0, 2), st.integers(0, 2), st.integers(0, 3))
-def test_a_draw_has_the_sizes_asked_for_whatever_the_order(image_ids, val, test, seed):
+def test_random_split_sizes_are_independent_of_the_order(image_ids, val, test, seed):
     drawn = draw_splits(sorted(image_ids), val, test, seed)
     counts = Counter(drawn.values())
     assert (counts["val"], counts["test"]) == (val, test)
@@ -101,7 +101,7 @@ def test_a_draw_has_the_sizes_asked_for_whatever_the_order(image_ids, val, test,
 
 
 @given(IDS, st.text(max_size=4), st.integers(0, 3))
-def test_an_added_image_moves_at_most_one_image_out_of_each_small_split(image_ids, added, seed):
+def test_added_image_moves_at_most_one_image_per_split(image_ids, added, seed):
     before, after = draw_splits(image_ids, 2, 2, seed), draw_splits(image_ids | {added}, 2, 2, seed)
     moved = Counter(
         (before[image_id], after[image_id]) for image_id in image_ids if before[image_id] != after[image_id]
@@ -115,7 +115,7 @@ def test_another_seed_draws_others():
     assert draw_splits(names, 10, 10, 0) != draw_splits(names, 10, 10, 1)
 
 
-def test_a_draw_keeps_the_published_test_images_and_the_unlabeled_ones(tmp_path):
+def test_random_split_keeps_published_test_images(tmp_path):
     records = [
         *(record(f"{n}.jpg", "train") for n in range(5)),
         record("t.jpg", "test"),
@@ -131,18 +131,18 @@ def test_a_draw_keeps_the_published_test_images_and_the_unlabeled_ones(tmp_path)
     assert Counter(splits.values()) == {"train": 3, "val": 1, "test": 2, "unlabeled": 1}
 
 
-def test_a_draw_of_everything_is_an_error(tmp_path):
+def test_random_split_without_training_images_is_an_error(tmp_path):
     with pytest.raises(ConfigurationError, match="asks for 4 of the 4 captioned images"):
         assign(tmp_path, "random:2:2:0")
 
 
 @pytest.mark.parametrize("partition", ["", "mine", "random:1:2", "random:1:-2:0", "published:x"])
-def test_an_unknown_partition_is_an_error_that_lists_those_there_are(tmp_path, partition):
+def test_unknown_split_is_refused_with_the_available_ones(tmp_path, partition):
     with pytest.raises(ConfigurationError, match=r"set it to published, lists, lists:FOLDER"):
         assign(tmp_path, partition)
 
 
-def test_the_content_of_lists_counts_not_only_their_place(tmp_path):
+def test_split_digest_depends_on_list_content(tmp_path):
     write_lists(tmp_path, train=["1"], val=["2"], test=["3"])
     before = digest_partition(f"lists:{tmp_path}")
     write_lists(tmp_path, train=["2"], val=["1"])

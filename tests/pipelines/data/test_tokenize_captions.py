@@ -53,14 +53,14 @@ def test_raw_tokens_are_kept(tmp_path):
     }
 
 
-def test_a_caption_without_a_word_is_an_error_that_names_it(tmp_path):
+def test_caption_without_a_token_is_named(tmp_path):
     with pytest.raises(InputError, match=r"Caption 1 of image d, '\.', has no word"):
         tokenize([*IMAGES, image("d", "train", "A cow", ".")], "tf-mrnn", 1, tmp_path)
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @given(text=st.text(max_size=20))
-def test_a_caption_that_is_more_than_blanks_and_full_stops_has_a_word(tokenizer, text):
+def test_caption_with_a_letter_has_a_token(tokenizer, text):
     assert TOKENIZERS[tokenizer](text) or not has_word(text)
 
 
@@ -71,6 +71,6 @@ def test_images_without_public_captions_are_in_no_count(tmp_path):
     assert (captions.image_ids, len(captions)) == (["u"], 0)
 
 
-def test_an_unknown_tokenizer_is_an_error(tmp_path):
+def test_unknown_tokenizer_is_an_error(tmp_path):
     with pytest.raises(ConfigurationError, match="no tokenizer 'spaces'"):
         tokenize(IMAGES, "spaces", 1, tmp_path)

@@ -39,7 +39,7 @@ def add_line(root, line):
         stream.write(line + "\n")
 
 
-def test_a_clean_dataset_has_no_findings_and_is_described(root):
+def test_clean_dataset_has_no_findings(root):
     report = look(root)
     assert report.findings == report.limits == []
     assert report.partition == "published"
@@ -48,7 +48,7 @@ def test_a_clean_dataset_has_no_findings_and_is_described(root):
     assert "width: 96 to 96, mean 96.0, median 96 pixels; height: 96 to 96, mean 96.0, median 96 pixels" in report.facts
 
 
-def test_every_finding_is_named_not_only_the_first(root):
+def test_every_finding_is_reported(root):
     add_line(root, '{"image": "gone.png", "caption": "x", "split": "train"}')
     add_line(root, '{"image": "images/shapes_00000.png"')
     (root / "images" / "shapes_00005.png").write_bytes(b"no image")
@@ -66,7 +66,7 @@ def test_every_finding_is_named_not_only_the_first(root):
     assert len(report.errors) == 2
 
 
-def test_a_few_invalid_captions_and_images_are_no_error(root):
+def test_few_invalid_captions_are_no_error(root):
     split = next(record.split for record in find_dataset("shapes").records(root, []))
     add_line(root, f'{{"image": "images/shapes_00000.png", "caption": ".", "split": "{split}"}}')
     (root / "images" / "shapes_00005.png").write_bytes(b"no image")
@@ -75,7 +75,7 @@ def test_a_few_invalid_captions_and_images_are_no_error(root):
     assert any("the caption '.'" in remark for remark in report.remarks)
 
 
-def test_the_report_counts_findings_by_kind_with_three_examples(root):
+def test_findings_are_counted_by_kind_with_three_examples(root):
     for number in range(5):
         add_line(root, f'{{"image": "gone{number}.png", "caption": "x", "split": "train"}}')
     report = look(root)
@@ -105,7 +105,7 @@ def test_small_data_are_told_what_the_pipeline_limits(root):
     assert any("min_count = 1000" in sentence for sentence in look(root, demands=Demands(min_count=1000)).limits)
 
 
-def test_the_next_command_is_quoted_for_the_shell(root):
+def test_next_command_is_quoted_for_the_shell(root):
     (root / "it's mine").mkdir()
     for name in ("images", "captions.jsonl"):
         (root / name).rename(root / "it's mine" / name)
@@ -115,7 +115,7 @@ def test_the_next_command_is_quoted_for_the_shell(root):
     assert "PrepareAnnotations.partition=published" in words
 
 
-def test_a_copy_in_another_split_is_remarked(root):
+def test_duplicate_across_splits_is_reported(root):
     split = next(record.split for record in find_dataset("shapes").records(root, []))
     shutil.copy(root / "images" / "shapes_00000.png", root / "images" / "copy.png")
     other = "val" if split != "val" else "test"
@@ -137,7 +137,7 @@ def test_repeated_captions_and_images_without_are_remarked(root):
     assert "1 of 25 images have no usable caption, such as images/extra.png." in remarks
 
 
-def test_without_splits_a_tenth_each_is_drawn(root):
+def test_missing_splits_are_drawn_as_tenths(root):
     lines = (root / "captions.jsonl").read_text().replace('"split"', '"was"')
     (root / "captions.jsonl").write_text(lines)
     report = look(root)
@@ -147,7 +147,7 @@ def test_without_splits_a_tenth_each_is_drawn(root):
 
 
 @pytest.mark.parametrize(("missing", "partition"), [("test", "random:0:2:0"), ("val", "random:2:0:0")])
-def test_a_missing_split_is_drawn_from_training(root, missing, partition):
+def test_missing_split_is_drawn_from_training(root, missing, partition):
     lines = (root / "captions.jsonl").read_text().replace(f'"split":"{missing}"', '"split":"train"')
     (root / "captions.jsonl").write_text(lines)
     report = look(root)
@@ -157,7 +157,7 @@ def test_a_missing_split_is_drawn_from_training(root, missing, partition):
     ]
 
 
-def test_the_work_on_images_is_bounded_and_small_splits_come_first(root):
+def test_image_checks_are_bounded_and_start_with_small_splits(root):
     validated = next(each.file for each in find_dataset("shapes").records(root, []) if each.split == "val")
     (root / validated).write_bytes(b"x")
     report = look(root, max_images=6)
@@ -165,11 +165,11 @@ def test_the_work_on_images_is_bounded_and_small_splits_come_first(root):
     assert "6 of 24 images were opened; --max-images 0 opens all" in report.facts
 
 
-def test_a_draw_that_leaves_nothing_is_an_error(root):
+def test_draw_that_empties_training_is_an_error(root):
     assert "leaves none for training" in look(root, "random:20:20:0").errors[0]
 
 
-def test_a_folder_without_captions_is_one_error(tmp_path):
+def test_directory_without_captions_is_one_error(tmp_path):
     assert [error.partition(" below ")[0] for error in look(tmp_path).errors] == ["There are no captions"]
 
 
@@ -181,7 +181,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("text", CAUSES)
-def test_the_cause_is_the_only_error(tmp_path, text):
+def test_cause_is_the_only_error(tmp_path, text):
     for name in ("a.png", "b.png"):
         Image.new("L", (3, 2)).save(tmp_path / name)
     (tmp_path / "captions.csv").write_text(text)

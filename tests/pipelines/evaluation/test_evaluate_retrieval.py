@@ -76,7 +76,7 @@ def test_recalls_are_those_of_each_part_by_hand(artifacts, tmp_path, protocol, p
         assert found.r1 == pytest.approx(np.mean([100 * np.mean(np.array(each) <= 1) for each in ranks]))
 
 
-def test_a_stopped_run_continues_with_the_images_that_are_left(artifacts, tmp_path, monkeypatch):
+def test_interrupted_retrieval_resumes(artifacts, tmp_path, monkeypatch):
     whole = evaluate(tmp_path, "all")
     path = tmp_path / "scratch" / "likelihoods-0.npy"
     table = np.load(path)
@@ -94,7 +94,7 @@ def test_a_stopped_run_continues_with_the_images_that_are_left(artifacts, tmp_pa
     np.testing.assert_array_equal(np.load(path), table)
 
 
-def test_a_split_too_small_for_the_protocol_is_refused(artifacts, tmp_path, monkeypatch):
+def test_split_too_small_for_the_protocol_is_refused(artifacts, tmp_path, monkeypatch):
     monkeypatch.setattr(retrieve, "PART", 3)
     with pytest.raises(ConfigurationError, match="5fold needs 15 images and test has 11; set protocol to all"):
         evaluate(tmp_path, "5fold")

@@ -59,7 +59,7 @@ def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3, max_reject_f
     )
 
 
-def test_every_image_is_a_row_or_a_reject(images, tmp_path):
+def test_images_become_rows_or_rejects(images, tmp_path):
     counts = run(images, tmp_path)
     rejects = read_rejects(tmp_path)
     features = FeatureFile(tmp_path / "features.h5")
@@ -89,7 +89,7 @@ def test_rows_are_what_the_network_gives(images, tmp_path):
             np.testing.assert_allclose(features.read([image.image_id]), expected, rtol=1e-4, atol=1e-3)
 
 
-def test_the_features_of_crops_are_averaged(images, tmp_path):
+def test_crop_features_are_averaged(images, tmp_path):
     run(images, tmp_path, ExtractionOptions(SPEC, "ten_crop", "float32", "toys", batch_size=4, decode_threads=2))
     good = next(image for image in images if image.image_id.startswith("good"))
     crops = cut_crops(decode_image(Path(good.path).read_bytes()), 32, "ten_crop")
@@ -99,7 +99,7 @@ def test_the_features_of_crops_are_averaged(images, tmp_path):
 
 
 @pytest.mark.slow("starts many processes")
-def test_the_same_images_give_the_same_bytes_in_any_number_of_processes(images, tmp_path):
+def test_bytes_are_independent_of_the_number_of_processes(images, tmp_path):
     run(images, tmp_path / "one")
     processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
     run(images, tmp_path / "two", engine=BeamRunner(LOCAL.runner, processes))
@@ -114,7 +114,7 @@ def when_made(shards):
     return {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards}
 
 
-def test_a_rerun_keeps_whole_shards_and_remakes_damaged_ones(images, tmp_path):
+def test_rerun_keeps_complete_shards_and_regenerates_damaged_ones(images, tmp_path):
     run(images, tmp_path)
     expected = (tmp_path / "features.h5").read_bytes()
     first, second, _ = shards = shards_of(images, tmp_path)
@@ -158,7 +158,7 @@ def test_counts_are_attributes_of_shards_and_of_the_artifact(images, tmp_path):
         assert (file.attrs["images"], file.attrs["rejected"]) == (17, 4)
 
 
-def test_a_worker_s_typed_error_arrives_as_it_was_raised(images, tmp_path):
+def test_typed_worker_error_is_reraised(images, tmp_path):
     with pytest.raises(InputError, match=r"^absent\.h5 cannot be used as weights of vgg16/fc2 "):
         run(images, tmp_path, options=replace(OPTIONS, backbone=BackboneSpec("vgg16/fc2", "absent.h5", 32)))
     with pytest.raises(ConfigurationError, match="no backbone 'vgg17/fc2'"):
@@ -166,7 +166,7 @@ def test_a_worker_s_typed_error_arrives_as_it_was_raised(images, tmp_path):
     assert run(images, tmp_path).images == 17, "an error of an earlier run is not taken for one of this"
 
 
-def test_no_images_are_an_error(tmp_path):
+def test_empty_dataset_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no images"):
         run([], tmp_path)
 
@@ -242,7 +242,7 @@ def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, buck
     assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["features.h5", "rejects.jsonl"]
 
 
-def test_a_run_killed_on_a_store_resumes(images, tmp_path, bucket):
+def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
     present = [image for image in images if image.image_id.startswith("good")]
     run(present, tmp_path / "undisturbed", shards=6)
     far = on_store(present, bucket)
@@ -293,12 +293,12 @@ run_on_store([ImageSource(Path(name).stem, f"{bucket}/images/{name}") for name i
 """
 
 
-def test_an_unknown_address_is_a_configuration_error(images, tmp_path):
+def test_unknown_protocol_is_a_configuration_error(images, tmp_path):
     with pytest.raises(ConfigurationError, match="No file system supports nowhere://bucket"):
         extract_features(images, tmp_path, "nowhere://bucket", 3, OPTIONS, LOCAL, 1.0, lambda fraction, message: None)
 
 
-def test_a_missing_bucket_and_wrong_credentials_end_before_the_work(images, tmp_path, new_bucket, monkeypatch):
+def test_missing_bucket_and_wrong_credentials_fail_early(images, tmp_path, new_bucket, monkeypatch):
     bucket = new_bucket("s3")
     for error, address in ((MissingObjectError, "s3://absent"), (StorageAccessError, bucket)):
         if error is StorageAccessError:
@@ -328,7 +328,7 @@ def all_good(images):
     return [image for image in images if image.image_id.startswith("good")]
 
 
-def test_what_one_worker_does_not_see_another_reads(all_good, tmp_path, monkeypatch):
+def test_image_invisible_to_one_worker_is_read_by_another(all_good, tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.features.extract_features.read_ahead", Blind(times=1))
     run(all_good, tmp_path, max_reject_fraction=1.0)
     assert read_rejects(tmp_path) == []

@@ -54,7 +54,7 @@ def test_pictures_come_in_order_whoever_is_ready_first(opened):
     assert counts.decode_seconds > 0
 
 
-def test_no_more_is_decoded_than_was_allowed(opened):
+def test_decoder_respects_the_pixel_limit(opened):
     files, calls = opened
     files.update({f"store://{level}": picture(level) for level in range(40)})
     reading = read_ahead([ImageSource(path, path) for path in files], 4, "squash", 2, 4, ShardCounts())
@@ -69,14 +69,14 @@ def test_no_more_is_decoded_than_was_allowed(opened):
 @pytest.mark.parametrize(
     "error", [OSError("connection\nreset"), FileNotFoundError(), MissingObjectError("store://a does not exist.")]
 )
-def test_an_unreadable_image_is_a_reject(opened, error):
+def test_unreadable_image_is_a_reject(opened, error):
     files, _ = opened
     files[PATH] = error
     (((_, outcome),), _) = read_all([PATH])
     assert outcome == Reject(PATH, "read", " ".join(str(error).split()))
 
 
-def test_an_undecodable_object_is_a_reject(opened):
+def test_undecodable_object_is_a_reject(opened):
     files, _ = opened
     files[PATH] = b"no image"
     (((_, outcome),), _) = read_all([PATH])

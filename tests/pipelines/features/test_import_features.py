@@ -149,7 +149,7 @@ def test_every_format_is_imported(write, tmp_path):
 
 
 @pytest.mark.parametrize("write", [dictionary, texts, npz, npy_with_parquet])
-def test_the_digest_follows_names_and_numbers(write, tmp_path):
+def test_digest_depends_on_names_and_numbers(write, tmp_path):
     def digest(name, ids, rows):
         (tmp_path / name).mkdir()
         return digest_source(write(tmp_path / name, ids, rows))
@@ -159,7 +159,7 @@ def test_the_digest_follows_names_and_numbers(write, tmp_path):
     assert digest("e", ["1", "2", "3", "4"], -ROWS) != digest("f", ["1", "2", "3", "4"], ROWS)
 
 
-def test_a_file_is_read_for_its_digest_once(source, monkeypatch):
+def test_digest_reads_a_file_once(source, monkeypatch):
     read = []
     monkeypatch.setattr(source_digest, "digest_file", lambda path: read.append(path) or digest_file(path))
     first = digest_source(source)

@@ -8,7 +8,7 @@ from pipelines.html.csv import write_csv
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://evil")', "\n=1"])
-def test_what_a_spreadsheet_would_compute_is_quoted(tmp_path, text):
+def test_csv_formulas_are_quoted(tmp_path, text):
     write_csv(tmp_path / "table.csv", ["name"], [[text]])
     with open(tmp_path / "table.csv", newline="") as file:
         assert list(csv.reader(file)) == [["name"], [f"'{text}"]]

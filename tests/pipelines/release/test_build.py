@@ -70,7 +70,7 @@ def test_images_without_public_captions_have_features_in_the_release_too(toy: To
     assert [problem for problem in verify_release(release) if "neighbors" not in problem] == []
 
 
-def test_the_examples_of_the_card_run(toy: Toy) -> None:
+def test_card_examples_run(toy: Toy) -> None:
     release = toy.release()
     examples = re.findall(r"```python\n(.*?)```", (release / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(examples) == 3
@@ -190,7 +190,7 @@ def test_release_is_loaded_and_streamed_by_the_datasets_library(toy: Toy) -> Non
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_the_metadata_is_valid_croissant(toy: Toy, known: bool) -> None:
+def test_metadata_is_valid_croissant(toy: Toy, known: bool) -> None:
     place = {"base_url": "https://releases.example/toys", "date": "2026-01-31"} if known else {}
     release = toy.release(**place)
     issues = mlcroissant.Dataset(str(release / "croissant.json")).metadata.issues
@@ -223,7 +223,7 @@ def test_metadata_that_is_no_croissant_would_be_noticed(toy: Toy) -> None:
         mlcroissant.Dataset(str(path))
 
 
-def test_the_image_network_is_released_if_it_was_trained_too(toy: Toy) -> None:
+def test_trained_backbone_is_released(toy: Toy) -> None:
     assert not (toy.release("fixed") / "model" / BACKBONE_WEIGHTS).exists()
     toy.sources["image_network"] = toy.root / "var" / "image_network"
     toy.sources["image_network"].mkdir()

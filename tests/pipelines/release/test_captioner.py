@@ -90,7 +90,7 @@ def test_card_states_scores_with_intervals(release):
     assert "| perplexity | 18.50 | |" in card
 
 
-def test_same_artifacts_give_the_same_bytes(toy, release, tmp_path):
+def test_equal_artifacts_give_equal_bytes(toy, release, tmp_path):
     sums = (release / SUMS).read_bytes()
     scores = toy.root / "toys" / "EvaluateCaptions" / "0123456789"
     write_captioner_release(tmp_path / "again", toy.model, toy.features, scores)

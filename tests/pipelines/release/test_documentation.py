@@ -11,7 +11,7 @@ from tests.support.toy_release import Toy
 PAGE = Path(__file__).parents[3] / "docs/how-to/publish-release.md"
 
 
-def test_the_examples_run_and_are_as_short_as_promised(toy: Toy) -> None:
+def test_documentation_examples_run(toy: Toy) -> None:
     release = toy.release()
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     for example, lines in zip(examples, (4, 5), strict=True):
@@ -20,6 +20,6 @@ def test_the_examples_run_and_are_as_short_as_promised(toy: Toy) -> None:
         subprocess.run([sys.executable, "-c", code], cwd=release, capture_output=True, check=True)
 
 
-def test_every_format_is_described() -> None:
+def test_documentation_describes_every_format() -> None:
     described = re.findall(r"^\| `([\w-]+)` \| .* \| (?:yes|no) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(described) == set(FORMATS)

@@ -97,7 +97,7 @@ def download(toy: Toy, client: Path, *arguments: object, folder: str = ".") -> s
     )
 
 
-def test_a_release_is_fetched_and_verified_and_not_fetched_twice(toy: Toy, server: Server, client: Path) -> None:
+def test_script_fetches_and_verifies_once(toy: Toy, server: Server, client: Path) -> None:
     run = download(toy, client, server.url, "here/toys")
     assert run.returncode == 0, run.stderr
     assert run.stdout.endswith("all checksums match.\n")
@@ -107,7 +107,7 @@ def test_a_release_is_fetched_and_verified_and_not_fetched_twice(toy: Toy, serve
     assert [name for name, _ in server.asked] == ["SHA256SUMS"]
 
 
-def test_what_was_begun_is_gone_on_with(toy: Toy, server: Server, client: Path) -> None:
+def test_script_resumes_a_partial_file(toy: Toy, server: Server, client: Path) -> None:
     content = (toy.root / "release" / LARGE).read_bytes()
     part = toy.root / "here" / f"{LARGE}.part"
     part.parent.mkdir(parents=True)
@@ -119,7 +119,9 @@ def test_what_was_begun_is_gone_on_with(toy: Toy, server: Server, client: Path) 
 
 
 @pytest.mark.parametrize("begun", [b"of another release", b"x" * 100_000])
-def test_what_was_begun_of_something_else_is_begun_anew(toy: Toy, server: Server, client: Path, begun: bytes) -> None:
+def test_script_discards_a_partial_file_of_another_release(
+    toy: Toy, server: Server, client: Path, begun: bytes
+) -> None:
     part = toy.root / "here" / f"{LARGE}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(begun)
@@ -128,7 +130,7 @@ def test_what_was_begun_of_something_else_is_begun_anew(toy: Toy, server: Server
     assert verify_release(toy.root / "here") == []
 
 
-def test_a_file_that_was_damaged_later_is_fetched_again(toy: Toy, server: Server, client: Path) -> None:
+def test_script_replaces_a_damaged_file(toy: Toy, server: Server, client: Path) -> None:
     download(toy, client, server.url, "here")
     (toy.root / "here" / LARGE).write_bytes(b"damaged")
     server.asked.clear()
@@ -137,7 +139,7 @@ def test_a_file_that_was_damaged_later_is_fetched_again(toy: Toy, server: Server
     assert verify_release(toy.root / "here") == []
 
 
-def test_a_server_with_other_files_is_found_out(toy: Toy, server: Server, client: Path) -> None:
+def test_script_detects_other_files(toy: Toy, server: Server, client: Path) -> None:
     (toy.root / "release" / LARGE).write_bytes(b"something else")
     run = download(toy, client, server.url, "here")
     assert run.returncode == 1
@@ -146,7 +148,7 @@ def test_a_server_with_other_files_is_found_out(toy: Toy, server: Server, client
     assert not (toy.root / "here" / "SHA256SUMS").exists()
 
 
-def test_a_file_that_cannot_be_had_is_named(toy: Toy, server: Server, client: Path) -> None:
+def test_script_names_an_unavailable_file(toy: Toy, server: Server, client: Path) -> None:
     (toy.root / "release" / LARGE).unlink()
     run = download(toy, client, server.url, "here")
     assert run.returncode == 1
@@ -154,7 +156,7 @@ def test_a_file_that_cannot_be_had_is_named(toy: Toy, server: Server, client: Pa
     assert not (toy.root / "here" / "SHA256SUMS").exists()
 
 
-def test_no_release_and_no_address_are_reported(toy: Toy, server: Server, client: Path) -> None:
+def test_script_reports_a_missing_release_or_url(toy: Toy, server: Server, client: Path) -> None:
     run = download(toy, client, f"{server.url}/splits", "here")
     assert (run.returncode, "is not a release" in run.stderr) == (1, True)
     run = download(toy, client)
@@ -169,20 +171,20 @@ def test_names_that_lead_out_are_refused(toy: Toy, server: Server, client: Path,
     assert "contains the invalid file name" in run.stderr
 
 
-def test_the_address_can_be_in_the_script(toy: Toy, server: Server, client: Path) -> None:
+def test_script_can_contain_the_url(toy: Toy, server: Server, client: Path) -> None:
     toy.release(base_url=server.url)
     run = download(toy, client, folder="here")
     assert run.returncode == 0, run.stderr
     assert verify_release(toy.root / "here") == []
 
 
-def test_an_address_is_no_command(toy: Toy, client: Path) -> None:
+def test_script_does_not_execute_the_url(toy: Toy, client: Path) -> None:
     toy.release(base_url="'; touch harm; '")
     assert download(toy, client, folder="here").returncode == 1
     assert not (toy.root / "here" / "harm").exists()
 
 
-def test_the_script_is_clean(toy: Toy) -> None:
+def test_script_passes_shellcheck(toy: Toy) -> None:
     beside_python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     shellcheck = shutil.which("shellcheck", path=beside_python) or pytest.skip("there is no shellcheck")
     script = toy.release(base_url="https://releases.example/toys") / "download.sh"

@@ -20,7 +20,7 @@ def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_all_is_there_and_nothing_more(toy: Toy, tmp_path: Path) -> None:
+def test_upload_is_complete_and_minimal(toy: Toy, tmp_path: Path) -> None:
     release, place = toy.release(), tmp_path / "www" / "toys"
     (release / "provenance.json").write_text("{}")  # of the artifact
     assert not is_published(release, str(place))
@@ -31,7 +31,7 @@ def test_all_is_there_and_nothing_more(toy: Toy, tmp_path: Path) -> None:
     assert send(release, place) == 0
 
 
-def test_an_upload_that_stopped_shows_no_release_and_goes_on(
+def test_interrupted_upload_shows_no_release_and_resumes(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, place = toy.release(), tmp_path / "www"
@@ -55,7 +55,7 @@ def test_an_upload_that_stopped_shows_no_release_and_goes_on(
     assert verify_release(place) == []
 
 
-def test_the_index_is_the_last_to_appear(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_is_uploaded_last(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release, place, seen = toy.release(), tmp_path / "www", []
     real = storage.upload
 
@@ -90,7 +90,7 @@ def test_places_that_cannot_be_written(toy: Toy, tmp_path: Path) -> None:
         send(toy.release(), tmp_path / "file" / "toys")
 
 
-def test_a_release_on_a_store_is_complete_and_sent_once(toy: Toy, bucket: str, tmp_path: Path) -> None:
+def test_release_on_a_store_is_complete_and_sent_once(toy: Toy, bucket: str, tmp_path: Path) -> None:
     release, place = toy.release(), f"{bucket}/toys"
     storage.write(f"{place}/README.md", b"half")  # of an interrupted upload
     assert not is_published(release, place)
@@ -106,7 +106,7 @@ def test_a_release_on_a_store_is_complete_and_sent_once(toy: Toy, bucket: str, t
         send(toy.release("second", dtype="float32"), place)
 
 
-def test_a_store_that_refuses_is_one_sentence(
+def test_refusing_store_is_one_sentence(
     toy: Toy, new_bucket: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, bucket = toy.release(), new_bucket("s3")

@@ -8,7 +8,7 @@ from schemas.errors import InputError
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 
 
-def test_a_split_without_captions_is_an_error_that_says_which_to_choose(tmp_path):
+def test_split_without_captions_is_refused_with_the_alternatives(tmp_path):
     vocabulary = Vocabulary([*SPECIAL_WORDS, "a"])
     vocabulary.write(tmp_path / "vocabulary.txt")
     write_captions(tmp_path / "captions.h5", vocabulary, ["1", "2"], ["train", "unlabeled"], [[["a"]], []])

@@ -18,7 +18,7 @@ class Mean(tf.Module):
         return tf.reduce_mean(images, [1, 2])
 
 
-def test_a_saved_model_is_refused(tmp_path):
+def test_saved_model_is_refused(tmp_path):
     tf.saved_model.save(Mean(), tmp_path / "mean")
     extraction = {
         "backbone": f"hub:{tmp_path / 'mean'}",

@@ -48,11 +48,11 @@ def write(path, content):
         ("table.tsv", "\ufeffimage\tcaption\n7\tA dog.\n7\tThe dog runs.\n8\tA cat.\n"),
     ],
 )
-def test_every_form_gives_the_same_references(tmp_path, name, content):
+def test_caption_formats_give_the_same_references(tmp_path, name, content):
     assert read_references(write(tmp_path / name, content)) == EXPECTED
 
 
-def test_a_second_record_of_an_image_is_refused_where_one_is_expected(tmp_path):
+def test_duplicate_image_is_refused_where_one_is_expected(tmp_path):
     twice = write(tmp_path / "twice.json", [{"image_id": 1, "caption": text} for text in ("a dog", "a cat")])
     assert read_generated(twice) == {"1": ("a dog", "a cat")}
     with pytest.raises(InputError, match="record 1: image 1 has captions twice"):
@@ -92,7 +92,7 @@ def test_our_hypotheses(tmp_path):
         ("absent.jsonl", None, "cannot be read"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, name, content, message):
+def test_malformed_captions_are_named(tmp_path, name, content, message):
     if content is not None:
         write(tmp_path / name, content)
     with pytest.raises(InputError, match=message):

@@ -47,7 +47,7 @@ TWO = [
 
 @given(IMAGES)
 @settings(max_examples=50, deadline=None)
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, images: list[Record]) -> None:
+def test_writers_round_trip(tmp_path_factory: pytest.TempPathFactory, images: list[Record]) -> None:
     folder = tmp_path_factory.mktemp("captions")
     write_anno_list(folder / "anno_list.npy", images)
     assert read_anno_list(folder / "anno_list.npy") == [replace(image, split="") for image in images]

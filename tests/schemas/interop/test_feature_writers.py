@@ -27,9 +27,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/", exclude_cat
     data=st.data(),
 )
 @settings(max_examples=25, deadline=None)
-def test_what_is_written_is_read_back(
-    rows: np.ndarray, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_writers_round_trip(rows: np.ndarray, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     names = (NAMES | st.integers(0, 10**9).map(str)).filter(lambda name: name not in (".", "..") and len(name) < 20)
     ids = data.draw(st.lists(names, min_size=len(rows), max_size=len(rows), unique=True))
     cut = data.draw(st.integers(0, len(rows)))
@@ -42,7 +40,7 @@ def test_what_is_written_is_read_back(
         np.testing.assert_array_equal(np.concatenate(list(blocks)), rows[order].astype(np.float32))
 
 
-def test_the_dictionary_is_opened_by_numpy_and_looked_up_by_number(tmp_path: Path) -> None:
+def test_dictionary_is_indexed_by_number(tmp_path: Path) -> None:
     write_dictionary(tmp_path / "f.npy", IDS, [ROWS])
     found = np.load(tmp_path / "f.npy", allow_pickle=True).item()
     assert list(found) == [42, "007", "café"]
@@ -50,7 +48,7 @@ def test_the_dictionary_is_opened_by_numpy_and_looked_up_by_number(tmp_path: Pat
     assert found[42].dtype == np.float16
 
 
-def test_the_dictionary_asks_for_nothing_that_old_numpy_and_python_2_lack(tmp_path: Path) -> None:
+def test_dictionary_is_readable_by_old_numpy_and_python_2(tmp_path: Path) -> None:
     write_dictionary(tmp_path / "f.npy", IDS, [ROWS])
     with open(tmp_path / "f.npy", "rb") as stream:
         np.lib.format.read_magic(stream)
@@ -61,14 +59,14 @@ def test_the_dictionary_asks_for_nothing_that_old_numpy_and_python_2_lack(tmp_pa
     assert names == {"numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype", "_codecs encode"}
 
 
-def test_a_matrix_and_its_ids(tmp_path: Path) -> None:
+def test_matrix_with_ids(tmp_path: Path) -> None:
     write_npy(tmp_path / "f.npy", IDS, [ROWS[:1], ROWS[1:]])
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy", allow_pickle=False), ROWS)
     assert pq.read_table(tmp_path / "f.parquet").to_pydict() == {"image_id": IDS}
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_the_same_features_give_the_same_bytes(write, tmp_path: Path) -> None:
+def test_equal_features_give_equal_bytes(write, tmp_path: Path) -> None:
     for folder in (tmp_path / "a", tmp_path / "b"):
         write(folder / WRITERS[write], IDS, [ROWS])
     for path in (tmp_path / "a").iterdir():

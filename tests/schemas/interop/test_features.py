@@ -87,7 +87,7 @@ def read(path: Path, *arguments: Path) -> tuple[list[str], np.ndarray]:
     return ids, rows
 
 
-def test_every_format_gives_the_same(write: Writer, tmp_path: Path) -> None:
+def test_feature_formats_give_the_same_features(write: Writer, tmp_path: Path) -> None:
     ids, rows = read(write(tmp_path, IDS, ROWS))
     assert ids == IDS
     np.testing.assert_array_equal(rows, ROWS)
@@ -125,7 +125,7 @@ def test_integers_become_text(name: str, tmp_path: Path) -> None:
     assert read(WRITERS[name](tmp_path, [9, 25, 391895], ROWS))[0] == ["9", "25", "391895"]
 
 
-def test_other_names_and_places(tmp_path: Path) -> None:
+def test_other_dataset_names_and_paths(tmp_path: Path) -> None:
     assert read(write_npz(tmp_path, IDS, ROWS, ("image_ids", "features")))[0] == IDS
     path = write_npy(tmp_path, IDS, ROWS, column="file")
     assert read(path)[0] == IDS
@@ -176,12 +176,12 @@ def test_matrices_of_other_shapes(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["npz", "npy", "hdf5"])
-def test_an_id_twice(name: str, tmp_path: Path) -> None:
+def test_duplicate_id_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has image b twice"):
         read(WRITERS[name](tmp_path, ["a", "b", "b"], ROWS))
 
 
-def test_an_id_twice_in_other_guises(tmp_path: Path) -> None:
+def test_duplicate_id_in_another_spelling_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has image 9 twice"):
         read(write_dictionary(tmp_path, [9, "9", "c"], ROWS))
     folder = write_texts(tmp_path, IDS, ROWS)
@@ -197,7 +197,7 @@ def test_ids_that_are_none(tmp_path: Path, image_id: object) -> None:
         read(write_dictionary(tmp_path, ["a", image_id, "c"], ROWS))
 
 
-def test_files_without_features(write: Writer, tmp_path: Path) -> None:
+def test_file_without_features_is_refused(write: Writer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="f"):
         read(write(tmp_path, [], ROWS[:0]))
     for suffix in (".npy", ".npz", ".h5"):
@@ -206,7 +206,7 @@ def test_files_without_features(write: Writer, tmp_path: Path) -> None:
             read(tmp_path / f"empty{suffix}")
 
 
-def test_files_of_other_kinds(tmp_path: Path) -> None:
+def test_unsupported_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.mat").touch()
     with pytest.raises(InputError, match=r"f\.mat is no supported feature file; give \.npy"):
         read(tmp_path / "f.mat")
@@ -436,7 +436,7 @@ def test_malformed_anno_list(tmp_path: Path, change: dict[str, Any], message: st
     assert str(path) in str(caught.value)
 
 
-def test_what_is_no_anno_list(tmp_path: Path) -> None:
+def test_malformed_anno_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="list of dict"):
         read_anno_list(anno_list(tmp_path / "a.npy", "text"))
     with pytest.raises(InputError, match="list of dict"):
@@ -495,7 +495,7 @@ def test_malformed_coco_captions(tmp_path: Path, changes: dict[str, Any], messag
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "\u00e9"])
-def test_what_is_no_coco_file(tmp_path: Path, text: str) -> None:
+def test_malformed_coco_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "captions.json").write_text(text, encoding="latin1")
     with pytest.raises(InputError, match=r"captions\.json"):
         read_coco_captions(tmp_path / "captions.json")

@@ -116,7 +116,7 @@ def test_other_formats_are_refused(tmp_path: Path, header: dict[str, Any]) -> No
         read_torch_weights(tmp_path / "w.pth")
 
 
-def test_every_truncation_is_refused(tmp_path: Path) -> None:
+def test_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     write_torch_weights(path, {"a": DATA.reshape(4, 6), "b": DATA[:3]})
     content = path.read_bytes()
@@ -138,7 +138,7 @@ def test_element_count_must_be_that_of_the_storage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"a": 3}, {"a": {}}, pickle.dumps])
-def test_what_is_no_state_dictionary_is_refused(tmp_path: Path, value: Any) -> None:
+def test_other_pickle_is_refused(tmp_path: Path, value: Any) -> None:
     write_torch_file(tmp_path / "w.pth", {"a": value}, {"7": DATA})
     with pytest.raises(InputError, match=r"w\.pth"):
         read_torch_weights(tmp_path / "w.pth")

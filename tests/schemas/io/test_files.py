@@ -32,7 +32,7 @@ JSON = st.recursive(
 )
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
+def test_failed_write_keeps_the_earlier_file(tmp_path):
     path = tmp_path / "file.txt"
     write_text(path, "old")
     with pytest.raises(RuntimeError), atomic_path(path) as temporary:
@@ -61,7 +61,7 @@ def test_line_ends_are_written_as_given(tmp_path):
     assert (tmp_path / "file.txt").read_bytes() == b"a\r\nb\n"
 
 
-def test_a_generator_that_fails_leaves_no_json_lines(tmp_path):
+def test_failing_generator_leaves_no_json_lines(tmp_path):
     def lines():
         yield 1
         raise RuntimeError
@@ -93,7 +93,7 @@ def test_numbers_that_are_none_are_refused(tmp_path, number):
 
 
 @pytest.mark.parametrize("content", [b"", b'{"cut": ', b"\xff\xfe"])
-def test_what_is_no_json_is_named(tmp_path, content):
+def test_malformed_json_is_named(tmp_path, content):
     path = tmp_path / "value.json"
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match=r"value\.json"):
@@ -101,7 +101,7 @@ def test_what_is_no_json_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("second", [b"{", b"", b'"\xff"'])
-def test_a_corrupted_line_is_named_by_its_number(tmp_path, second):
+def test_corrupted_line_is_named_by_number(tmp_path, second):
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b"1\n" + second + b"\n3\n")
     with pytest.raises(ArtifactError, match=r"lines\.jsonl, line 2,"):
@@ -109,7 +109,7 @@ def test_a_corrupted_line_is_named_by_its_number(tmp_path, second):
 
 
 @pytest.mark.parametrize("read", [read_json, lambda path: list(read_json_lines(path))])
-def test_a_missing_file_is_an_artifact_error(tmp_path, read):
+def test_missing_file_is_an_artifact_error(tmp_path, read):
     with pytest.raises(ArtifactError, match="absent"):
         read(Path(tmp_path / "absent"))
 

@@ -27,13 +27,13 @@ def test_content_comes_back(tmp_path):
         assert read_strings(file["names"]) == ["a", "bé"]
 
 
-def test_files_of_the_same_content_are_the_same_bytes(tmp_path):
+def test_equal_content_gives_equal_bytes(tmp_path):
     write(tmp_path / "one.h5", np.arange(3))
     write(tmp_path / "two.h5", np.arange(3))
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 
-def test_no_object_holds_the_time_of_its_making(tmp_path):
+def test_objects_have_no_time_stamps(tmp_path):
     write(tmp_path / "file.h5", np.arange(3))
     times = []
     with h5py.File(tmp_path / "file.h5") as file:
@@ -41,7 +41,7 @@ def test_no_object_holds_the_time_of_its_making(tmp_path):
     assert times == [0, 0, 0]
 
 
-def test_a_failed_write_leaves_no_file(tmp_path):
+def test_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(RuntimeError), create_hdf5(tmp_path / "file.h5"):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
@@ -63,7 +63,7 @@ def test_missing_cut_and_foreign_files_are_named(tmp_path):
             pass
 
 
-def test_a_missing_dataset_and_another_schema_version_are_named(tmp_path):
+def test_missing_dataset_and_other_schema_version_are_named(tmp_path):
     write(tmp_path / "file.h5", np.arange(3))
     with pytest.raises(ArtifactError, match="'other'"), open_hdf5(tmp_path / "file.h5", ("names", "other")):
         pass

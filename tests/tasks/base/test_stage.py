@@ -14,7 +14,7 @@ def of(stage, data_dir, **parameters):
     return stage(dataset="toys", data_dir=str(data_dir), **parameters)
 
 
-def test_the_key_follows_significant_parameters_only(data_dir):
+def test_key_depends_on_significant_parameters_only(data_dir):
     key = of(Source, data_dir).key
     assert len(key) == 10
     assert of(Source, data_dir, text="b").key != key
@@ -22,14 +22,14 @@ def test_the_key_follows_significant_parameters_only(data_dir):
     assert of(Source, data_dir / "elsewhere").key == key
 
 
-def test_the_key_follows_the_stage_s_version(data_dir, monkeypatch):
+def test_key_depends_on_the_stage_version(data_dir, monkeypatch):
     key = of(Source, data_dir).key
     monkeypatch.setattr(Source, "version", 2)
     Source.clear_instance_cache()
     assert of(Source, data_dir).key != key
 
 
-def test_the_key_follows_the_keys_upstream(data_dir, monkeypatch):
+def test_key_depends_on_the_upstream_keys(data_dir, monkeypatch):
     double = of(Double, data_dir)
     key = double.key
     monkeypatch.setattr(Double, "requires", lambda self: {"source": self.upstream(Source, text="b")})
@@ -37,13 +37,13 @@ def test_the_key_follows_the_keys_upstream(data_dir, monkeypatch):
     assert of(Double, data_dir).key != key
 
 
-def test_only_parameters_of_a_common_class_are_passed_upstream(data_dir):
+def test_shared_parameters_are_passed_upstream(data_dir):
     source = of(Double, data_dir, batch_size=99).requires()["source"]
     assert source.batch_size == 1
     assert source.data_dir == str(data_dir)
 
 
-def test_where_a_stage_s_shards_run_is_its_own_affair(data_dir):
+def test_key_is_independent_of_where_shards_run(data_dir):
     reranking = RerankCaptions(dataset="toys", data_dir=str(data_dir), split="val", runner="elsewhere.Runner", shards=7)
     generation = reranking.requires()["hypotheses"]
     assert (generation.split, generation.data_dir) == ("val", str(data_dir))
@@ -51,7 +51,7 @@ def test_where_a_stage_s_shards_run_is_its_own_affair(data_dir):
     assert (reranking.engine().runner, reranking.shards) == ("elsewhere.Runner", 7)
 
 
-def test_the_artifact_lies_below_dataset_stage_and_key(data_dir):
+def test_artifact_path_is_dataset_stage_key(data_dir):
     source = of(Source, data_dir)
     assert source.directory == data_dir / "toys" / "Source" / source.key
 

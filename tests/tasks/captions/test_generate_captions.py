@@ -86,7 +86,7 @@ def test_captions_are_drawn_under_the_same_constraints(generate, run):
         assert all(len(words) == len({*words}) == 4 for words in captions)
 
 
-def test_a_forbidden_word_that_is_not_there_is_an_error(generate):
+def test_unknown_forbidden_token_is_an_error(generate):
     task = generate(forbidden=["doog"])
     with pytest.raises(StageFailed, match=r"\['doog'\] are not in the model's vocabulary"):
         task.run()
@@ -104,5 +104,5 @@ def test_a_forbidden_word_that_is_not_there_is_an_error(generate):
         {"diversity": 1.0},
     ],
 )
-def test_every_option_names_another_artifact(parameters):
+def test_every_option_changes_the_key(parameters):
     assert GenerateCaptions(dataset="toys", **parameters).key != GenerateCaptions(dataset="toys").key

@@ -84,7 +84,7 @@ def complete(data_dir, stage, **given):
     return stage.directory
 
 
-def test_the_captioner_is_that_of_the_configuration(data_dir, configuration):
+def test_captioner_follows_the_configuration(data_dir, configuration):
     generation, _ = configured(data_dir, self_critical=True, ensemble=[1, 2])
     models = [complete(data_dir, stage) for stage in generation.models().values()]
     assert {path.parent.name for path in models} == {"TrainSelfCritical"} and len(models) == 3

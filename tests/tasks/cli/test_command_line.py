@@ -82,7 +82,7 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("arguments", SENTENCES, ids=" ".join)
-def test_an_error_is_one_sentence_and_exit_code_1(mrnn, arguments):
+def test_error_is_one_sentence_and_exit_code_1(mrnn, arguments):
     run = mrnn(*arguments)
     assert run.returncode == 1
     assert SENTENCES[arguments] in run.stderr
@@ -116,7 +116,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("content", MALFORMED)
-def test_a_malformed_configuration_is_one_sentence(mrnn, tmp_path, content):
+def test_malformed_configuration_is_one_sentence(mrnn, tmp_path, content):
     (tmp_path / "test.cfg").write_bytes(content)
     run = mrnn("show", tmp_path / "test.cfg")
     assert run.returncode == 1

@@ -51,7 +51,7 @@ def test_systems_are_compared_on_the_same_images(files):
         evaluate_file(files / "better.json", files / "references.jsonl", files / "out", files / "fewer.json")
 
 
-def test_the_order_of_the_other_file_does_not_matter(files):
+def test_results_may_be_in_any_order(files):
     records = json.loads((files / "noise.json").read_text())
     (files / "backwards.json").write_text(json.dumps(records[::-1]))
     forwards, backwards = (
@@ -61,7 +61,7 @@ def test_the_order_of_the_other_file_does_not_matter(files):
     assert forwards == backwards
 
 
-def test_an_image_without_references_is_named(files):
+def test_image_without_references_is_named(files):
     (files / "foreign.json").write_text('[{"image_id": "x", "caption": "a dog"}]')
     with pytest.raises(InputError, match="no captions of image x"):
         evaluate_file(files / "foreign.json", files / "references.jsonl", files / "out", None)

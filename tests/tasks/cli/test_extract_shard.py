@@ -60,7 +60,7 @@ def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
     assert extract(tmp_path / "manual", BeamRunner(MANUAL)) == (local / "features.h5").read_bytes()
 
 
-def test_a_wrong_manifest_is_one_sentence(planned, mrnn):
+def test_wrong_manifest_is_one_sentence(planned, mrnn):
     for arguments, said in (
         (("--manifest", planned / "features.h5"), "is no manifest"),
         (("--manifest", planned, "--index", "3"), "has 3 manifests; --index is 0 to 2."),
@@ -71,7 +71,7 @@ def test_a_wrong_manifest_is_one_sentence(planned, mrnn):
         assert said in run.stderr and "Traceback" not in run.stderr
 
 
-def test_a_worker_with_other_versions_than_the_plan_is_refused(planned, mrnn):
+def test_worker_with_other_versions_is_refused(planned, mrnn):
     plan = json.loads((planned / PLAN).read_text())
     plan["versions"]["numpy"] = "1.0"
     (planned / PLAN).write_text(json.dumps(plan))

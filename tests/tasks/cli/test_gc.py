@@ -32,7 +32,7 @@ def left(directories):
     return {name for name, directory in directories.items() if directory.exists()}
 
 
-def test_nothing_is_removed_unless_asked_for(data_dir, directories, capsys):
+def test_gc_removes_nothing_by_default(data_dir, directories, capsys):
     gc(data_dir=data_dir, keep=0)
     assert left(directories) == set(directories)
     said = capsys.readouterr().out
@@ -41,12 +41,12 @@ def test_nothing_is_removed_unless_asked_for(data_dir, directories, capsys):
     assert "3 artifacts" in said
 
 
-def test_what_nothing_reaches_is_removed(data_dir, directories):
+def test_gc_removes_unreachable_artifacts(data_dir, directories):
     gc(data_dir=data_dir, keep=0, delete=True)
     assert left(directories) == {"reached", "tuning"}
 
 
-def test_the_newest_stay(data_dir, directories):
+def test_gc_keeps_the_newest(data_dir, directories):
     gc(data_dir=data_dir, keep=1, delete=True)
     assert left(directories) == {"reached", "tuning", "elsewhere", "newer"}
 
@@ -59,7 +59,7 @@ def test_configurations_can_be_named(data_dir, directories, tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "[TokenizeCaptions]\nmin_count = many\n"])
-def test_a_configuration_that_cannot_be_read_removes_nothing(data_dir, directories, tmp_path, text):
+def test_gc_with_an_unreadable_configuration_removes_nothing(data_dir, directories, tmp_path, text):
     if text:
         (tmp_path / "bad.cfg").write_text(text)
     configs = [str(tmp_path / "bad.cfg")]

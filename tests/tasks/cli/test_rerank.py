@@ -82,7 +82,7 @@ def test_rerank_without_images_is_self_consensus(files):
     assert best(files)["7"].startswith("a cat")
 
 
-def test_an_image_is_not_its_own_reference(files):
+def test_rerank_excludes_the_image_itself(files):
     (files / "hypotheses_of_mine.jsonl").write_text(
         json.dumps({"image_id": "cat", "captions": ["a cat", "a dog runs"]})
     )

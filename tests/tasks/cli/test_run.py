@@ -20,7 +20,7 @@ def test_run_makes_one_stage_with_the_given_parameters(mrnn, tmp_path):
     assert [row.split()[0] for row in rows] == sorted(complete, key=lambda stage: -complete[stage])
 
 
-def test_a_failed_stage_has_the_packaged_exit_code_in_any_directory(mrnn):
+def test_failed_stage_has_the_packaged_exit_code_in_any_directory(mrnn):
     run = mrnn("run", "custom", "DownloadDataset", "--set", "DownloadDataset.source=nowhere")
     assert run.returncode == 30
     assert "There is no folder" in run.stderr

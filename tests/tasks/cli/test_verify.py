@@ -31,12 +31,12 @@ def verify(data_dir, remove=False):
     verify_command(data_dir=data_dir, remove=remove)
 
 
-def test_what_is_as_it_was_made_is_fine(made, data_dir, capsys):
+def test_verify_accepts_intact_artifacts(made, data_dir, capsys):
     verify(data_dir)
     assert f"All 2 artifacts in {data_dir} are intact." in capsys.readouterr().out
 
 
-def test_what_is_damaged_is_named_and_not_used(made, data_dir, capsys):
+def test_verify_names_damaged_artifacts(made, data_dir, capsys):
     _, source = made
     (source.directory / "text.txt").write_text("b")
     with pytest.raises(ArtifactError, match=r"1 of 2 artifacts in .* are damaged"):
@@ -48,7 +48,7 @@ def test_what_is_damaged_is_named_and_not_used(made, data_dir, capsys):
     assert not other.directory.exists()
 
 
-def test_only_what_is_damaged_is_removed_and_made_again(made, data_dir, run):
+def test_verify_removes_and_regenerates_damaged_artifacts_only(made, data_dir, run):
     double, source = made
     digest = read_provenance(source.directory).digest
     (source.directory / "text.txt").unlink()
@@ -60,7 +60,7 @@ def test_only_what_is_damaged_is_removed_and_made_again(made, data_dir, run):
     verify(data_dir)
 
 
-def test_an_input_that_changed_since_is_a_fault_and_one_that_went_is_none(made, data_dir, capsys):
+def test_verify_reports_changed_and_ignores_missing_inputs(made, data_dir, capsys):
     double, source = made
     (source.directory / "provenance.json").unlink()
     verify(data_dir)
@@ -72,7 +72,7 @@ def test_an_input_that_changed_since_is_a_fault_and_one_that_went_is_none(made, 
 
 
 @pytest.mark.parametrize("change", [{"key": "0123456789"}, {"seconds": 0.0}, {"upstream": {}}, {"parameters": {}}])
-def test_a_changed_provenance_is_noticed(made, data_dir, change):
+def test_verify_detects_a_changed_provenance(made, data_dir, change):
     double, _ = made
     path = double.directory / "provenance.json"
     write_json(path, {**read_json(path), **change})
@@ -80,7 +80,7 @@ def test_a_changed_provenance_is_noticed(made, data_dir, change):
         verify(data_dir)
 
 
-def test_a_provenance_of_an_earlier_version_is_read_without_a_seal(made, data_dir):
+def test_verify_accepts_an_earlier_provenance_without_checksum(made, data_dir):
     double, _ = made
     path = double.directory / "provenance.json"
     record = read_json(path)
@@ -89,7 +89,7 @@ def test_a_provenance_of_an_earlier_version_is_read_without_a_seal(made, data_di
     verify(data_dir)
 
 
-def test_a_hundred_bits_flipped_anywhere_are_noticed(made, data_dir, capsys):
+def test_verify_detects_any_flipped_bit(made, data_dir, capsys):
     double, source = made
     files = [
         directory / name

@@ -12,7 +12,7 @@ from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
 
 
-def test_nothing_is_copied(stage, source, run, data_dir):
+def test_source_directory_is_not_copied(stage, source, run, data_dir):
     download = stage(DownloadDataset)
     assert run(download)
     assert dataset_root(download.directory) == source
@@ -51,13 +51,13 @@ def test_keys_follow_the_content_that_matters(stage, source, monkeypatch):
     assert fresh_keys(stage)[1] not in (first[1], corrected[1])
 
 
-def test_the_key_of_the_download_needs_no_look_at_the_files(stage, monkeypatch):
+def test_download_key_does_not_read_files(stage, monkeypatch):
     monkeypatch.setattr("os.walk", None)
     monkeypatch.setattr("pathlib.Path.stat", None)
     assert stage(DownloadDataset).key
 
 
-def test_a_dataset_that_moved_has_other_keys(source, data_dir, tmp_path):
+def test_moved_dataset_has_other_keys(source, data_dir, tmp_path):
     def key(folder):
         return DownloadDataset(dataset="custom", data_dir=str(data_dir), source=str(folder)).key
 
@@ -79,7 +79,7 @@ def test_invalid_captions_are_listed_and_counted(stage, source, run):
     assert read_provenance(annotations.directory).counts["invalid_captions"] == 3
 
 
-def test_a_folder_that_is_not_there_fails_with_one_sentence(run, data_dir, tmp_path):
+def test_missing_directory_is_one_sentence(run, data_dir, tmp_path):
     assert not run(DownloadDataset(dataset="custom", data_dir=str(data_dir), source=str(tmp_path / "nowhere")))
 
 
@@ -89,7 +89,7 @@ def test_own_images_without_a_folder_fail(run, data_dir):
     assert not download.directory.joinpath("manifest.json").exists()
 
 
-def test_a_folder_whose_name_is_no_utf8_is_refused(data_dir, tmp_path):
+def test_directory_name_outside_utf8_is_refused(data_dir, tmp_path):
     download = DownloadDataset(dataset="custom", data_dir=str(data_dir), source=str(tmp_path / "caf\udce9"))
     with pytest.raises(ConfigurationError, match=r"caf\\udce9 is not UTF-8; rename it"):
         _ = download.key

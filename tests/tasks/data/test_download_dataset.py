@@ -48,7 +48,7 @@ def test_archives_are_unpacked_and_recorded(server, data_dir, run):
     assert all(f"{archive['sha256']}  {archive['name']}\n" in recorded for archive in manifest["archives"])
 
 
-def test_what_was_recorded_is_enforced(server, data_dir, monkeypatch):
+def test_recorded_checksum_is_enforced(server, data_dir, monkeypatch):
     archive = Archive("Flickr8k_text.zip", (f"{server.url}/Flickr8k_text.zip",))
     monkeypatch.setattr(Flickr8k, "archives", (archive,))
 
@@ -65,7 +65,7 @@ def test_what_was_recorded_is_enforced(server, data_dir, monkeypatch):
     assert work(b"a.jpg#0\tA dog .\n").exists()
 
 
-def test_what_cannot_be_unpacked_is_not_recorded(server, data_dir):
+def test_archive_that_cannot_be_unpacked_is_not_recorded(server, data_dir):
     bad = bytearray(packed("a", b"some bytes"))
     bad[bad.index(b"some bytes")] ^= 1
     server.script = [full(bytes(bad))]

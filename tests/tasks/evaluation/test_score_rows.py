@@ -45,7 +45,7 @@ def test_report_and_release_show_the_captions_that_are_reranked_as_configured(da
     assert scored.count(reranked) == 1, "the gallery shows the captions and the scores of its row"
 
 
-def test_a_row_that_is_there_anyhow_is_not_there_twice(data_dir, configure):
+def test_score_rows_are_unique(data_dir, configure):
     given = {"dataset": "toys", "data_dir": str(data_dir), "compare_blind": False}
     rows = AllScores(**given).score_rows()
     configure(method="tuned")

@@ -14,7 +14,7 @@ def key(**parameters):
     return ExtractFeatures(dataset="shapes", data_dir="var", **parameters).key
 
 
-def test_a_weights_file_counts_by_what_it_holds(tmp_path):
+def test_weights_file_key_depends_on_content(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"weights")
     (tmp_path / "b.h5").write_bytes(b"weights")
     (tmp_path / "c.h5").write_bytes(b"others")
@@ -23,7 +23,7 @@ def test_a_weights_file_counts_by_what_it_holds(tmp_path):
     assert len(set(keys)) == 3
 
 
-def test_a_module_counts_by_its_name_and_what_it_holds(tmp_path):
+def test_hub_module_key_depends_on_name_and_content(tmp_path):
     for place, content in (("one", "x"), ("two", "x"), ("three", "y")):
         (tmp_path / place / "net").mkdir(parents=True)
         (tmp_path / place / "net" / "saved_model.pb").write_text(content)
@@ -33,7 +33,7 @@ def test_a_module_counts_by_its_name_and_what_it_holds(tmp_path):
     assert key(backbone=f"hub:{tmp_path / 'one' / 'other'}") != keys[1]
 
 
-def test_the_place_is_told_all_the_same(tmp_path):
+def test_provenance_contains_the_path(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"weights")
     ExtractFeatures.clear_instance_cache()
     task = ExtractFeatures(dataset="shapes", data_dir="var", weights=str(tmp_path / "a.h5"))

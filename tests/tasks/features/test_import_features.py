@@ -21,7 +21,7 @@ def features(tmp_path):
     return write
 
 
-def test_the_key_follows_the_file_s_content_and_not_its_place(features):
+def test_key_depends_on_content_and_not_on_path(features):
     first = features("first.npz", [[1], [2]])
     named = key(first)
     assert key(features("second.npz", [[1], [2]])) == named
@@ -30,7 +30,7 @@ def test_the_key_follows_the_file_s_content_and_not_its_place(features):
     assert key(first) != named
 
 
-def test_the_provenance_reports_both(features):
+def test_provenance_contains_content_and_path(features):
     path = features("first.npz", [[1], [2]])
     task = ImportFeatures(dataset="shapes", data_dir="var", path=str(path))
     assert len(task.parameters(significant=True)["content"]) == 64
@@ -38,5 +38,5 @@ def test_the_provenance_reports_both(features):
     assert task.parameters(significant=False)["path"] == str(path)
 
 
-def test_there_is_a_key_without_a_file(tmp_path):
+def test_key_exists_without_a_file(tmp_path):
     assert key(tmp_path / "nowhere.npz") == key("")

@@ -8,7 +8,7 @@ def of(data_dir, **parameters):
     return PublishFeatures(dataset="shapes", data_dir=str(data_dir), **parameters)
 
 
-def test_what_is_in_a_release_names_it_and_not_where_it_goes(data_dir):
+def test_key_depends_on_content_and_not_on_destination(data_dir):
     key = of(data_dir).key
     assert of(data_dir, publish_to="gs://bucket/release").key == key
     for other in (
@@ -20,7 +20,7 @@ def test_what_is_in_a_release_names_it_and_not_where_it_goes(data_dir):
         assert of(data_dir, **other).key != key
 
 
-def test_all_that_is_released_is_upstream(data_dir):
+def test_release_depends_on_all_its_parts(data_dir):
     stages = {task.stage for task in inputs_first(of(data_dir))}
     assert {"RefineFeatures", "FindNeighbors", "GenerateCaptions", "RerankCaptions", "TrainModel"} <= stages
     assert not {"EvaluateCaptions", "BuildReport"} & stages

@@ -25,7 +25,7 @@ def runs(data_dir):
     return (data_dir / "toys" / "Source" / "runs.txt").read_text().split()
 
 
-def test_a_worker_makes_what_is_missing_and_nothing_twice(data_dir, run):
+def test_worker_makes_missing_artifacts_once(data_dir, run):
     double = toy(Double, data_dir)
     assert run(double)
     assert (double.directory / "text.txt").read_text() == "aa"
@@ -69,14 +69,14 @@ def test_bad_input_is_one_sentence_and_leaves_no_complete_artifact(data_dir):
 
 
 @pytest.mark.parametrize("way", ["bug", "exit"])
-def test_a_process_that_dies_is_reported_with_its_log(data_dir, way):
+def test_killed_process_is_reported_with_its_log(data_dir, way):
     faulty = toy(Faulty, data_dir, way=way)
     with pytest.raises(StageFailed, match=r"see .*\.log"):
         faulty.run()
     assert not faulty.complete()
 
 
-def test_a_failure_makes_the_worker_fail(data_dir, run):
+def test_failure_makes_the_worker_fail(data_dir, run):
     assert not run(toy(Faulty, data_dir, way="bug"))
 
 
@@ -87,7 +87,7 @@ def test_two_at_once_make_the_artifact_once(data_dir):
     assert toy(Source, data_dir).complete()
 
 
-def test_when_luigi_s_process_is_killed_the_stage_dies_and_the_lock_is_free(data_dir):
+def test_killed_luigi_ends_the_stage_and_frees_the_lock(data_dir):
     process = _start_elsewhere(data_dir, pace=60.0)
     _wait_until(lambda: (data_dir / "toys" / "Source" / "process.txt").exists())
     process_id = int((data_dir / "toys" / "Source" / "process.txt").read_text())
@@ -102,7 +102,7 @@ def test_when_luigi_s_process_is_killed_the_stage_dies_and_the_lock_is_free(data
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_when_luigi_is_told_to_end_the_stage_ends_too(data_dir, workers):
+def test_terminated_luigi_ends_the_stage(data_dir, workers):
     options = ["--dataset", "toys", "--data-dir", str(data_dir), "--pace", "60", "--local-scheduler"]
     luigi = [sys.executable, "-m", "luigi", "--module", "tests.support.toys", "Source", *options, "--workers", workers]
     process = subprocess.Popen(luigi, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
@@ -178,7 +178,7 @@ def test_ctrl_c_is_one_sentence_and_ends_the_stage(data_dir, workers):
     assert [line for line in said if "started" not in line] == [INTERRUPTED]
 
 
-def test_a_stage_reports_more_when_asked_to(data_dir):
+def test_verbose_stage_logs_more(data_dir):
     def run_luigi(*options):
         command = [sys.executable, "-m", "luigi", "--module", "tests.support.toys", "Talkative", "--local-scheduler"]
         command += ["--dataset", "toys", "--data-dir", str(data_dir), *options]
@@ -196,7 +196,7 @@ def test_a_stage_reports_more_when_asked_to(data_dir):
     assert "said by somebody" in talkative.log_path.read_text()
 
 
-def test_who_assists_works_too_and_waits_for_the_artifact(data_dir):
+def test_assisting_worker_waits_for_the_artifact(data_dir):
     source = toy(Source, data_dir, pace=2.0)
     with ThreadPoolExecutor() as threads:
         leading = threads.submit(source.run)
@@ -209,14 +209,14 @@ def test_who_assists_works_too_and_waits_for_the_artifact(data_dir):
     assert source.directory.with_name(f"{source.key}.worker-1.log").exists()
 
 
-def test_who_assists_where_nobody_leads_reports_so(data_dir):
+def test_worker_without_a_chief_reports_so(data_dir):
     source = toy(Source, data_dir)
     with pytest.raises(StageFailed, match="the chief worker failed"):
         assist(source.job(), "worker-1")
     assert not source.complete()
 
 
-def test_what_another_configuration_has_begun_is_found_downstream_too(data_dir, run):
+def test_partial_artifact_of_another_configuration_is_found_downstream(data_dir, run):
     source = toy(Source, data_dir)
     source.run()
     begun = toy(Faulty, data_dir, way="bug", source=True)

@@ -34,7 +34,7 @@ def make(stage, data_dir):
     return read_json(task.directory / "found.json")
 
 
-def test_each_stage_has_a_process_of_its_own_from_one_server(data_dir):
+def test_stages_have_processes_of_their_own_from_one_server(data_dir):
     first, second = make(Surroundings, data_dir), make(Surroundings, data_dir)
     assert first["server"] == second["server"]
     assert len({first["process"], second["process"], first["server"], os.getpid()}) == 4
@@ -42,14 +42,14 @@ def test_each_stage_has_a_process_of_its_own_from_one_server(data_dir):
     assert psutil.Process(first["server"]).children() == []
 
 
-def test_only_stages_that_need_modules_have_them(data_dir):
+def test_modules_are_preloaded_for_stages_that_need_them(data_dir):
     without, having = make(Surroundings, data_dir), make(Preloaded, data_dir)
     assert having["modules"] == ["wave", "numpy"]
     assert "wave" not in without["modules"]
     assert having["server"] != without["server"]
 
 
-def test_the_global_random_state_is_not_inherited(data_dir):
+def test_global_random_state_is_not_inherited(data_dir):
     assert make(Preloaded, data_dir)["random"] != make(Preloaded, data_dir)["random"]
 
 
@@ -76,7 +76,7 @@ def test_can_preload_requires_linux_without_visible_gpu(monkeypatch, tmp_path, p
     assert forkserver.can_preload() == expected
 
 
-def test_without_preloading_a_stage_imports_for_itself(data_dir, monkeypatch):
+def test_stage_without_preloading_imports_its_modules(data_dir, monkeypatch):
     monkeypatch.setattr(forkserver, "can_preload", lambda: False)
     assert "wave" not in make(Preloaded, data_dir)["modules"]
 
@@ -89,7 +89,7 @@ def test_environment_and_directory_are_those_of_the_request(data_dir, tmp_path, 
     assert (found["variable"], found["directory"]) == ("set later", str(tmp_path))
 
 
-def test_a_killed_server_is_reported_and_started_again(data_dir):
+def test_killed_server_is_reported_and_restarted(data_dir):
     waiting = Waiting(dataset="toys", data_dir=str(data_dir))
     threading.Thread(target=_kill_server_of, args=[waiting.directory / "found.json"]).start()
     with pytest.raises(StageFailed, match=r"^Waiting \w{10}: its process was killed together with the server"):

@@ -19,7 +19,7 @@ def source(data_dir):
     return Source(dataset="toys", data_dir=str(data_dir))
 
 
-def test_without_a_terminal_lines_report_how_far_it_is_and_how_long_it_will_take(source, caplog, monkeypatch):
+def test_progress_without_a_terminal_is_lines_with_time_left(source, caplog, monkeypatch):
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr("tasks.runtime.progress.time.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("tasks.runtime.progress.SECONDS_BETWEEN_LINES", 0.0)
@@ -33,7 +33,7 @@ def test_without_a_terminal_lines_report_how_far_it_is_and_how_long_it_will_take
     assert second == f"{source}:  75 %, 0:00:20 left, shard 3 of 4"
 
 
-def test_a_terminal_shows_a_bar_with_rate_and_time_left(data_dir):
+def test_progress_on_a_terminal_is_a_bar_with_rate_and_time_left(data_dir):
     command = [sys.executable, "-m", "luigi", "--module", "tests.support.toys", "Source", "--local-scheduler"]
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 120))

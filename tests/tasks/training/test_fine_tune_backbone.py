@@ -121,7 +121,7 @@ def keys(task):
     return {(stage.stage, stage.key) for stage in inputs_first(task)}
 
 
-def test_what_does_not_depend_on_the_image_network_is_shared():
+def test_fine_tuning_shares_artifacts_independent_of_the_backbone():
     frozen, tuned = (keys(FullPipeline(**OF_SHAPES, finetune_backbone=each)) for each in (False, True))
     assert {stage for stage, _ in tuned - frozen} >= {"FineTuneBackbone", "ExtractTunedFeatures", "RefineFeatures"}
     assert {stage for stage, _ in tuned & frozen} >= {"TokenizeCaptions", "ExtractFeatures", "TrainModel"}
@@ -129,7 +129,7 @@ def test_what_does_not_depend_on_the_image_network_is_shared():
     assert not {stage for stage, _ in frozen - tuned} & {"TrainModel", "ExtractFeatures"}
 
 
-def test_the_image_blind_control_is_not_tuned():
+def test_fine_tuning_omits_the_blind_control():
     control = {"image_input": "shuffled", "captions": "beam"}
     found = [EvaluateCaptions(**OF_SHAPES, **control, finetune_backbone=each).key for each in (False, True)]
     assert found[0] == found[1]
@@ -153,5 +153,5 @@ def test_imported_features_cannot_be_tuned():
         FineTuneBackbone(**OF_SHAPES, feature_source="import").requires()
 
 
-def test_it_starts_from_the_trained_model():
+def test_fine_tuning_starts_from_the_trained_model():
     assert FineTuneBackbone(**OF_SHAPES).requires()["model"].key == TrainModel(**OF_SHAPES).key

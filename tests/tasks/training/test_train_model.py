@@ -88,6 +88,6 @@ def test_configuration_file_sets_parameters_that_exist(path):
     assert f"mrnn run {'' if path.stem == 'default' else path.stem}" in path.read_text(encoding="utf-8")
 
 
-def test_every_variant_is_in_a_configuration_file():
+def test_every_variant_has_a_configuration_file():
     texts = "".join(path.read_text(encoding="utf-8") for path in CONFIGURATIONS)
     assert [variant for variant in VARIANTS if variant not in texts] == []

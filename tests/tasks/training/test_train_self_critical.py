@@ -72,7 +72,7 @@ def ran(tmp_path_factory):
     return tunings
 
 
-def test_it_makes_a_checkpoint_like_that_of_training(ran):
+def test_self_critical_checkpoint_matches_that_of_training(ran):
     tuning, _ = ran
     checkpoint = read_checkpoint(tuning.directory)
     trained = read_checkpoint(tuning.requires()["model"].directory)
@@ -87,7 +87,7 @@ def test_it_makes_a_checkpoint_like_that_of_training(ran):
     assert counts["val_cider"] == max(round(epoch["val_cider"], 4) for epoch in curve)
 
 
-def test_the_same_seed_gives_the_same_bytes(ran):
+def test_same_seed_gives_the_same_bytes(ran):
     one, other = (read_provenance(tuning.directory) for tuning in ran)
     assert one.key == other.key
     assert one.digest == other.digest
@@ -103,7 +103,7 @@ def test_bleu_and_peoples_captions_count_where_that_is_asked_for(ran, data_dir, 
     assert other[-1]["val_perplexity"] < one[-1]["val_perplexity"]
 
 
-def test_nothing_is_left_half_written_where_the_model_is_damaged(data_dir, run):
+def test_damaged_model_leaves_nothing_partial(data_dir, run):
     tuning = tune(data_dir)
     make_upstream(tuning)
     write_json(tuning.requires()["model"].directory / "config.json", {"vocabulary_digest": "another"})
@@ -116,7 +116,7 @@ def stages_of(task):
     return {each.stage for each in inputs_first(task)}
 
 
-def test_it_is_used_only_if_that_is_asked_for(data_dir):
+def test_self_critical_model_is_used_only_on_request(data_dir):
     where = {"dataset": "shapes", "data_dir": str(data_dir)}
     assert "TrainSelfCritical" not in stages_of(FullPipeline(**where))
     tuned = FullPipeline(**where, self_critical=True)
@@ -141,7 +141,7 @@ def test_models_of_an_ensemble_are_tuned_each_from_its_own(data_dir):
     assert second.requires()["model"].seed == 3
 
 
-def test_a_blind_model_is_tuned_blind(data_dir):
+def test_blind_model_stays_blind(data_dir):
     task = GenerateCaptions(dataset="shapes", data_dir=str(data_dir), self_critical=True, image_input="shuffled")
     tuning = task.requires()["model"]
     assert tuning.image_input == tuning.requires()["model"].image_input == "shuffled"

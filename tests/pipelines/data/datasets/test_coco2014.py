@@ -98,7 +98,7 @@ def test_records_of_the_three_sets(root):
     assert records[-1].captions == ()
 
 
-def test_the_partition_of_m_rnn_by_name_lists(root):
+def test_mrnn_split_by_name_lists(root):
     lists = {"train": ("train2014", [9, 25]), "val": ("val2014", [42]), "test": ("val2014", [73])}
     for split, (folder, ids) in lists.items():
         (root / f"{split}.txt").write_text("".join(f"{name_of(folder, image_id)}\n" for image_id in ids))
@@ -107,7 +107,7 @@ def test_the_partition_of_m_rnn_by_name_lists(root):
     assert problems == ["2 images are left out, such as 167126, 74: they are in no list."]
 
 
-def test_the_partition_of_m_rnn_by_its_annotation_lists(root, tmp_path):
+def test_mrnn_split_by_annotation_lists(root, tmp_path):
     folder = tmp_path / "mscoco_anno_files"
     folder.mkdir()
     for part, (year, ids) in {
@@ -126,13 +126,13 @@ def test_the_partition_of_m_rnn_by_its_annotation_lists(root, tmp_path):
     assert splits == {9: "train", 42: "val", 73: "test", 1: "unlabeled", 14: "unlabeled"}
 
 
-def test_the_partition_of_karpathy(root):
+def test_karpathy_split(root):
     splits, problems = splits_by(root, "karpathy")
     assert [splits[image_id] for image_id in (9, 25, 167126, 42, 73, 74)] == ["train"] * 4 + ["val", "test"]
     assert problems == []
 
 
-def test_without_a_partition_there_is_no_captioned_test_image(root):
+def test_test_split_without_captions(root):
     with pytest.raises(InputError, match=r"no image in the split 'test'; .* set `partition`"):
         splits_by(root, "published")
 

@@ -181,7 +181,7 @@ def test_splits_and_ids_are_taken_over(root):
 
 
 @pytest.mark.parametrize("word", ["val2014", "valid", "Validation", "dev-2"])
-def test_a_captions_file_for_each_split(root, word):
+def test_captions_file_per_split(root, word):
     (root / "captions_train2014.csv").write_text("image,caption\na.jpg,one\n")
     (root / f"captions_{word}.csv").write_text("image,caption\nb.png,two\n")
     assert {record.split: record.file for record in read_strictly(root)} == {
@@ -214,7 +214,7 @@ def test_splits_of_one_file_follow_the_folders_of_its_images(tmp_path):
     assert [record.split for record in read_strictly(tmp_path)] == [""]
 
 
-def test_files_without_captions_are_skipped_and_counted(root):
+def test_images_without_captions_are_skipped_and_counted(root):
     as_coco(root)
     coco = json.loads((root / "coco.json").read_text())
     instances = [{"id": 1, "image_id": 0, "category_id": 3, "bbox": [0, 0, 1, 1]}]
@@ -275,7 +275,7 @@ def test_files_without_captions_are_skipped_and_counted(root):
         ),
     ],
 )
-def test_an_invalid_caption_is_left_out_with_file_and_line(root, name, text, message):
+def test_invalid_caption_is_omitted_with_file_and_line(root, name, text, message):
     (root / name).write_text(text)
     (root / "photos" / "b.png").unlink()
     records, found = read(root)
@@ -293,7 +293,7 @@ def test_an_invalid_caption_is_left_out_with_file_and_line(root, name, text, mes
         ("image,caption,split\na.jpg,one,train\na.jpg,two,test\n", r"line 3: photos/a\.jpg is in the split 'test'"),
     ],
 )
-def test_an_error_is_named_once_and_nothing_untrue_follows(root, text, message):
+def test_error_is_reported_once(root, text, message):
     (root / "c.csv").write_text(text)
     _, found = read(root)
     assert len(found["error"]) == 1
@@ -303,7 +303,7 @@ def test_an_error_is_named_once_and_nothing_untrue_follows(root, text, message):
         read_strictly(root)
 
 
-def test_a_name_of_two_images_is_an_error_unless_the_path_decides(root):
+def test_ambiguous_name_is_an_error_unless_the_path_decides(root):
     (root / "more").mkdir()
     Image.new("L", (3, 2)).save(root / "more" / "a.jpg")
     (root / "c.csv").write_text("image,caption\na.jpg,one\n")
@@ -326,7 +326,7 @@ def test_names_match_by_composition_where_that_is_unambiguous(tmp_path, on_disk,
         read_strictly(tmp_path)
 
 
-def test_a_name_of_several_images_means_the_one_in_the_folder_of_its_split(tmp_path):
+def test_ambiguous_name_means_the_image_of_its_split(tmp_path):
     (tmp_path / "annotations").mkdir()
     for split in ("train", "val", "test"):
         (tmp_path / f"{split}2017").mkdir()
@@ -345,7 +345,7 @@ def test_a_name_of_several_images_means_the_one_in_the_folder_of_its_split(tmp_p
         ("b.svg", r"line 2: b\.svg has no ending of an image that can be read; convert it"),
     ],
 )
-def test_a_caption_of_a_file_that_cannot_be_read_is_told_from_one_without_a_file(root, monkeypatch, name, message):
+def test_unreadable_image_is_distinguished_from_a_missing_one(root, monkeypatch, name, message):
     without_plugin = image_suffixes() - {".heic"}
     monkeypatch.setattr("model.backbones.images.image_suffixes", lambda: without_plugin)
     monkeypatch.setattr("pipelines.data.datasets.custom.image_suffixes", lambda: without_plugin)
@@ -357,7 +357,7 @@ def test_a_caption_of_a_file_that_cannot_be_read_is_told_from_one_without_a_file
     assert f"1 file (1 {name[1:].lower()}" in found["remark"][-1]
 
 
-def test_the_separator_line_of_excel_is_skipped_and_counted(root):
+def test_excel_separator_line_is_skipped_and_counted(root):
     (root / "c.csv").write_text("\ufeffsep=;\r\nimage;caption\r\na.jpg;one, two\r\nz.jpg;gone\r\n", newline="")
     records, found = read(root)
     assert [record.captions for record in records] == [("one, two",)]
@@ -377,7 +377,7 @@ def test_ids_may_name_images_where_nothing_else_does(tmp_path):
     assert [(each.file, each.image_id) for each in read_strictly(tmp_path)] == [("ROCO_00001.jpg", "ROCO_00001")]
 
 
-def test_files_with_one_stem_are_told_apart_by_their_endings(tmp_path):
+def test_images_with_one_stem_are_distinguished_by_ending(tmp_path):
     for name in ("a.jpg", "a.png", "b.webp"):
         Image.new("L", (3, 2)).save(tmp_path / name)
     (tmp_path / "c.csv").write_text("image,caption\na.jpg,one\na.png,two\nb.webp,three\n")
@@ -409,7 +409,7 @@ def test_images_without_captions_are_counted(root):
     assert read(root)[1]["remark"] == ["1 of 2 images have no usable caption, such as photos/b.png."]
 
 
-def test_a_file_that_is_no_captions_file_is_named_with_what_it_lacks(root):
+def test_other_file_is_refused_with_the_missing_columns(root):
     with pytest.raises(InputError, match=rf"no captions below {re.escape(str(root))}; add a file .* COCO or Karpathy"):
         read_strictly(root)
     for name, text, lack in (

@@ -12,12 +12,12 @@ from schemas.annotations import Record
 from schemas.errors import ConfigurationError
 
 
-def test_the_datasets_are_these() -> None:
+def test_registry_lists_the_datasets() -> None:
     assert list(DATASETS) == ["coco2014", "custom", "flickr30k", "flickr8k", "iaprtc12", "shapes"]
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_corpus_says_what_it_is(name: str) -> None:
+def test_datasets_describe_themselves(name: str) -> None:
     dataset = find_dataset(name)
     assert dataset.title
     assert dataset.license.endswith(".")
@@ -41,7 +41,7 @@ class TwoWords(Dataset):
             yield Record(split, f"{split}.jpg", split, ("two words",))
 
 
-def test_a_dataset_registers_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dataset_registers_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "twowords", TwoWords())
     for split in ("train", "val", "test"):
         (tmp_path / f"{split}.jpg").touch()
@@ -50,6 +50,6 @@ def test_a_dataset_registers_with_one_line(tmp_path: Path, monkeypatch: pytest.M
     assert problems == []
 
 
-def test_an_unknown_dataset_is_an_error_that_lists_those_there_are() -> None:
+def test_unknown_dataset_is_refused_with_the_available_ones() -> None:
     with pytest.raises(ConfigurationError, match="set `dataset` to one of coco2014, custom"):
         find_dataset("imagenet")

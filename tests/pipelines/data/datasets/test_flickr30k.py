@@ -68,11 +68,11 @@ def test_records_and_dirt(root):
     ]
 
 
-def test_the_partition_of_karpathy(root):
+def test_karpathy_split(root):
     assert list(splits_by(root, "karpathy").values()) == ["train", "test", "val", "train"]
 
 
-def test_the_published_lists_may_leave_out_the_ending(root):
+def test_split_lists_may_omit_the_ending(root):
     for split, names in {"train": ["10002456"], "val": ["1000268201.jpg"], "test": ["1000344755"]}.items():
         (root / f"{split}.txt").write_text("\n".join(names))
     assert splits_by(root, "lists") == {
@@ -82,7 +82,7 @@ def test_the_published_lists_may_leave_out_the_ending(root):
     }
 
 
-def test_it_has_no_partition_of_its_own(root):
+def test_flickr30k_has_no_own_split(root):
     with pytest.raises(InputError, match=r"Flickr30k .* 4 images that are in no split, .* set `partition`"):
         splits_by(root, "published")
 

@@ -72,7 +72,7 @@ def test_records_and_known_dirt(read: Callable[..., tuple[list[Record], list[str
     ]
 
 
-def test_what_macos_adds_is_passed_over(read: Callable[..., object], tmp_path: Path) -> None:
+def test_macos_files_are_skipped(read: Callable[..., object], tmp_path: Path) -> None:
     read()
     (tmp_path / "root" / "__MACOSX").mkdir()
     for name in ("__MACOSX/Flickr8k.token.txt", "._Flickr8k.token.txt", "Flicker8k_Dataset/._10_aa.jpg"):

@@ -107,7 +107,7 @@ def test_described_images_in_neither_list_are_counted(root):
     assert problems[-1] == "3 described images, such as 60, are in neither list."
 
 
-def test_without_the_lists_images_are_in_no_split(root):
+def test_images_without_lists_have_no_split(root):
     for path in root.glob("*_list.txt"):
         path.unlink()
     assert {record.split for record in read(root)[0]} == {""}

@@ -170,7 +170,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Record]]:
         yield generate(tmp_path_factory.mktemp("shapes"), images=1200)
 
 
-def test_one_seed_makes_one_set_of_bytes(tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     def files(root: Path) -> dict[str, bytes]:
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
@@ -200,7 +200,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
     assert told == [0.25, 0.5, 0.75, 1]
 
 
-def test_no_two_scenes_are_the_same(records: list[Record]) -> None:
+def test_scenes_are_distinct(records: list[Record]) -> None:
     assert len({scene_of(record) for record in records}) == len(records)
 
 
@@ -218,7 +218,7 @@ def is_true(caption: str, scene: Scene) -> bool:
     return True
 
 
-def test_the_reader_of_captions_notices_lies(records: list[Record]) -> None:
+def test_caption_checker_detects_wrong_captions(records: list[Record]) -> None:
     """Else the test above would prove nothing."""
     assert sum(is_true(record.captions[0], scene_of(other)) for record, other in pairwise(records)) < 0.02 * len(
         records
@@ -326,7 +326,7 @@ GOOD_LINE = {"file": "images/a.png", "split": "train", "captions": ["a red star"
         (json.dumps({**GOOD_LINE, "scene": None}), "scene"),
     ],
 )
-def test_a_malformed_line_is_named(line: str, problem: str, tmp_path: Path) -> None:
+def test_malformed_line_is_named(line: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "captions.jsonl").write_text(json.dumps(GOOD_LINE) + "\n" + line + "\n")
     rows = Shapes().records(tmp_path, [])
     assert next(rows) == Record("a", "images/a.png", "train", ("a red star",), {"scene": {}})
@@ -334,7 +334,7 @@ def test_a_malformed_line_is_named(line: str, problem: str, tmp_path: Path) -> N
         next(rows)
 
 
-def test_a_missing_or_binary_file_is_named(tmp_path: Path) -> None:
+def test_missing_or_binary_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"captions\.jsonl"):
         list(Shapes().records(tmp_path, []))
     (tmp_path / "captions.jsonl").write_bytes(b"\xff\xfe")

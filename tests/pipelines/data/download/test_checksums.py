@@ -18,7 +18,7 @@ def get(server: Server, directory: Path, **promises: str) -> Downloaded:
     return fetch(archive, directory, (), lambda fraction, message: None, RetryPolicy(attempts=1))
 
 
-def test_other_content_than_at_first_is_refused(server: Server, tmp_path: Path) -> None:
+def test_changed_content_is_refused(server: Server, tmp_path: Path) -> None:
     server.script = [full(b"content")]
     first = get(server, tmp_path)
     record_checksum(tmp_path, "a b.bin", first.sha256)

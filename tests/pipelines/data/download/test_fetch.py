@@ -183,7 +183,7 @@ def test_web_page_in_place_of_the_archive(server: Server, tmp_path: Path) -> Non
     assert not names(tmp_path / "other")
 
 
-def test_other_bytes_or_size_than_promised(server: Server, tmp_path: Path) -> None:
+def test_unexpected_bytes_or_size_are_refused(server: Server, tmp_path: Path) -> None:
     server.script = [
         lambda handler: handler.send(200, CONTENT[:-1] + b"x"),
         lambda handler: handler.send(200, b"PK"),

@@ -34,7 +34,7 @@ def endless(handler: Handler) -> None:
         time.sleep(0.05)
 
 
-def test_files_come_at_once_and_in_order(server: Server, tmp_path: Path) -> None:
+def test_downloads_are_concurrent_and_ordered(server: Server, tmp_path: Path) -> None:
     names = "abcd"[:CONNECTIONS]
     together = threading.Barrier(CONNECTIONS)
 
@@ -48,13 +48,11 @@ def test_files_come_at_once_and_in_order(server: Server, tmp_path: Path) -> None
     assert len(server.requests) == CONNECTIONS
 
 
-def test_nothing_to_get(tmp_path: Path) -> None:
+def test_empty_download_list(tmp_path: Path) -> None:
     assert get([], tmp_path) == []
 
 
-def test_one_that_cannot_be_had_stops_the_others(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_download_stops_the_others(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0.1)
     underway = threading.Event()
 

@@ -219,7 +219,7 @@ def test_body_without_an_end_leaves_the_disk_some_space(
 @pytest.mark.parametrize(
     "text", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", b"HTTP/1.1 2"]
 )
-def test_what_is_no_http_is_tried_again(server: Server, tmp_path: Path, text: bytes) -> None:
+def test_non_http_response_is_retried(server: Server, tmp_path: Path, text: bytes) -> None:
     server.script = [raw(text), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/first"]

@@ -162,7 +162,7 @@ def test_refuses_a_bomb_of_empty_files(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) < 3_000
 
 
-def test_no_more_comes_out_than_a_zip_states(tmp_path: Path) -> None:
+def test_unpack_limits_the_size_to_that_stated(tmp_path: Path) -> None:
     archive = zip_of(tmp_path / "a", [("zeros", bytes(12 << 20))])
     data = bytearray(archive.read_bytes())
     for place in (data.index(b"PK\x03\x04") + 22, data.index(b"PK\x01\x02") + 24):  # the uncompressed size
@@ -236,7 +236,7 @@ def test_file_in_the_place_of_a_folder(make: Callable[[Path, list[Entry]], Path]
         unpack(make(tmp_path / "a", [("a", b"1"), ("a/b", b"2")]), tmp_path / "out", quiet)
 
 
-def test_no_archive_at_all(tmp_path: Path) -> None:
+def test_non_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_text("<html>")
     with pytest.raises(InputError, match="damaged"):
         unpack(tmp_path / "a.zip", tmp_path / "out", quiet)
