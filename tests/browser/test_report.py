@@ -190,7 +190,7 @@ def test_hostile_texts_are_texts(open_page: OpenPage, report: Path) -> None:
     assert any(HOSTILE in text for text in page.locator(".references li").all_inner_texts())
 
 
-def test_policy_stops_what_is_smuggled_in(
+def test_policy_blocks_injected_scripts(
     open_page: OpenPage, complaints: list[str], report: Path, tmp_path: Path
 ) -> None:
     """Had a text come through unescaped, it would not run, not look different and not call out."""

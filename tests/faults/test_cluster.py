@@ -115,7 +115,7 @@ def test_worker_without_the_model_file_is_named(cluster, shards):
         complete(shards, partial(copy_model, model="/proc/self/cwd/model.bin"), cluster)
 
 
-def test_workers_that_do_not_see_the_driver_s_folder_are_an_error(cluster, tmp_path, monkeypatch):
+def test_workers_without_the_driver_directory_are_an_error(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shards = write_plan([ImageSource(str(number)) for number in range(60)], "/proc/self/cwd/shards", SHARDS, "rows.txt")
     cluster.worker("elsewhere")

@@ -65,7 +65,7 @@ def test_stage_killed_by_the_kernel_is_attributed_to_memory(tmp_path):
         ),
     ],
 )
-def test_tensorflow_without_the_memory_that_it_wants(tmp_path, task, arguments, sentence):
+def test_tensorflow_out_of_memory_is_one_sentence(tmp_path, task, arguments, sentence):
     configuration, data_dir = configured(tmp_path / "run")
     run = Run("tasks", task, configuration, *arguments)
     resource.prlimit(run.process.pid, resource.RLIMIT_AS, (4 * GIBIBYTE, 4 * GIBIBYTE))

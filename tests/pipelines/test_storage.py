@@ -151,7 +151,7 @@ def test_transient_errors_are_retried(faulty):
     assert storage.read("faulty://a/b") == b"new"
 
 
-def test_lasting_errors_end_in_one_sentence(faulty):
+def test_persistent_errors_are_one_sentence(faulty):
     faulty.errors = [OSError("connection\nreset")] * 5
     with pytest.raises(StorageError, match=r"^faulty://a/b cannot be reached or written \(connection reset\); check"):
         storage.read("faulty://a/b")
@@ -159,7 +159,7 @@ def test_lasting_errors_end_in_one_sentence(faulty):
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(), PermissionError(), IsADirectoryError(), OSError(28, "full")])
-def test_errors_that_waiting_cannot_fix_are_not_retried(faulty, error):
+def test_permanent_errors_are_not_retried(faulty, error):
     faulty.errors = [error] * 5
     with pytest.raises(StorageError):
         storage.read("faulty://a/b")

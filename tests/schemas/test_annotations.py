@@ -43,7 +43,7 @@ def test_split_lists_contain_file_names(tmp_path):
     assert [(tmp_path / f"{split}.txt").read_text() for split in SPLITS] == ["1.jpg\n", "0.jpg\n2.jpg\n", ""]
 
 
-def test_unlabeled_images_have_a_list_of_their_own_and_equal_names_are_told_apart_by_paths(tmp_path):
+def test_unlabeled_images_have_their_own_list_and_equal_names_differ_by_path(tmp_path):
     images = [
         AnnotatedImage("1", "a/1.jpg", "train", 1, 1, ("x",)),
         AnnotatedImage("2", "b/1.jpg", "unlabeled", 1, 1, ()),

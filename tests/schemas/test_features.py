@@ -101,7 +101,7 @@ def test_read_names_an_image_without_a_row(path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_write_features_refuses_values_that_are_not_finite(tmp_path, value):
+def test_write_features_refuses_non_finite_values(tmp_path, value):
     rows = ROWS.copy()
     rows[1, 1] = value
     with pytest.raises(ArtifactError, match="image a "):

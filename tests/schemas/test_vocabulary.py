@@ -14,12 +14,12 @@ WORDS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=
 )
 
 
-def test_words_are_ordered_by_falling_count_then_by_word():
+def test_vocabulary_is_sorted_by_count_then_alphabetically():
     captions = [["b", "a", "c"], ["c", "b", "a"], ["c", "rare"]]
     assert Vocabulary.from_captions(captions, min_count=2).words == (*SPECIAL_WORDS, "c", "a", "b")
 
 
-def test_special_words_in_captions_are_not_counted_as_words():
+def test_special_tokens_in_captions_are_not_counted():
     assert Vocabulary.from_captions([["<unk>", "<unk>", "a"]], min_count=1).words == (*SPECIAL_WORDS, "a")
 
 

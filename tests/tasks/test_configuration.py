@@ -57,11 +57,11 @@ def test_changelog_lists_all_renames(request):
 
 
 @pytest.mark.parametrize("name", ["flickr8k", "flickr8k-tf-mrnn", "custom", "coco2014", "shapes-finetuned"])
-def test_configurations_of_a_dataset_take_nothing_from_that_of_shapes(name):
+def test_dataset_configurations_inherit_nothing_from_shapes(name):
     assert SHAPES not in configuration_files(CONFIGS / f"{name}.cfg")
 
 
-def test_shapes_is_the_dataset_of_configurations_that_name_none(tmp_path, monkeypatch):
+def test_shapes_is_the_default_dataset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.cfg").write_text("[TrainModel]\nepochs = 3\n")
     assert configuration_files(tmp_path / "mine.cfg") == [DEFAULTS, SHAPES, tmp_path / "mine.cfg"]

@@ -206,7 +206,7 @@ def test_backbone_is_loaded_once():
     assert load_backbone(spec) is load_backbone(spec)
 
 
-def test_input_that_is_too_small_for_a_network_is_refused():
+def test_too_small_input_is_refused():
     with pytest.raises(ConfigurationError, match=r"keras:MobileNetV2 cannot be built .*32x32.*change input_size"):
         load_backbone(BackboneSpec("keras:MobileNetV2", "random:0", 8))
 
@@ -224,7 +224,7 @@ def test_non_numeric_seed_is_refused(weights):
 
 
 @pytest.mark.parametrize("name", ["absent.weights.h5", "foreign.weights.h5", "foreign.txt"])
-def test_weights_that_cannot_be_read_are_an_input_error(tmp_path, name):
+def test_unreadable_weights_are_an_input_error(tmp_path, name):
     if name.startswith("foreign"):
         (tmp_path / name).write_text("text")
     with pytest.raises(InputError, match=name):

@@ -30,7 +30,7 @@ def build_branches():
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Concatenate()([y, z])))
 
 
-def test_blocks_are_told_apart_by_their_names():
+def test_blocks_are_identified_by_name():
     assert [*blocks_of(build_chain())] == ["block1", "block2", "fc1"]
     assert [*blocks_of(build_alexnet(67))] == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"]
     mobile = blocks_of(keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(32, 32, 3)))

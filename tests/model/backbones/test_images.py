@@ -66,13 +66,13 @@ def test_sixteen_bits_of_grey_become_eight_also_in_dark_images():
     assert decoded(encode(Image.fromarray(levels[:, :2])))[0, :, 0].tolist() == [0, 0]
 
 
-def test_transparent_pixels_lie_on_white():
+def test_transparent_pixels_are_composed_on_white():
     rgba = Image.new("RGBA", (3, 1))
     rgba.putdata([(255, 0, 0, 255), (255, 0, 0, 0), (0, 0, 0, 51)])
     assert decoded(encode(rgba)).tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 204]]]
 
 
-def test_transparent_grey_lies_on_white():
+def test_transparent_gray_is_composed_on_white():
     assert decoded(encode(Image.new("LA", (1, 1), (10, 0)))).tolist() == [[[255, 255, 255]]]
 
 
@@ -146,7 +146,7 @@ def test_exif_data_of_a_wrong_type_are_an_input_error():
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (10, 500), (1, 1), (1, 1_000_000)])
 @pytest.mark.parametrize(("crop", "count"), [("center", 1), ("ten_crop", 10), ("squash", 1)])
-def test_crops_are_squares_of_the_asked_size(size, crop, count):
+def test_crops_are_squares_of_the_requested_size(size, crop, count):
     crops = cut_crops(Image.new("RGB", size, (10, 20, 30)), 224, crop)
     assert crops.shape == (count, 224, 224, 3) and crops.dtype == np.uint8
     assert (crops == [10, 20, 30]).all()

@@ -202,7 +202,7 @@ def test_hypotheses_are_distinct_and_come_best_first(make_network):
         assert scores == sorted(scores, reverse=True)
 
 
-def test_equal_scores_go_to_the_smaller_word(make_network):
+def test_ties_go_to_the_smaller_token_id(make_network):
     network = make_network()
     for variable in network.trainable_variables:
         variable.assign(np.zeros(variable.shape))
@@ -224,7 +224,7 @@ def test_beam_search_of_no_images_is_empty(make_network):
     assert list(decode_images(BeamSearch(make_network(), 2), FEATURES[:0], batch_size=8)) == []
 
 
-def test_half_precision_features_are_taken(make_network):
+def test_half_precision_features_are_accepted(make_network):
     (decoded,) = BeamSearch(make_network(), 1, max_length=2)(FEATURES[:1].astype(np.float16))
     assert isinstance(decoded[0], Decoded)
 
@@ -262,7 +262,7 @@ def test_beam_search_in_mixed_precision(make_network):
         (3, BeamOptions(diversity=-0.1), "must be 0 or more"),
     ],
 )
-def test_searches_that_cannot_be_are_refused(make_network, width, options, message):
+def test_invalid_search_settings_are_refused(make_network, width, options, message):
     with pytest.raises(ConfigurationError, match=message):
         BeamSearch(make_network(), width, options=options)
 

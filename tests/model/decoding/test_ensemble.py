@@ -36,7 +36,7 @@ def test_ensemble_of_equal_models_decodes_as_the_model(make_network):
             np.testing.assert_allclose([e.log_prob for e in one], [e.log_prob for e in other], atol=1e-4)
 
 
-def test_networks_that_do_not_fit_are_refused(make_network):
+def test_incompatible_networks_are_refused(make_network):
     with pytest.raises(ConfigurationError, match="differ in their vocabulary_size"):
         Ensemble([make_network(), make_network(vocabulary_size=5)])
     with pytest.raises(ConfigurationError, match="needs a network"):

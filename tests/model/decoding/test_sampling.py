@@ -128,7 +128,7 @@ def test_constraints_are_obeyed(make_network, constraints, sampling):
                 assert may_follow(caption.tokens[:place], word, constraints)
 
 
-def test_constraints_that_leave_nothing_to_draw_from_are_an_error(make_network):
+def test_unsatisfiable_constraints_are_an_error_in_sampling(make_network):
     constraints = Constraints(min_length=6, no_repeat_ngram=1)  # there are four words
     with pytest.raises(ConfigurationError, match="no valid next token"):
         sample_captions(make_network(), FEATURES, 2, Sampling(), 0, max_length=6, constraints=constraints)

@@ -36,7 +36,7 @@ def test_bleu_clips_repeated_words_at_the_references():
     assert scores.corpus["BLEU-1"] == pytest.approx(2 / 4, rel=1e-6)
 
 
-def test_bleu_of_the_corpus_pools_counts_over_images():
+def test_corpus_bleu_pools_counts_over_images():
     scores = score_captions({"1": "a b c d", "2": "x y"}, {"1": ["a b c d"], "2": ["x q"]})
     assert scores.corpus["BLEU-1"] == pytest.approx(5 / 6, rel=1e-6)
     assert scores.per_image["BLEU-1"] == pytest.approx([1.0, 0.5], rel=1e-6)

@@ -29,7 +29,7 @@ def runtime(tmp_path):
     return write
 
 
-def test_java_runs_in_english_whatever_the_locale(runtime, tmp_path):
+def test_java_runs_in_english_in_any_locale(runtime, tmp_path):
     program = runtime("import sys; print(sys.argv[1:], sys.stdin.read())")
     printed = run_java("METEOR", [program, "-jar", "x.jar"], tmp_path, "a caption", 30)
     assert printed.startswith("['-Duser.language=en', '-Duser.country=US', ")

@@ -38,7 +38,7 @@ def test_retrieval_is_independent_of_the_order(make_network):
     np.testing.assert_allclose(shuffled, log_likelihoods(network, sentences, FEATURES)[order], atol=1e-5)
 
 
-def test_probabilities_that_are_no_numbers_are_an_error(make_network):
+def test_non_finite_probabilities_are_an_error(make_network):
     network = make_network()
     network.softmax.bias.assign(np.full(network.softmax.bias.shape, np.nan))
     with pytest.raises(ArtifactError, match="no numbers"):
@@ -85,7 +85,7 @@ def test_ranks_of_the_right_image_by_hand():
     assert image_ranks(likelihoods, np.array([0, 1, 2])).tolist() == [1.0, 2.0, 3.0]
 
 
-def test_recall_counts_queries_and_averages_ranks():
+def test_recall_and_mean_rank_match_hand_computation():
     assert recall([np.array([1.0, 2.0, 6.5, 50.5])]) == Recall(25.0, 50.0, 75.0, 4.25, 15.0)
     folds = [np.array([1.0, 3.0]), np.array([20.0, 40.0])]
     assert recall(folds) == Recall(25.0, 50.0, 50.0, 16.0, 16.0)

@@ -39,7 +39,7 @@ def test_standardization_leaves_constant_columns():
     np.testing.assert_allclose(scaling(np.array([[5.0, 1.0], [6.0, 1.0]])), [[0.0, 1.0], [1.0, 1.0]])
 
 
-def test_scaling_learns_nothing():
+def test_scaling_has_no_trainable_weights():
     scaling = FeatureScaling()
     scaling.build((None, 2))
     assert scaling.trainable_variables == []

@@ -35,7 +35,7 @@ def test_steps_one_by_one_equal_the_complete_caption(make_network, variant):
         np.testing.assert_allclose(logits, whole[:, step], atol=1e-4)
 
 
-def test_predictions_depend_on_no_later_word(make_network):
+def test_predictions_are_causal(make_network):
     network = make_network()
     changed = TOKENS.copy()
     changed[:, 2:] = 4
@@ -51,7 +51,7 @@ def test_parameter_count_matches_the_paper():
     assert sum(int(np.prod(variable.shape)) for variable in network.trainable_variables) == expected
 
 
-def test_equal_seeds_give_equal_weights_whatever_was_drawn_before(make_network):
+def test_equal_seeds_give_equal_weights(make_network):
     weights = []
     for seed, before in ((1, 10), (1, 20), (2, 10)):
         keras.utils.set_random_seed(before)
@@ -73,7 +73,7 @@ def test_dropout_is_off_outside_of_training(make_network):
     np.testing.assert_array_equal(network(TOKENS, FEATURES), without(TOKENS, FEATURES))
 
 
-def test_image_dropout_leaves_the_words_alone(make_network):
+def test_image_dropout_keeps_the_tokens(make_network):
     network = make_network(image_dropout=0.5)
     np.testing.assert_array_equal(network.embed(TOKENS, training=True), network.embed(TOKENS))
     dropped, whole = (network.project_image(FEATURES, training=training)["multimodal"] for training in (True, False))

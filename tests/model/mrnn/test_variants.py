@@ -238,7 +238,7 @@ def test_incompatible_settings_are_one_sentence(variant, sizes, message):
         MRNN(7, 4, ModelConfig(variant=variant, **sizes))
 
 
-def test_sizes_and_dropout_are_the_variants_where_none_are_given():
+def test_sizes_and_dropout_default_to_those_of_the_variant():
     network = MRNN(7, 4, ModelConfig("mrnn-shared", recurrent_size=9))
     assert network.sizes["embedding_size"] == 512
     assert network.sizes["recurrent_size"] == 9

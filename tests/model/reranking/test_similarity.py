@@ -134,7 +134,7 @@ def test_bleu_of_the_authors_reproduces_their_bug():
 
 
 @pytest.mark.parametrize("make", [CiderSimilarity, bleu])
-def test_empty_sentences_are_like_nothing(make):
+def test_empty_captions_have_zero_similarity(make):
     np.testing.assert_array_equal(compare(make, [[], list("abc")], [[]]), [[0.0], [0.0]])
     assert compare(make, [list("abc"), []], []).shape == (2, 0)
     assert compare(make, [], [list("abc")]).shape == (0, 1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from model.text.ngrams import SentenceTable, ngrams
 
 
-def test_ngrams_are_counted_and_there_are_none_in_short_sentences():
+def test_ngrams_are_counted_and_absent_from_short_captions():
     assert ngrams(["a", "b", "a", "b"], 2) == Counter({("a", "b"): 2, ("b", "a"): 1})
     assert ngrams(["a"], 2) == ngrams([], 1) == Counter()
 

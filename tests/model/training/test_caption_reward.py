@@ -42,7 +42,7 @@ def test_reward_matches_the_official_score(corpus, data):
     np.testing.assert_allclose(some, expected[images], rtol=0, atol=1e-9)
 
 
-def test_words_and_ngrams_that_no_caption_has_only_count_in_the_norm():
+def test_unseen_ngrams_count_in_the_norm_only():
     corpus = [[["a", "dog"]], [["a", "cat"]]]
     hypotheses = [["a", "dog", "whistles"], ["whistling", "cat"]]
     np.testing.assert_allclose(reward_of(corpus)(hypotheses, np.arange(2)), official(corpus, hypotheses), atol=1e-9)

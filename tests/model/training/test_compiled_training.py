@@ -34,7 +34,7 @@ def test_optimizer_learns(make_training, tmp_path, optimizer):
 
 
 @pytest.mark.parametrize("variant", ["blind", "vis-in-rnn-both-shared", "mrnn-shared", "tf-mrnn", "tf-mrnn-init-lstm"])
-def test_variant_learns_what_it_can_see(make_training, tmp_path, variant):
+def test_variant_learns_from_its_inputs(make_training, tmp_path, variant):
     config = ModelConfig(variant, 32, 32, None if "init" in variant else 32, dropout=0.0)
     training = make_training(network=MRNN(8, 5, config, seed=1), epochs=20, batch_size=2)
     learned = training.run(tmp_path / "state.h5")[-1].val_perplexity

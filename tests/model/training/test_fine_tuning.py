@@ -191,7 +191,7 @@ def test_features_of_crops_are_averaged(make_training):
         {"backbone_learning_rate": np.inf, "batch_size": 6},
     ],
 )
-def test_number_that_is_not_finite_ends_training(make_training, tmp_path, changes):
+def test_non_finite_number_ends_training(make_training, tmp_path, changes):
     """Whether the loss, a weight or a perplexity is the first depends on the processor; the error does not."""
     training, _ = make_training(epochs=2, clip_norm=0.0, optimizer="sgd", **changes)
     with pytest.raises(TrainingError, match=r"^Training diverged in epoch 1, step \d: .*; lower backbone_learn"):

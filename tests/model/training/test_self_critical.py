@@ -183,7 +183,7 @@ def test_likelihood_keeps_reference_captions_likely(make_training, tmp_path):
     assert mixed[-1].val_perplexity < min(mixed[0].val_perplexity, plain[-1].val_perplexity)
 
 
-def test_references_are_all_captions_of_the_images_without_end_token_where_truncated(make_training):
+def test_references_are_all_captions_without_end_token_where_truncated(make_training):
     captions, owners = [[3, 5], [4], [4, 5, 6, 7], [3]], [0, 1, 0, 2]
     training = make_training(4, "samples", captions, owners, IMAGES[:3], likelihood=0.5, max_length=3)
     inputs, targets, features = training.objective.references(np.array([2, 0]), IMAGES[[2, 0]])
@@ -220,7 +220,7 @@ def test_rewards_count_the_end_token_unless_the_caption_is_truncated(make_traini
     assert truncated < longer[1]
 
 
-def test_probability_that_is_not_finite_ends_training(make_training, tmp_path):
+def test_non_finite_probability_ends_training(make_training, tmp_path):
     training = make_training()
     bias = training.objective.network.softmax.bias
     bias.assign(np.full(bias.shape, np.nan))

@@ -40,7 +40,7 @@ def test_tensorboard_reads_the_curve(tmp_path):
     assert len(points) == 6
 
 
-def test_epoch_that_is_written_again_has_one_point(tmp_path):
+def test_rewritten_epoch_has_one_point(tmp_path):
     write_events(tmp_path, REPORT)
     write_events(tmp_path, {**REPORT, "loss": 6.5})
     assert read(tmp_path)["training/loss"] == [(1, 6.5)]

@@ -142,7 +142,7 @@ def test_finished_run_is_not_repeated(make_training, tmp_path):
     assert_same_end(first, second)
 
 
-def test_run_that_stopped_early_is_not_continued(make_training, tmp_path):
+def test_early_stopped_run_is_not_continued(make_training, tmp_path):
     options = {"epochs": 9, "learning_rate": 0.0, "patience": 2}
     curve = make_training(**options).run(tmp_path / "state.h5")
     assert make_training(**options).run(tmp_path / "state.h5", before=[InterruptAtStep(7)]) == curve
@@ -214,7 +214,7 @@ class Spoil(Callback):
 
 @pytest.mark.usefixtures("save_every_step")
 @pytest.mark.parametrize("step", [1, 3, 4])  # the checkpoint, the one before the last step, validation
-def test_weights_that_are_not_finite_are_not_saved(make_training, tmp_path, step):
+def test_non_finite_weights_are_not_saved(make_training, tmp_path, step):
     """A step may have a finite loss and leave infinite weights; the checkpoint before it is kept."""
     state = tmp_path / "state.h5"
     with pytest.raises(Interrupted):
@@ -225,7 +225,7 @@ def test_weights_that_are_not_finite_are_not_saved(make_training, tmp_path, step
     assert step > 1 or state.read_bytes() == good
 
 
-def test_loss_that_grows_ends_training(make_training, tmp_path):
+def test_diverging_loss_ends_training(make_training, tmp_path):
     """The limit is twice the loss of the first epoch."""
     training = make_training(batch_size=12, optimizer="sgd", schedule="constant", learning_rate=100.0, clip_norm=0.0)
     with pytest.raises(TrainingError, match=r"^Training diverged in epoch 2, step 1: its loss is .*; lower"):
@@ -234,9 +234,7 @@ def test_loss_that_grows_ends_training(make_training, tmp_path):
 
 @pytest.mark.parametrize("batch_size", [6, 12])
 @pytest.mark.parametrize("learning_rate", [1e30, 3000.0, np.nan])
-def test_number_that_is_not_finite_ends_training_and_keeps_the_checkpoint(
-    make_training, tmp_path, batch_size, learning_rate
-):
+def test_non_finite_number_keeps_the_checkpoint(make_training, tmp_path, batch_size, learning_rate):
     """Whether the loss, a weight or a perplexity is the first depends on the processor; the error does not."""
     state = tmp_path / "state.h5"
     options = {"batch_size": batch_size, "clip_norm": 0.0, "optimizer": "sgd", "schedule": "constant"}
@@ -248,7 +246,7 @@ def test_number_that_is_not_finite_ends_training_and_keeps_the_checkpoint(
     assert state.read_bytes() == good
 
 
-def test_validation_perplexity_that_is_not_finite_ends_training(make_training, tmp_path):
+def test_non_finite_validation_perplexity_ends_training(make_training, tmp_path):
     training = make_training(batch_size=12)
     training.validator = ScriptedValidator(training.validator.data, [-np.inf])
     with pytest.raises(TrainingError, match="epoch 1, step 1: the validation perplexity is not finite"):

@@ -56,7 +56,7 @@ def test_runs_come_best_first_with_their_differences_and_the_time_of_all_stages(
     assert re.search(r"0\.200 +0\.600 +12\.500 +100 +1:00:15  0000000002  dropout 0\.5", table)
 
 
-def test_parameters_of_one_name_with_two_values_are_told_apart(tmp_path):
+def test_parameters_of_one_name_are_distinguished_by_stage(tmp_path):
     make_run(tmp_path, 1, 0.4, seed=1)
     make_run(tmp_path, 2, 0.6, seed=0)
     assert differences(find_runs(tmp_path)[0]) == [{"TrainModel.seed": "0"}, {"TrainModel.seed": "1"}]
@@ -88,7 +88,7 @@ def test_damaged_score_sheet_is_reported_as_a_problem(tmp_path, damage):
     assert len(problems) == 1 and str(damaged) in problems[0]
 
 
-def test_text_that_is_no_json_is_a_problem(tmp_path):
+def test_malformed_json_is_a_problem(tmp_path):
     write_text(make_run(tmp_path, 1, 0.4) / "scores.json", "{")
     write_text(make_artifact(tmp_path, "toys/EvaluateCaptions/0000000009") / "provenance.json", "[1]")
     runs, problems = find_runs(tmp_path)

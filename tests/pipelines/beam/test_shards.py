@@ -25,7 +25,7 @@ from schemas.errors import ArtifactError, InputError
 
 
 @given(st.integers(0, 200), st.integers(1, 30), st.integers(1, 12))
-def test_shards_are_ranges_of_whole_blocks_that_differ_by_one_at_most(total, count, block):
+def test_shards_are_ranges_of_blocks_of_nearly_equal_number(total, count, block):
     shards = plan_shards(total, "d", count, "rows.jsonl", block)
     assert [number for shard in shards for number in range(shard.first, shard.first + shard.count)] == [*range(total)]
     assert len(shards) <= count
@@ -77,7 +77,7 @@ def shard(tmp_path):
     return one
 
 
-def test_whole_is_what_has_its_digest(shard):
+def test_shard_with_its_digest_is_complete(shard):
     assert not is_shard_complete(shard)
     write_shard(shard, b"features")
     assert is_shard_complete(shard)

@@ -43,7 +43,7 @@ def run(directory, images=IMAGES, captions=CAPTIONS, similarity="cider", k=1, ne
 
 
 @pytest.mark.parametrize("similarity", ["cider", "bleu"])
-def test_reranker_prefers_the_hypothesis_that_neighbors_agree_with(tmp_path, similarity):
+def test_reranker_prefers_the_consensus_hypothesis(tmp_path, similarity):
     assert run(tmp_path, similarity=similarity) == {"images": 1, "first_changed": 1}
     (image,) = read_hypotheses(tmp_path)
     assert [each.log_prob for each in image.captions] == [-2.0, -1.0]
@@ -107,7 +107,7 @@ def test_image_weights_come_back_as_written(tmp_path):
         again.of("x")
 
 
-def test_reranker_rejects_artifacts_that_do_not_belong_together(tmp_path):
+def test_reranker_rejects_mismatched_artifacts(tmp_path):
     stranger = [ImageHypotheses("stranger", IMAGES[0].captions)]
     with pytest.raises(ArtifactError, match="Image stranger has no refined neighbors"):
         run(tmp_path, images=stranger)

@@ -11,7 +11,7 @@ from pipelines.data.validate_dataset import MAX_DISTANCE, image_hash, near_dupli
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 30))
-def test_they_are_the_pairs_of_two_splits_that_differ_in_few_bits(seed, count):
+def test_near_duplicates_are_pairs_of_two_splits_with_few_different_bits(seed, count):
     random = np.random.default_rng(seed)
     hashes = random.random((3, 64))[random.integers(0, 3, count)] < 0.5
     hashes ^= random.random(hashes.shape) < 0.04

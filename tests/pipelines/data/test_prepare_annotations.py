@@ -115,7 +115,7 @@ def digests(root):
     return found.images, found.annotations
 
 
-def test_digests_ignore_files_that_do_not_matter(custom):
+def test_digests_ignore_irrelevant_files(custom):
     first = digests(custom)
     (custom / "README.txt").write_text("Read me")
     Image.new("L", (1, 1)).save(custom / "unused.png")

@@ -65,7 +65,7 @@ def test_lists_match_backslashes_compositions_and_byte_order_marks(tmp_path):
         ({"train": ["1", "7", "8"], "val": [], "test": ["9"]}, r"names 3 images .* such as 7, 8, 9"),
     ],
 )
-def test_contradictions_are_errors_that_name_them(tmp_path, names, message):
+def test_contradictory_captions_are_named(tmp_path, names, message):
     write_lists(tmp_path, **names)
     with pytest.raises(InputError, match=message):
         assign(tmp_path, "lists")

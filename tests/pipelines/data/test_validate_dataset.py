@@ -90,7 +90,7 @@ def test_findings_are_counted_by_kind_with_three_examples(root):
     assert sum("there is no image gone" in line for line in report.lines(examples=None)) == 6  # five and the error
 
 
-def test_small_data_are_told_what_the_pipeline_limits(root):
+def test_small_dataset_is_warned_about_limits(root):
     report = look(root, demands=Demands())
     assert report.errors == []
     assert report.limits == [

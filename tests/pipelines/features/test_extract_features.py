@@ -78,7 +78,7 @@ def test_images_become_rows_or_rejects(images, tmp_path):
     assert counts.batches <= counts.batch_places // 4
 
 
-def test_rows_are_what_the_network_gives(images, tmp_path):
+def test_rows_match_the_network(images, tmp_path):
     run(images, tmp_path)
     backbone = load_backbone(SPEC)
     features = FeatureFile(tmp_path / "features.h5")
@@ -128,7 +128,7 @@ def test_rerun_keeps_complete_shards_and_regenerates_damaged_ones(images, tmp_pa
     assert (tmp_path / "features.h5").read_bytes() == expected
 
 
-def test_too_many_rejects_are_an_error_and_are_looked_at_again(images, tmp_path):
+def test_too_many_rejects_are_an_error_and_are_retried(images, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"")
     mixed = [*images[3:5], *images[6:11], ImageSource("broken", str(broken))]
@@ -190,7 +190,7 @@ run(images, Path(sys.argv[2]), shards=6)
 
 
 @pytest.mark.slow("kills and restarts many processes")
-def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(images, tmp_path):
+def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
     folder = Path(images[0].path).parent
     present = [ImageSource(path.stem, str(path)) for path in sorted(folder.iterdir())]
     run(present, tmp_path / "undisturbed", shards=6)
@@ -334,7 +334,7 @@ def test_image_invisible_to_one_worker_is_read_by_another(all_good, tmp_path, mo
     assert read_rejects(tmp_path) == []
 
 
-def test_workers_that_do_not_see_the_images_are_an_error(all_good, tmp_path, monkeypatch):
+def test_workers_without_the_images_are_an_error(all_good, tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.features.extract_features.read_ahead", Blind(times=100))
     with pytest.raises(
         ArtifactError, match=r"^A worker could not read \S+good\d+\.png, which the driver can; give all"

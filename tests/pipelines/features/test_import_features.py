@@ -45,7 +45,7 @@ def test_wanted_rows_come_in_our_order(source):
     assert rejects == []
 
 
-def test_missing_images_are_an_error_that_lists_them(source):
+def test_missing_images_are_listed(source):
     with pytest.raises(InputError, match=r"no features of 2 of 3 images, such as x, y; .*'d\.jpg'"):
         run(source, ["x", "a", "y"])
 
@@ -57,13 +57,13 @@ def test_missing_images_are_rejects_if_allowed(source):
     assert features.image_ids == ["a"]
 
 
-def test_ids_that_do_not_match_at_all_are_an_error_even_then(source):
+def test_entirely_unmatched_ids_are_an_error(source):
     with pytest.raises(InputError, match="check strip_suffix"):
         run(source, ["x"], strip_suffix="", allow_missing=True)
 
 
 @pytest.mark.parametrize("name", ["/data/Images/p000.jpg", "Images\\p000.jpg", "p000.JPG", "./val/p000.jpg", "p000"])
-def test_ids_match_paths_without_folder_and_ending(tmp_path, name):
+def test_ids_match_paths_without_directory_and_ending(tmp_path, name):
     source = tmp_path / "f.npz"
     np.savez(source, ids=np.array([name, "/data/Images/p001.jpg"]), F=ROWS[:2])
     path, rejects = run(source, ["p001", "p000"], strip_suffix="")
@@ -94,7 +94,7 @@ def test_numbers_too_large_for_float16_are_an_error(tmp_path):
         run(source, ["a"], dtype="float16")
 
 
-def test_ids_that_the_suffix_told_apart_are_an_error_that_names_them(tmp_path):
+def test_ids_that_differ_by_suffix_only_are_named(tmp_path):
     source = tmp_path / "source.npz"
     np.savez(source, ids=np.array(["a", "b", "a.jpg", "c"]), F=ROWS)
     with pytest.raises(InputError, match=r"has 'a' and 'a\.jpg', which are both image 'a' without the suffix '\.jpg'"):

@@ -101,7 +101,7 @@ def test_lists_captions_model_and_provenance(toy: Toy) -> None:
     assert json.loads((release / "provenance" / "model.json").read_text())["parameters"] == {"seed": 0}
 
 
-def test_captions_are_in_the_formats_that_were_asked_for_and_nowhere_else(toy: Toy) -> None:
+def test_captions_are_written_in_the_requested_formats_only(toy: Toy) -> None:
     assert not [name for name, content in files_of(toy.release()).items() if b"A dog runs" in content]
     formats = toy.release("more", formats=["mrnn", "coco", "karpathy"]) / "formats"
     (val,) = read_anno_list(formats / "mrnn" / "anno_list_val.npy")
@@ -119,7 +119,7 @@ def test_features_in_other_formats(toy: Toy, name: str) -> None:
     np.testing.assert_allclose(np.concatenate(list(blocks)), toy.refined[4:], rtol=1e-3)
 
 
-def test_test_captions_that_are_not_public_are_in_no_file(toy: Toy) -> None:
+def test_non_public_test_captions_are_not_released(toy: Toy) -> None:
     toy.corpus.test_captions_public = False
     release = toy.release(formats=ALL_FORMATS)
     formats = release / "formats"
@@ -214,7 +214,7 @@ def test_metadata_is_valid_croissant(toy: Toy, known: bool) -> None:
         assert required <= set(content)
 
 
-def test_metadata_that_is_no_croissant_would_be_noticed(toy: Toy) -> None:
+def test_invalid_croissant_is_detected(toy: Toy) -> None:
     path = toy.release() / "croissant.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     del content["distribution"][0]["encodingFormat"]

@@ -97,7 +97,7 @@ def test_equal_artifacts_give_equal_bytes(toy, release, tmp_path):
     assert (tmp_path / "again" / SUMS).read_bytes() == sums
 
 
-def test_artifacts_that_do_not_belong_together_are_refused(toy, release, tmp_path):
+def test_mismatched_artifacts_are_refused(toy, release, tmp_path):
     other = make_artifact(tmp_path, "toys/ExtractFeatures/9999999999")
     scores = toy.root / "toys" / "EvaluateCaptions" / "0123456789"
     with pytest.raises(ArtifactError, match="9999999999 is not the artifact 0123456789"):

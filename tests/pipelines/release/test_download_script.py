@@ -164,7 +164,7 @@ def test_script_reports_a_missing_release_or_url(toy: Toy, server: Server, clien
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "a/../../outside.txt"])
-def test_names_that_lead_out_are_refused(toy: Toy, server: Server, client: Path, name: str) -> None:
+def test_path_traversal_is_refused(toy: Toy, server: Server, client: Path, name: str) -> None:
     (toy.root / "release" / "SHA256SUMS").write_text(f"{'0' * 64}  {name}\n")
     run = download(toy, client, server.url, "here")
     assert run.returncode == 1

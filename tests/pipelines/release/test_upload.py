@@ -79,12 +79,12 @@ def test_another_release_is_not_overwritten(toy: Toy, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["nowhere://bucket/toys", "s3n://bucket/toys"])
-def test_places_that_no_file_system_knows(toy: Toy, url: str) -> None:
+def test_unknown_protocols_are_refused(toy: Toy, url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"No file system supports .*check the address"):
         send(toy.release(), url)
 
 
-def test_places_that_cannot_be_written(toy: Toy, tmp_path: Path) -> None:
+def test_unwritable_destinations_are_refused(toy: Toy, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UploadError, match="cannot be reached or written"):
         send(toy.release(), tmp_path / "file" / "toys")

@@ -36,7 +36,7 @@ def test_score_table_shows_the_scores_of_the_artifacts(page: Page, inputs: Repor
     assert page.text.count(f"Not scored: METEOR: {METEOR_REASON}") == 1
 
 
-def test_score_table_marks_metrics_that_only_some_rows_have(contents: ReportContents) -> None:
+def test_score_table_marks_missing_metrics(contents: ReportContents) -> None:
     first, *others = contents.rows
     scores = replace(first.scores, metrics={**first.scores.metrics, "METEOR": 0.25}, left_out={})
     page = parse(render_report(replace(contents, rows=(replace(first, scores=scores), *others))))
@@ -74,7 +74,7 @@ def test_published_results_have_known_marks(dataset: str) -> None:
     assert all(each.mark in MARKS for each in published)
 
 
-def test_report_confirms_that_counts_add_up(page: Page, contents: ReportContents) -> None:
+def test_report_confirms_consistent_counts(page: Page, contents: ReportContents) -> None:
     header = next(row for row in page.rows if row[0] == "Split")
     assert dict(zip(header, page.row("test"), strict=True)) == {
         "Split": "test",
@@ -91,7 +91,7 @@ def test_report_confirms_that_counts_add_up(page: Page, contents: ReportContents
     assert "5 more in problems.txt" in page.text
 
 
-def test_report_flags_counts_that_do_not_add_up(contents: ReportContents) -> None:
+def test_report_flags_inconsistent_counts(contents: ReportContents) -> None:
     lost = replace(contents.splits[0], with_features=contents.splits[0].with_features - 2)
     text = parse(render_report(replace(contents, splits=(lost, *contents.splits[1:])))).text
     assert "The counts do not add up: split train: +2 (images minus" in text

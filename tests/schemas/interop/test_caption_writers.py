@@ -87,7 +87,7 @@ def test_coco_annotations_are_numbered(tmp_path: Path) -> None:
     ]
 
 
-def test_karpathy_has_words_beside_the_raw_text(tmp_path: Path) -> None:
+def test_karpathy_file_contains_tokens_and_raw_text(tmp_path: Path) -> None:
     write_karpathy(tmp_path / "dataset_coco.json", "coco", TWO, words=lambda caption: caption.lower().split())
     content = json.loads((tmp_path / "dataset_coco.json").read_text())
     assert content["dataset"] == "coco"

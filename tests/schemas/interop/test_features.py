@@ -144,7 +144,7 @@ def test_vectors_may_be_rows_or_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
-def test_numbers_that_are_none(write: Writer, tmp_path: Path, value: float) -> None:
+def test_malformed_numbers_are_refused(write: Writer, tmp_path: Path, value: float) -> None:
     rows = ROWS.astype(np.float64)
     rows[1, 1] = value
     with pytest.raises(InputError, match=r"f.*, image b: the features hold NaN, infinity"):
@@ -159,7 +159,7 @@ def test_rows_of_other_lengths(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["dictionary", "hdf5 by id"])
 @pytest.mark.parametrize("row", [np.ones((2, 2)), np.ones(0), np.ones(())])
-def test_rows_that_are_no_vectors(name: str, row: np.ndarray, tmp_path: Path) -> None:
+def test_rows_other_than_vectors_are_refused(name: str, row: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="image b: the features have the shape"):
         read(WRITERS[name](tmp_path, IDS, [ROWS[0], row, ROWS[2]]))  # type: ignore[arg-type]
 
@@ -192,7 +192,7 @@ def test_duplicate_id_in_another_spelling_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("image_id", [1.5, True, None, "", " ", b"\xff", (1,)])
-def test_ids_that_are_none(tmp_path: Path, image_id: object) -> None:
+def test_malformed_ids_are_refused(tmp_path: Path, image_id: object) -> None:
     with pytest.raises(InputError, match="row 1: the image id is"):
         read(write_dictionary(tmp_path, ["a", image_id, "c"], ROWS))
 

@@ -126,7 +126,7 @@ def test_truncated_file_is_refused(tmp_path: Path) -> None:
             read_torch_weights(path)
 
 
-def test_element_count_must_be_that_of_the_storage(tmp_path: Path) -> None:
+def test_element_count_must_match_the_storage(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     write_torch_weights(path, {"a": DATA})
     content = path.read_bytes()

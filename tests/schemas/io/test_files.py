@@ -51,7 +51,7 @@ def test_until_the_end_of_a_write_readers_see_the_old_file(tmp_path):
     assert path.read_text() == "new"
 
 
-def test_missing_folders_are_made(tmp_path):
+def test_missing_directories_are_created(tmp_path):
     write_text(tmp_path / "a" / "b" / "file.txt", "text")
     assert (tmp_path / "a" / "b" / "file.txt").read_text() == "text"
 
@@ -86,7 +86,7 @@ def test_canonical_json_ignores_the_order_of_keys_but_not_of_lists():
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_numbers_that_are_none_are_refused(tmp_path, number):
+def test_malformed_numbers_are_refused(tmp_path, number):
     with pytest.raises(ValueError):
         write_json(tmp_path / "value.json", {"x": number})
     assert list(tmp_path.iterdir()) == []

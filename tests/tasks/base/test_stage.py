@@ -56,7 +56,7 @@ def test_artifact_path_is_dataset_stage_key(data_dir):
     assert source.directory == data_dir / "toys" / "Source" / source.key
 
 
-def test_command_line_gives_the_same_parameters_again(data_dir):
+def test_command_line_round_trips(data_dir):
     arguments = ["--module", "tests.support.toys", "Double", "--data-dir", str(data_dir), "--local-scheduler"]
     arguments += ["--Source-text=-b c", "--dataset", "toys", "--TrainModel-xla", "--verbose"]
     assert command_line() is None

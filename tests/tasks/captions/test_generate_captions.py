@@ -56,7 +56,7 @@ def captions_of(task):
 
 
 @pytest.mark.slow("starts many stages")
-def test_hypotheses_are_as_the_parameters_say(generate, run):
+def test_hypotheses_follow_the_parameters(generate, run):
     task = generate(
         search="n-best",
         n_best=4,

@@ -68,7 +68,7 @@ def test_gc_with_an_unreadable_configuration_removes_nothing(data_dir, directori
     assert left(directories) == set(directories)
 
 
-def test_while_a_stage_is_running_nothing_is_removed(data_dir, directories):
+def test_gc_removes_nothing_while_a_stage_runs(data_dir, directories):
     running = data_dir / "toys" / "Double" / "2123456789"
     running.mkdir(parents=True)
     with artifact_lock(running):

@@ -91,7 +91,7 @@ def test_rerank_excludes_the_image_itself(files):
     assert record["neighbors"] == ["dog"]
 
 
-def test_rerank_reports_inputs_that_do_not_fit(files):
+def test_rerank_reports_incompatible_inputs(files):
     with pytest.raises(ConfigurationError, match="consensus takes either --neighbors or --features"):
         run(files, neighbors=files / "n.h5", features=files / "features.npz")
     kernel_ridge = RerankingSetting("cider", "given", gamma=1.0, regularization=1.0)

@@ -37,7 +37,7 @@ def test_validate_names_an_error_with_its_line(source, mrnn):
     assert "Traceback" not in run.stderr
 
 
-def test_validate_refuses_a_missing_folder_in_one_sentence(tmp_path, mrnn):
+def test_validate_refuses_a_missing_directory_in_one_sentence(tmp_path, mrnn):
     run = mrnn("validate", tmp_path / "nowhere")
     assert run.returncode == 1
     assert run.stderr.splitlines() == [

@@ -36,7 +36,7 @@ def fresh_keys(stage):
     return stage(DownloadDataset).key, stage(PrepareAnnotations).key
 
 
-def test_keys_follow_the_content_that_matters(stage, source, monkeypatch):
+def test_keys_depend_on_the_relevant_content(stage, source, monkeypatch):
     first = fresh_keys(stage)
     (source / "README.txt").write_text("Read me")
     Image.new("L", (300, 200)).save(source / "3.png")  # without captions
@@ -83,7 +83,7 @@ def test_missing_directory_is_one_sentence(run, data_dir, tmp_path):
     assert not run(DownloadDataset(dataset="custom", data_dir=str(data_dir), source=str(tmp_path / "nowhere")))
 
 
-def test_own_images_without_a_folder_fail(run, data_dir):
+def test_own_images_without_a_directory_fail(run, data_dir):
     download = DownloadDataset(dataset="custom", data_dir=str(data_dir))
     assert not run(download)
     assert not download.directory.joinpath("manifest.json").exists()

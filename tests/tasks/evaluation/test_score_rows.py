@@ -33,7 +33,7 @@ def configure():
         {"similarity": "bleu", "method": "tuned"},
     ],
 )
-def test_report_and_release_show_the_captions_that_are_reranked_as_configured(data_dir, configure, parameters):
+def test_report_and_release_follow_the_reranking_setting(data_dir, configure, parameters):
     configure(**parameters)
     given = {"dataset": "toys", "data_dir": str(data_dir), "compare_blind": False}
     report = tasks.BuildReport(**given).requires()

@@ -148,7 +148,7 @@ def test_progress_reaches_luigi_s_page(data_dir, monkeypatch):
     assert told == [50, "half way", 100, f"in {source.directory}"]
 
 
-def test_luigi_s_page_links_to_what_a_browser_shows(data_dir, monkeypatch):
+def test_luigi_page_links_to_browsable_files(data_dir, monkeypatch):
     links = []
     source = toy(Source, data_dir)
     monkeypatch.setattr(Source, "page", "text.txt")
@@ -226,7 +226,7 @@ def test_partial_artifact_of_another_configuration_is_found_downstream(data_dir,
     assert downstream({"0123456789"}, data_dir / "toys") == []
 
 
-def test_scratch_that_a_killed_run_left_in_a_complete_artifact_goes(data_dir, run):
+def test_stale_scratch_files_of_a_killed_run_are_removed(data_dir, run):
     source = toy(Source, data_dir)
     source.run()
     (source.directory / "scratch").mkdir()

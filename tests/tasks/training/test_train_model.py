@@ -56,7 +56,7 @@ def test_every_parameter_reaches_the_configuration(stage, config):
     assert options_of(stage(**OF_SHAPES, **other).config(config)) == other
 
 
-def test_train_self_critical_has_defaults_of_its_own():
+def test_train_self_critical_has_its_own_defaults():
     config = TrainSelfCritical(**OF_SHAPES).config(TrainSelfCriticalConfig)
     assert (config.fit.training.epochs, config.fit.training.batch_size, config.fit.training.max_length) == (10, 32, 20)
     assert (config.fit.optimizer.learning_rate, config.fit.schedule.schedule) == (1e-4, "constant")
@@ -73,13 +73,13 @@ def test_train_self_critical_has_defaults_of_its_own():
         ({"strategy": "cloud"}, "strategy cannot be 'cloud'"),
     ],
 )
-def test_value_that_is_no_choice_is_rejected(option, message):
+def test_value_outside_the_choices_is_rejected(option, message):
     with pytest.raises(ConfigurationError, match=message):
         configure(TrainModelConfig(), **option)
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
-def test_configuration_file_sets_parameters_that_exist(path):
+def test_configuration_files_set_existing_parameters(path):
     parser = ConfigParser()
     parser.read(path)
     section = parser["TrainModel"]

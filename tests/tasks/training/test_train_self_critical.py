@@ -94,7 +94,7 @@ def test_same_seed_gives_the_same_bytes(ran):
     assert set(one.files) == {"model.keras", "config.json", "vocabulary.txt"}
 
 
-def test_bleu_and_peoples_captions_count_where_that_is_asked_for(ran, data_dir, run):
+def test_bleu_reward_and_reference_loss_are_optional(ran, data_dir, run):
     tuning = tune(data_dir, bleu=3.0, likelihood=0.5)
     make_upstream(tuning)
     assert run(tuning)

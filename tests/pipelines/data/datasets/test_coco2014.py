@@ -137,7 +137,7 @@ def test_test_split_without_captions(root):
         splits_by(root, "published")
 
 
-def test_missing_lists_are_one_sentence_that_reports_what_to_put_where(root):
+def test_missing_lists_are_one_sentence_with_the_remedy(root):
     with pytest.raises(InputError, match=r"no list train\.txt below .*root; put the published lists"):
         splits_by(root, "lists")
 

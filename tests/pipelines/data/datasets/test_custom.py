@@ -170,7 +170,7 @@ def test_captions_come_back_from_csv_and_json_lines(tmp_path_factory, captions):
         assert usable == kept
 
 
-def test_splits_and_ids_are_taken_over(root):
+def test_splits_and_ids_are_preserved(root):
     lines = [
         {"image": "a.jpg", "caption": "one", "split": "Training", "image_id": 7},
         {"image": "b.png", "caption": "two", "Subset": "dev"},
@@ -204,7 +204,7 @@ def test_folders_of_splits_are_relative_to_their_captions_file(tmp_path, val, ab
     assert found == {split: (f"{prefix}{folder}/0.png", (f"a cat in {folder}",)) for split, folder in folders.items()}
 
 
-def test_splits_of_one_file_follow_the_folders_of_its_images(tmp_path):
+def test_splits_of_one_file_follow_the_image_directories(tmp_path):
     for folder in ("train", "valid"):
         (tmp_path / folder).mkdir()
         Image.new("L", (3, 2)).save(tmp_path / folder / "0.png")
@@ -315,7 +315,7 @@ def test_ambiguous_name_is_an_error_unless_the_path_decides(root):
 
 
 @pytest.mark.parametrize(("on_disk", "written"), [("NFD", "NFC"), ("NFC", "NFD")])
-def test_names_match_by_composition_where_that_is_unambiguous(tmp_path, on_disk, written):
+def test_names_match_across_unicode_composition_if_unambiguous(tmp_path, on_disk, written):
     names = {form: unicodedata.normalize(form, "café größe.jpg") for form in ("NFC", "NFD")}
     Image.new("L", (3, 2)).save(tmp_path / names[on_disk])
     (tmp_path / "c.csv").write_text(f"image,caption\n{names[written]},one\n", encoding="utf-8")
@@ -371,7 +371,7 @@ def test_names_match_without_case_and_without_ending(tmp_path):
         assert [record.file for record in read_strictly(tmp_path)] == ["IMG_1.JPG"]
 
 
-def test_ids_may_name_images_where_nothing_else_does(tmp_path):
+def test_ids_name_images_in_the_absence_of_file_names(tmp_path):
     Image.new("L", (3, 2)).save(tmp_path / "ROCO_00001.jpg")
     (tmp_path / "c.csv").write_text("ID,Caption\nROCO_00001,one\n")
     assert [(each.file, each.image_id) for each in read_strictly(tmp_path)] == [("ROCO_00001.jpg", "ROCO_00001")]
@@ -388,7 +388,7 @@ def test_images_with_one_stem_are_distinguished_by_ending(tmp_path):
     }
 
 
-def test_ids_that_repeat_across_files_are_replaced_by_paths(root):
+def test_repeated_ids_are_replaced_by_paths(root):
     for split, name in (("train", "a.jpg"), ("val", "b.png")):
         content = {"images": [{"id": 1, "file_name": name}], "annotations": [{"image_id": 1, "caption": "a cat"}]}
         (root / f"captions_{split}.json").write_text(json.dumps(content))

@@ -108,14 +108,14 @@ def test_caption_number_twice(read: Callable[..., object]) -> None:
     assert "line 3, has caption 10_aa.jpg#0 for the second time" in problems[0]
 
 
-def test_empty_caption_keeps_its_place(read: Callable[..., object]) -> None:
+def test_empty_caption_keeps_its_position(read: Callable[..., object]) -> None:
     records, _ = read(lines=["10_aa.jpg#0\tfine", "10_aa.jpg#1\t "])
     (record,) = [record for record in records if record.image_id == "10_aa"]
     assert record.captions == ("fine", "")
     assert record.place(1).endswith("Flickr8k.token.txt, line 2")
 
 
-def test_captions_that_are_not_utf8(read: Callable[..., object], tmp_path: Path) -> None:
+def test_captions_outside_utf8_are_named(read: Callable[..., object], tmp_path: Path) -> None:
     read()
     (tmp_path / "root" / "Flickr8k.token.txt").write_bytes(b"10_aa.jpg#0\tcaf\xe9\n")
     with pytest.raises(InputError, match=r"Flickr8k\.token\.txt, line 1, is not UTF-8"):

@@ -194,7 +194,7 @@ def test_records_name_the_files_and_splits(records: list[Record], tmp_path: Path
     assert all((tmp_path / record.file).is_file() for record in drawn)
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
+def test_progress_is_reported(tmp_path: Path) -> None:
     told: list[float] = []
     Shapes().generate(tmp_path, images=4, progress=lambda fraction, message: told.append(fraction))
     assert told == [0.25, 0.5, 0.75, 1]

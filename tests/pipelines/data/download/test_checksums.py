@@ -30,7 +30,7 @@ def test_changed_content_is_refused(server: Server, tmp_path: Path) -> None:
     assert get(server, tmp_path) == first
 
 
-def test_file_that_rotted_on_the_disk_is_downloaded_again(server: Server, tmp_path: Path) -> None:
+def test_corrupted_file_is_downloaded_again(server: Server, tmp_path: Path) -> None:
     server.script = [full(b"content")]
     first = get(server, tmp_path)
     record_checksum(tmp_path, "a b.bin", first.sha256)
@@ -38,7 +38,7 @@ def test_file_that_rotted_on_the_disk_is_downloaded_again(server: Server, tmp_pa
     assert get(server, tmp_path).path.read_bytes() == b"content"
 
 
-def test_published_digest_counts_more(server: Server, tmp_path: Path) -> None:
+def test_published_digest_takes_precedence(server: Server, tmp_path: Path) -> None:
     server.script = [full(b"content")]
     sha256 = get(server, tmp_path).sha256
     record_checksum(tmp_path, "a b.bin", "0" * 64)
@@ -52,7 +52,7 @@ def test_recorded_once_and_sorted(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="needs sha256sum")
-def test_form_is_that_of_sha256sum(server: Server, tmp_path: Path) -> None:
+def test_checksums_have_the_sha256sum_format(server: Server, tmp_path: Path) -> None:
     server.script = [full(b"content")]
     record_checksum(tmp_path, "a b.bin", get(server, tmp_path).sha256)
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)

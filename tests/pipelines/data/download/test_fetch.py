@@ -91,7 +91,7 @@ def test_resumes_what_an_earlier_run_left(server: Server, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"url": "URL"}'])
-def test_damaged_notes_start_again(server: Server, tmp_path: Path, text: str) -> None:
+def test_damaged_metadata_restarts_the_download(server: Server, tmp_path: Path, text: str) -> None:
     (tmp_path / "a b.zip.part").write_bytes(b"partial")
     (tmp_path / "a b.zip.part.json").write_text(text.replace("URL", f"{server.url}/first.zip"))
     server.script = [ranged(CONTENT)]
@@ -106,7 +106,7 @@ def test_goes_on_as_long_as_bytes_come(server: Server, tmp_path: Path) -> None:
     assert len(server.requests) > 4 * QUICK.attempts
 
 
-def test_part_that_lacks_only_the_check_is_not_asked_for(server: Server, tmp_path: Path) -> None:
+def test_complete_part_is_verified_without_a_request(server: Server, tmp_path: Path) -> None:
     server.script = [cut(CONTENT, 40_000), status(404)]
     with pytest.raises(DownloadError):
         get(archive(server), tmp_path)
@@ -116,13 +116,13 @@ def test_part_that_lacks_only_the_check_is_not_asked_for(server: Server, tmp_pat
     assert not server.requests
 
 
-def test_server_without_ranges_starts_again(server: Server, tmp_path: Path) -> None:
+def test_server_without_ranges_restarts_the_download(server: Server, tmp_path: Path) -> None:
     server.script = [cut(CONTENT, 40_000), full(CONTENT)]
     get(archive(server), tmp_path)
     assert "Range" in server.requests[1][1]
 
 
-def test_changed_file_starts_again(server: Server, tmp_path: Path) -> None:
+def test_changed_file_restarts_the_download(server: Server, tmp_path: Path) -> None:
     server.script = [cut(CONTENT, 40_000, etag='"0"'), ranged(CONTENT)]
     get(archive(server), tmp_path)
     assert server.requests[1][1]["If-Range"] == '"0"'
@@ -140,26 +140,26 @@ def test_lie_about_the_range_is_refused(server: Server, tmp_path: Path) -> None:
     assert [headers.get("Range") for _, headers in server.requests] == [None, "bytes=40000-", None]
 
 
-def test_range_that_was_not_asked_for_is_refused(server: Server, tmp_path: Path) -> None:
+def test_unrequested_range_is_refused(server: Server, tmp_path: Path) -> None:
     half = lambda handler: handler.send(206, CONTENT[50:], Content_Range=f"bytes 50-{len(CONTENT) - 1}/{len(CONTENT)}")  # noqa: E731
     server.script = [half, full(CONTENT)]
     assert get(archive(server), tmp_path).url.endswith("/second.zip")
 
 
-def test_range_beyond_the_end_starts_again(server: Server, tmp_path: Path) -> None:
+def test_range_beyond_the_end_restarts_the_download(server: Server, tmp_path: Path) -> None:
     server.script = [cut(CONTENT, 40_000), status(416), full(CONTENT)]
     get(archive(server), tmp_path)
     assert "Range" not in server.requests[2][1]
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
-def test_trouble_that_passes_is_waited_for(server: Server, tmp_path: Path, code: int) -> None:
+def test_transient_errors_are_retried(server: Server, tmp_path: Path, code: int) -> None:
     server.script = [status(code), status(code), full(CONTENT)]
     get(archive(server), tmp_path)
     assert paths(server) == ["/first.zip"] * 3
 
 
-def test_timeout_is_tried_again(server: Server, tmp_path: Path) -> None:
+def test_timeout_is_retried(server: Server, tmp_path: Path) -> None:
     stop = threading.Event()
     server.script = [lambda handler: stop.wait(2) and None, full(CONTENT)]
     get(archive(server), tmp_path)
@@ -174,7 +174,7 @@ def test_refusal_moves_on_at_once(server: Server, tmp_path: Path, code: int) -> 
     assert paths(server) == ["/first.zip", "/second.zip"]
 
 
-def test_web_page_in_place_of_the_archive(server: Server, tmp_path: Path) -> None:
+def test_web_page_in_place_of_an_archive_is_refused(server: Server, tmp_path: Path) -> None:
     server.script = [lambda handler: handler.send(200, HTML), full(CONTENT)]
     get(archive(server), tmp_path)
     server.script = [lambda handler: handler.send(200, HTML)]
@@ -194,7 +194,7 @@ def test_unexpected_bytes_or_size_are_refused(server: Server, tmp_path: Path) ->
     assert paths(server) == ["/mirror/a%20b.zip", "/first.zip", "/second.zip"]
 
 
-def test_error_reports_what_was_tried(server: Server, tmp_path: Path) -> None:
+def test_error_lists_the_attempts(server: Server, tmp_path: Path) -> None:
     server.script = [status(404), status(500)]
     with pytest.raises(DownloadError) as caught:
         get(archive(server), tmp_path, (str(tmp_path / "nowhere"), "ftp://example.org", "http://127.0.0.1:1"))
@@ -249,7 +249,7 @@ def test_full_disk_is_noticed_before(server: Server, tmp_path: Path, monkeypatch
         get(archive(server), tmp_path)
 
 
-def test_part_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+def test_unwritable_part_file_is_one_sentence(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a b.zip.part").mkdir()
     server.script = [full(CONTENT)]
     with pytest.raises(DownloadError, match=r"a b\.zip\.part failed .*Is a directory"):

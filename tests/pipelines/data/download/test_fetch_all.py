@@ -83,7 +83,9 @@ def test_space_for_all_is_checked_before_any_comes(
     assert not server.requests
 
 
-def test_space_is_not_needed_for_what_is_here(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_space_is_required_for_missing_bytes_only(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "a.bin").write_bytes(bytes(SIZE))
@@ -94,7 +96,7 @@ def test_space_is_not_needed_for_what_is_here(server: Server, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("size", [SIZE, None])
-def test_progress_is_that_of_all(server: Server, tmp_path: Path, size: int | None) -> None:
+def test_progress_covers_all_downloads(server: Server, tmp_path: Path, size: int | None) -> None:
     server.script = [full(bytes(SIZE))]
     told: list[float] = []
     fetch_all(

@@ -118,7 +118,7 @@ def test_retry_after_too_long_a_time_moves_on(server: Server, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "9" * 5000, ""])
-def test_retry_after_that_is_nonsense_is_passed_over(server: Server, tmp_path: Path, text: str) -> None:
+def test_malformed_retry_after_is_ignored(server: Server, tmp_path: Path, text: str) -> None:
     server.script = [status(503, Retry_After=text), full(CONTENT)]
     get(server, tmp_path)
     assert paths(server) == ["/first", "/first"]
@@ -140,7 +140,7 @@ def test_redirect_out_of_http_is_refused(server: Server, tmp_path: Path, locatio
     assert paths(server)[-1] == "/second"
 
 
-def test_mirror_that_dies_in_the_middle(server: Server, tmp_path: Path) -> None:
+def test_mirror_killed_midway_is_replaced(server: Server, tmp_path: Path) -> None:
     with Server() as mirror:
         mirror.script = [cut(CONTENT, 70_000)]
         url = mirror.url
@@ -174,13 +174,13 @@ def test_length_too_large_is_reported(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", ["x", "-5", "9" * 5000, "5, 6"])
-def test_length_that_is_nonsense(server: Server, tmp_path: Path, length: str) -> None:
+def test_malformed_content_length(server: Server, tmp_path: Path, length: str) -> None:
     header = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %b\r\n\r\n" % length.encode()
     server.script = [raw(header + CONTENT), full(CONTENT)]
     get(server, tmp_path, size=len(CONTENT))
 
 
-def test_range_that_overflows_is_refused(server: Server, tmp_path: Path) -> None:
+def test_overflowing_range_is_refused(server: Server, tmp_path: Path) -> None:
     def overflow(handler: Handler) -> None:
         claim = f"bytes {handler.start()}-{len(CONTENT) - 1}/{len(CONTENT)}"
         handler.send(206, CONTENT, Content_Range=claim, ETag='"1"')
@@ -232,7 +232,7 @@ def test_wrong_checksum_of_every_source_is_reported(server: Server, tmp_path: Pa
     assert not list(tmp_path.glob("a.bin*"))
 
 
-def test_checksum_covers_what_was_resumed(server: Server, tmp_path: Path) -> None:
+def test_checksum_covers_the_resumed_part(server: Server, tmp_path: Path) -> None:
     other = bytes(len(CONTENT))
     server.script = [cut(other, 70_000), ranged(CONTENT), full(CONTENT)]
     get(server, tmp_path, sha256=hashlib.sha256(CONTENT).hexdigest())
@@ -272,7 +272,7 @@ def tls_server(server: Server, tmp_path: Path) -> Iterator[Server]:
     return server
 
 
-def test_certificate_that_nobody_vouches_for(tls_server: Server, tmp_path: Path) -> None:
+def test_untrusted_certificate_is_refused(tls_server: Server, tmp_path: Path) -> None:
     tls_server.script = [full(CONTENT)]
     with pytest.raises(DownloadError, match=r"its certificate cannot be verified: .*REQUESTS_CA_BUNDLE"):
         get(tls_server, tmp_path / "data")
@@ -287,7 +287,7 @@ def test_authority_of_the_environment_is_trusted(
     get(tls_server, tmp_path / "data")
 
 
-def test_plain_http_where_tls_should_be(server: Server, tmp_path: Path) -> None:
+def test_plain_http_in_place_of_tls(server: Server, tmp_path: Path) -> None:
     server.script = [full(CONTENT)]
     server.scheme = "https"
     with pytest.raises(DownloadError, match=r"the connection failed: .*SSL"):

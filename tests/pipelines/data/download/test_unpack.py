@@ -75,7 +75,7 @@ def test_unpacks_files_and_skips_what_macos_adds(make: Callable[[Path, list[Entr
     assert content(tmp_path / "out") == FILES
 
 
-def test_runs_again_over_what_is_there(make: Callable[[Path, list[Entry]], Path], tmp_path: Path) -> None:
+def test_rerun_replaces_unpacked_files(make: Callable[[Path, list[Entry]], Path], tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(b"keep")
     (tmp_path / "out" / "images").mkdir(parents=True)
@@ -89,9 +89,7 @@ def test_runs_again_over_what_is_there(make: Callable[[Path, list[Entry]], Path]
 @pytest.mark.parametrize(
     "name", ["/etc/x", "../x", "a/../../x", "C:/x", "c:x", "a\\b", "..\\x", "//host/x", "__MACOSX/../../x"]
 )
-def test_refuses_names_that_lead_elsewhere(
-    make: Callable[[Path, list[Entry]], Path], tmp_path: Path, name: str
-) -> None:
+def test_path_traversal_is_refused(make: Callable[[Path, list[Entry]], Path], tmp_path: Path, name: str) -> None:
     archive = make(tmp_path / "a", [(name, b"x")])
     with pytest.raises(InputError, match="refused: its member") as caught:
         unpack(archive, tmp_path / "out", quiet)
@@ -118,7 +116,7 @@ def test_refuses_links_and_devices_in_tar(tmp_path: Path, kind: bytes) -> None:
         unpack(tar_of(tmp_path / "a", [("x", b"")], type=kind, linkname="/etc/passwd"), tmp_path / "out", quiet)
 
 
-def test_sets_nothing_executable(tmp_path: Path) -> None:
+def test_unpacked_files_are_not_executable(tmp_path: Path) -> None:
     unpack(zip_of(tmp_path / "z", [("zip", b"#!")], mode=stat.S_IFREG | 0o4777), tmp_path / "out", quiet)
     unpack(tar_of(tmp_path / "t", [("tar", b"#!")], mode=0o4777), tmp_path / "out", quiet)
     assert not any(path.stat().st_mode & 0o7111 for path in (tmp_path / "out").iterdir())
@@ -174,7 +172,7 @@ def test_unpack_limits_the_size_to_that_stated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_refuses_names_that_fill_the_memory(tmp_path: Path, form: int) -> None:
+def test_huge_names_are_refused(tmp_path: Path, form: int) -> None:
     with tarfile.open(tmp_path / "a", "w:gz", format=form) as archive:
         archive.addfile(tarfile.TarInfo("x" * (16 << 20)))
     tracemalloc.start()
@@ -215,7 +213,7 @@ def test_truncated_archives(make: Callable[[Path, list[Entry]], Path], tmp_path:
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff" * 512])
-def test_tar_that_stops_between_members(tmp_path: Path, damage: bytes) -> None:
+def test_tar_truncated_between_members(tmp_path: Path, damage: bytes) -> None:
     archive = tar_of(tmp_path / "a", [("a", bytes(512)), ("b", bytes(512))])
     archive.write_bytes(archive.read_bytes()[:1024] + damage)
     with pytest.raises(InputError, match="damaged"):
@@ -231,7 +229,7 @@ def test_corrupted_content_is_noticed(tmp_path: Path) -> None:
         unpack(archive, tmp_path / "out", quiet)
 
 
-def test_file_in_the_place_of_a_folder(make: Callable[[Path, list[Entry]], Path], tmp_path: Path) -> None:
+def test_file_in_place_of_a_directory(make: Callable[[Path, list[Entry]], Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be unpacked"):
         unpack(make(tmp_path / "a", [("a", b"1"), ("a/b", b"2")]), tmp_path / "out", quiet)
 
@@ -244,7 +242,7 @@ def test_non_archive_is_refused(tmp_path: Path) -> None:
         unpack(tmp_path / "b.zip", tmp_path / "out", quiet)
 
 
-def test_bytes_that_claim_a_huge_lzma_dictionary_cost_no_memory(tmp_path: Path) -> None:
+def test_forged_lzma_dictionary_size_costs_no_memory(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\x1c" + bytes([255]) * 12 + bytes(64))
     with limited_memory(), pytest.raises(InputError, match="is damaged or cut short"):
         unpack(tmp_path / "a", tmp_path / "out", quiet)
