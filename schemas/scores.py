@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from schemas.errors import ArtifactError
 from schemas.io.files import read_json, write_json, write_json_lines
@@ -62,13 +63,20 @@ class FileScores(_Scores):
     """Scores of a file of captions.
 
     Attributes:
+        results: Name of the file.
+        references: Name of the file of references.
+        signature: Metrics and versions, tokenizer, number and digest of the references, in one line for a paper.
         not_captioned: Number of images of the references without a caption.
+        ignored: What of the two files is not scored, with counts and examples.
+        baseline: Name of the file that this one is compared with, or None.
         differences: Value, low, high and p of `model.metrics.bootstrap.Difference` from `baseline`, by metric.
     """
 
     results: str
     references: str
+    signature: str
     not_captioned: int
+    ignored: list[str]
     baseline: str | None
     differences: dict[str, dict[str, float]]
 
@@ -121,7 +129,7 @@ class RetrievalScores:
 
 
 def write_caption_scores(
-    directory: Path, scores: CaptionScores | FileScores, image_ids: Sequence[str], per_image: dict[str, list[float]]
+    directory: Path, scores: CaptionScores, image_ids: Sequence[str], per_image: dict[str, list[float]]
 ) -> None:
     """Write `scores.json`, and `per_image.jsonl` with one line per image."""
     write_json_lines(
@@ -132,6 +140,17 @@ def write_caption_scores(
         ),
     )
     write_json(directory / "scores.json", asdict(scores))
+
+
+def file_scores_as_json(sheets: Sequence[FileScores]) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return the sheet of one system as a JSON object, and those of several as a list."""
+    records = [asdict(sheet) for sheet in sheets]
+    return records[0] if len(records) == 1 else records
+
+
+def write_file_scores(directory: Path, sheets: Sequence[FileScores]) -> None:
+    """Write `scores.json` of files of captions."""
+    write_json(directory / "scores.json", file_scores_as_json(sheets))
 
 
 def read_caption_scores(directory: Path) -> CaptionScores:

@@ -10,10 +10,12 @@ from model.metrics.bootstrap import Difference, Statistics, differences, interva
 from model.metrics.java import ScorerMissing
 from model.metrics.scorers import cider_d, scorers
 from model.metrics.tokenized import TokenizedCaptions
+from model.text.characters import character_tokens, fraction_without_blanks
 from model.text.ptb import ptb_tokens
 from schemas.errors import InputError
 
 FEW_IMAGES = 20  # below which CIDEr's document frequencies mean little
+_MANY = 0.1  # fraction of texts in a script without blanks that is worth a warning
 Tokenize = Callable[[str], list[str]]
 
 
@@ -111,6 +113,9 @@ def score_systems(
         except ScorerMissing as reason:
             left_out.update(dict.fromkeys(scorer.NAMES, str(reason)))
     warnings = _warnings(truth)
+    if tokenize is not character_tokens:
+        of_references = [text for texts in references.values() for text in texts]
+        warnings += _script_warnings([of_references, *([*captions.values()] for captions in systems.values())])
     return {name: Scores(statistics[name], left_out, warnings, tokenized[name]) for name in systems}
 
 
@@ -150,6 +155,16 @@ def _warnings(truth: Mapping[str, list[str]]) -> tuple[str, ...]:
     if all(others == first for others in tokens):
         return ("CIDEr-D is 0: all images have the same words in their references.",)
     return ()
+
+
+def _script_warnings(texts: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Names that many references or captions are in a script whose sentences are one token each."""
+    if max(fraction_without_blanks(each) for each in texts) < _MANY:
+        return ()
+    return (
+        "Captions are in a script without blanks between words, such as Chinese, Japanese or Thai, where each sentence "
+        "counts as one word; score them by character: `mrnn evaluate --by-character`.",
+    )
 
 
 def cider(captions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:

@@ -55,7 +55,8 @@ def rerank_file(
     if setting.method == "kernel-ridge" and features is None:
         raise ConfigurationError("kernel-ridge compares images by features; give --features, not --neighbors.")
     captions = {
-        image_id: [tf_mrnn_words(text) for text in texts] for image_id, texts in read_references(references).items()
+        image_id: [tf_mrnn_words(text) for text in texts]
+        for image_id, texts in read_references(references).captions.items()
     }
     images = _read_hypotheses(hypotheses)
     found: Neighbors | ImageWeights | None = read_neighbors(neighbors) if neighbors else None

@@ -14,6 +14,7 @@ from schemas.io.files import read_text
 from schemas.text import quantity
 
 _NAMED = 3  # files in a message
+_NUMBER = re.compile(r"(?:coco_[a-z]+[0-9]+_)?0*([0-9]+)")  # also in names of COCO, coco_val2014_000000000042
 _KEY = re.compile(r"[^#\s]+#\d+")
 
 
@@ -128,42 +129,65 @@ def has_word(caption: str) -> bool:
     return any(character.isalnum() or unicodedata.category(character) == "So" for character in caption)
 
 
+_WITHOUT_ENDING = 2  # first of the forms of a path that lack its ending
+
+
 class ImageIndex:
     """Finds images by the names that captions, lists or feature files give them.
 
     Names are compared first as they are, then by Unicode's canonical composition (NFC) with `/` for a backslash, then
-    without case, and then, for names without the ending of an image, without ending. Of a path, as many folders from
-    the end count as are needed to tell images apart.
+    without case. Where one of the two has the ending of an image and the other has none, it does not count; of names
+    that are numbers, also in COCO's form `COCO_val2014_000000000042`, leading zeros do not count. Of a path, as many
+    folders from the end count as are needed to tell images apart.
     """
 
     def __init__(self, paths: Iterable[str]):
         """Index `paths`, which are relative with `/`."""
         self._paths = frozenset(paths)
         self._suffixes = image_suffixes()
-        self._levels: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(3)]
+        self._levels: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
         for path in sorted(self._paths):
             for level, key in enumerate(self._keys(path)):
                 self._levels[level][PurePosixPath(key).name].append(path)
 
-    def _keys(self, path: str) -> tuple[str, str, str]:
+    def _keys(self, path: str) -> tuple[str, str, str, str]:
         """Return the forms of a path that are compared, from strict to lax."""
         plain = unicodedata.normalize("NFC", str(PurePosixPath(path.replace("\\", "/"))))
         folded = plain.casefold()
-        stem, suffix = os.path.splitext(folded)  # noqa: PTH122  (of a text, not of a path on this disk)
-        return plain, folded, stem if suffix in self._suffixes else folded
+        stem = os.path.splitext(folded)[0] if self._has_ending(folded) else folded  # noqa: PTH122
+        folder, slash, name = stem.rpartition("/")
+        number = _NUMBER.fullmatch(name)
+        return plain, folded, stem, f"{folder}{slash}{number[1]}" if number else stem
+
+    def _has_ending(self, name: str) -> bool:
+        """Return whether a name ends as an image does."""
+        return os.path.splitext(name)[1].lower() in self._suffixes  # noqa: PTH122  (of a text, not of a path here)
 
     def find(self, name: str) -> list[str]:
         """Return the paths that `name` may mean: one, or none, or several where it is ambiguous."""
         if name in self._paths:
             return [name]
-        has_ending = os.path.splitext(name)[1].lower() in self._suffixes  # noqa: PTH122
-        for level, key in enumerate(self._keys(name)[: 2 if has_ending else 3]):
+        has_ending = self._has_ending(name)
+        for level, key in enumerate(self._keys(name)):
             candidates = self._levels[level].get(PurePosixPath(key).name, [])
+            if level >= _WITHOUT_ENDING:
+                candidates = [path for path in candidates if not (has_ending and self._has_ending(path))]
             shared = [_shared_tail(key, self._keys(path)[level]) for path in candidates]
             found = [path for path, parts in zip(candidates, shared, strict=True) if parts == max(shared)]
             if found:
                 return found
         return []
+
+    def find_id(self, image_id: str) -> list[str]:
+        """Return the paths or ids that are the same image as `image_id`; all folders that both have must be equal."""
+        return [path for path in self.find(image_id) if _folders_agree(path, image_id)]
+
+
+def _folders_agree(path: str, other: str) -> bool:
+    """Return whether the directories of the shorter path are the last ones of the longer path."""
+    folders, others = (PurePosixPath(each.replace("\\", "/").lstrip("/")).parent.parts for each in (path, other))
+    shared = min(len(folders), len(others))
+    return folders[len(folders) - shared :] == others[len(others) - shared :]
 
 
 def _shared_tail(path: str, other: str) -> int:

@@ -79,7 +79,7 @@ def download_features(address: str, directory: Path) -> Path:
 
 
 def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict[str, str]:
-    """Map image ids to names in the source: equal ones, or else paths that end in the id, such as `/data/ID.jpg`.
+    """Map image ids to names in the source: equal ones, or else as `ImageIndex` does, such as `/data/ID.jpg`.
 
     Raises:
         InputError: An id may be one of several names, or two ids are one name.
@@ -90,7 +90,7 @@ def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict
     for image_id in image_ids:
         if image_id in name_of:
             continue
-        found = [name for name in index.find(image_id) if _ends_in(name, image_id)]
+        found = index.find_id(image_id)
         if len(found) > 1:
             raise InputError(
                 f"{source} has {found[0]!r} and {found[1]!r}, which both may be image {image_id}; remove one of them."
@@ -105,13 +105,6 @@ def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict
             )
         image_of[name] = image_id
     return name_of
-
-
-def _ends_in(path: str, other: str) -> bool:
-    """Return whether the directories of the shorter path are the last ones of the longer path."""
-    folders, others = (PurePosixPath(each.replace("\\", "/").lstrip("/")).parent.parts for each in (path, other))
-    shared = min(len(folders), len(others))
-    return folders[len(folders) - shared :] == others[len(others) - shared :]
 
 
 def _without_suffix(source: Path, ids: Sequence[str], suffix: str) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,25 @@ FORMATS = (
     'CSV, {"image_id": "caption"}, or an m-RNN list (.npy)'
 )
 _ID_KEYS = ("image_id", "imgid", "img_id", "image", "id", "filename", "file_name")
+_FILE_KEYS = ("file_name", "file")
 _CAPTION_KEYS = ("caption", "captions", "comment", "sentence", "text", "prediction")
 
 
-def read_references(path: Path) -> dict[str, tuple[str, ...]]:
-    """Return captions by image id, in the order of the file; images without captions are left out.
+@dataclass(frozen=True)
+class References:
+    """Reference captions.
+
+    Attributes:
+        captions: Image id -> one or more captions, in the order of the file.
+        files: Image id -> path of its image, where the file has it.
+    """
+
+    captions: dict[str, tuple[str, ...]]
+    files: dict[str, str]
+
+
+def read_references(path: Path) -> References:
+    """Return the captions of a file; images without captions are left out.
 
     The formats, recognized by content, are `FORMATS`; a record may also have `captions`, which are strings or
     `{"tokens": [...]}`. An image may have any number of records.
@@ -29,12 +44,15 @@ def read_references(path: Path) -> dict[str, tuple[str, ...]]:
         InputError: The file has none of these formats, or a record is malformed; names the record.
     """
     captions: dict[str, tuple[str, ...]] = {}
-    for _, image_id, texts in _entries(path):
+    files: dict[str, str] = {}
+    for _, image_id, texts, file in _entries(path):
         captions[image_id] = (*captions.get(image_id, ()), *texts)
+        if file:
+            files[image_id] = file
     kept = {image_id: texts for image_id, texts in captions.items() if texts}
     if not kept:
         raise InputError(f"{path} holds no captions; give {FORMATS}.")
-    return kept
+    return References(kept, {image_id: file for image_id, file in files.items() if image_id in kept})
 
 
 def read_generated(path: Path, unique: bool = False) -> dict[str, tuple[str, ...]]:
@@ -50,7 +68,7 @@ def read_generated(path: Path, unique: bool = False) -> dict[str, tuple[str, ...
     """
     captions: dict[str, tuple[str, ...]] = {}
     if path.suffix.lower() != ".npy":
-        for place, image_id, texts in _entries(path):
+        for place, image_id, texts, _ in _entries(path):
             if unique and image_id in captions:
                 raise InputError(f"{place}: image {image_id} has captions twice; keep one record of each image.")
             if texts:
@@ -70,14 +88,14 @@ def read_generated(path: Path, unique: bool = False) -> dict[str, tuple[str, ...
     return captions
 
 
-_Entry = tuple[str, str, tuple[str, ...]]  # where it is in the file, image id, captions
+_Entry = tuple[str, str, tuple[str, ...], str | None]  # where it is in the file, image id, captions, file of the image
 
 
 def _entries(path: Path) -> Iterator[_Entry]:
     """Yield the records of a file, in its order."""
     if path.suffix.lower() == ".npy":
         for image in read_anno_list(path):
-            yield str(path), image.image_id, image.captions
+            yield str(path), image.image_id, image.captions, image.file
         return
     text = read_text(path)
     start, suffix = text.lstrip()[:1], path.suffix.lower()
@@ -111,13 +129,13 @@ def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
     images = content.get("images")
     if isinstance(images, list) and images and isinstance(images[0], dict) and "sentences" in images[0]:
         for image in read_karpathy(path):
-            yield str(path), image.image_id, image.captions
+            yield str(path), image.image_id, image.captions, image.file
     elif isinstance(content.get("annotations"), list):
-        known = {str(image.get("id")) for image in images if isinstance(image, dict)} if images else None
-        for place, image_id, texts in _of_records(path, "annotations", enumerate(content["annotations"])):
-            if known is not None and image_id not in known:
+        files = {str(image.get("id")): _file(image) for image in images or () if isinstance(image, dict)}
+        for place, image_id, texts, file in _of_records(path, "annotations", enumerate(content["annotations"])):
+            if images and image_id not in files:
                 raise InputError(f"{place}: image {image_id} is not among the images; add it or remove the caption.")
-            yield place, image_id, texts
+            yield place, image_id, texts, file or files.get(image_id)
     elif "images" in content:
         raise InputError(f"{path} holds no captions, only images; give {FORMATS}.")
     else:
@@ -130,7 +148,7 @@ def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
         for key, value in content.items():
             place = f"{path}, {key!r:.80}"
             each = value if isinstance(value, list) else [value]
-            yield place, plain_id(key, place), tuple(_text(text, place) for text in each)
+            yield place, plain_id(key, place), tuple(_text(text, place) for text in each), None
 
 
 def _holds_records(values: list[Any]) -> bool:
@@ -143,7 +161,11 @@ def _of_records(path: Path, unit: str, records: Iterable[tuple[int, Any]]) -> It
         if not isinstance(record, dict):
             raise InputError(f'{place}, is no record {{"image_id", "caption"}}; fix it.')
         key = next((key for key in _ID_KEYS if key in record), "image_id")
-        yield place, plain_id(record.get(key), place), tuple(_captions(record, place))
+        yield place, plain_id(record.get(key), place), tuple(_captions(record, place)), _file(record)
+
+
+def _file(record: dict[str, Any]) -> str | None:
+    return next((record[key] for key in _FILE_KEYS if isinstance(record.get(key), str)), None)
 
 
 def _table(path: Path, text: str) -> Iterator[_Entry]:
@@ -161,7 +183,7 @@ def _table(path: Path, text: str) -> Iterator[_Entry]:
         for row in rows:
             place = f"{path}, line {rows.line_num}"
             value = row[of_image]
-            yield place, plain_id(value.strip() if value else value, place), (_text(row[of_caption], place),)
+            yield place, plain_id(value.strip() if value else value, place), (_text(row[of_caption], place),), None
     except csv.Error as error:
         raise InputError(f"{path}, line {rows.line_num}, is no CSV ({error}); fix it.") from error
 

@@ -3,12 +3,18 @@
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 Progress = Callable[[float, str], None]
+_LATEX = {sign: rf"\{sign}" for sign in "%&#_{}$"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 WIDEST = 10_000  # columns, where output goes to a file or another program: nothing is cut
 
 
@@ -43,6 +49,27 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     for row in rows:
         table.add_row(*(Text(escape_control_characters(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else WIDEST, highlight=False).print(table)
+
+
+def format_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Return a table in Markdown; arguments as of `print_table`."""
+    rules = ["---:" if column in right else "---" for column in columns]
+    cells = ([cell.replace("|", r"\|") for cell in row] for row in (columns, rules, *rows))
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def format_latex(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Return a `tabular` with the rules of the package booktabs; arguments as of `print_table`."""
+    head, *body = [" & ".join(map(_escape_latex, row)) + r" \\" for row in (columns, *rows)]
+    alignment = "".join("r" if column in right else "l" for column in columns)
+    lines = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
+    return "\n".join([rf"\begin{{tabular}}{{{alignment}}}", *lines, r"\end{tabular}"])
+
+
+def _escape_latex(text: str) -> str:
+    """Return a text for LaTeX; a minus before a number becomes one in print."""
+    text = "".join(_LATEX.get(sign, sign) for sign in text)
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", text)
 
 
 @contextmanager

@@ -1,53 +1,158 @@
 """`mrnn evaluate`: scores of captions from files."""
 
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tasks.cli.options import Json
 
+if TYPE_CHECKING:
+    from schemas.scores import FileScores
+
+
+class Metric(StrEnum):
+    """Metrics that are computed on request."""
+
+    METEOR = "METEOR"
+    SPICE = "SPICE"
+
+
+class Format(StrEnum):
+    """Form of printed tables."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+Table = tuple[list[str], list[list[str]], list[str]]  # columns, rows, columns that are aligned right
+
 
 def evaluate(
     results: Annotated[
-        Path, typer.Argument(help="Captions: COCO results JSON, JSON lines, hypotheses.jsonl or m-RNN's list.")
+        list[Path],
+        typer.Argument(
+            help="Captions, a file per system: COCO results, JSON, JSON lines, CSV, hypotheses.jsonl or m-RNN's list."
+        ),
     ],
     references: Annotated[
-        Path, typer.Argument(help="References: COCO captions JSON, JSON lines, annotations.jsonl or m-RNN's list.")
+        Path,
+        typer.Argument(
+            help="References: COCO captions, a Karpathy file, JSON lines, CSV, annotations.jsonl or m-RNN's list."
+        ),
     ],
-    baseline: Annotated[Path | None, typer.Option(help="Captions of the same images to compare with.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write scores.json and per_image.jsonl to.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Captions of the same images by the system that the others are compared with.")
+    ] = None,
+    metric: Annotated[
+        list[Metric] | None,
+        typer.Option(help="Metric to add, which needs the extra `coco`; may be given several times."),
+    ] = None,
+    by_character: Annotated[
+        bool, typer.Option("--by-character", help="Score Chinese, Japanese, Thai and the like by character.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to write scores.json and per_image.csv to.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="Form of the printed table.")] = Format.TABLE,
     as_json: Json = False,
 ) -> None:
     """Score captions with the COCO metrics.
 
-    Prints each metric with its 95 % bootstrap interval, and the difference to a baseline.
+    Prints each metric with its 95 % bootstrap interval, and the paired difference to a baseline; of several systems, a
+    table. Images that are only in one of the two files are not scored, but counted and named. The last line is a
+    signature for a paper.
     """
-    from dataclasses import asdict
+    from pipelines.evaluation.evaluate_file import evaluate_files
+    from schemas.scores import file_scores_as_json
+    from tasks.cli.console import print_json
 
-    from pipelines.evaluation.evaluate_file import evaluate_file
-    from tasks.cli.console import print_json, print_table
-
-    sheet = evaluate_file(results, references, out, baseline)
+    if as_json and form != Format.TABLE:
+        raise typer.BadParameter("choose one of --json and --format", param_hint="--format")
+    sheets = evaluate_files(
+        results, references, baseline=baseline, by_character=by_character, java_metrics=metric or (), out=out
+    )
     if as_json:
-        print_json(asdict(sheet))
-        return
+        print_json(file_scores_as_json(sheets))
+    elif len(sheets) == 1:
+        _print([_metrics_table(sheets[0])], sheets, form)
+    else:
+        differences = [_differences_table(sheets)] if baseline else []
+        _print([_systems_table(sheets), *differences], sheets, form)
+
+
+def _metrics_table(sheet: "FileScores") -> Table:
+    """Return a row per metric."""
     rows = []
     for metric, value in sheet.metrics.items():
-        low, high = sheet.intervals.get(metric, (None, None))
-        interval = f"[{low:.4f}, {high:.4f}]" if low is not None else ""
-        rows.append([metric, f"{value:.4f}", interval, _difference(sheet.differences.get(metric))])
-    print_table(
-        ["metric", "value", "95 % interval", f"minus {baseline.name}" if baseline else ""], rows, right=["value"]
+        difference = sheet.differences.get(metric)
+        compared = f"{_signed(difference)}, p {_p_value(difference['p'])}" if difference else ""
+        rows.append(
+            [metric, f"{value:.4f}", _interval(*sheet.intervals[metric]), *([compared] if sheet.baseline else [])]
+        )
+    return (
+        ["metric", "value", "95 % interval", *([f"minus {sheet.baseline}"] if sheet.baseline else [])],
+        rows,
+        ["value"],
     )
-    for metric, why in sheet.left_out.items():
-        print(f"{metric} left out: {why}")
-    for warning in sheet.warnings:
-        print(f"Warning: {warning}")
-    print(f"{sheet.n} images scored, {sheet.not_captioned} with references only")
 
 
-def _difference(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return ""
-    return f"{found['value']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}], p {found['p']:.3f}"
+def _systems_table(sheets: Sequence["FileScores"]) -> Table:
+    """Return a row per system and a column per metric."""
+    from schemas.scores import in_order
+
+    metrics = in_order(sheets[0].metrics)
+    rows = [[sheet.results, *(f"{sheet.metrics[metric]:.4f}" for metric in metrics)] for sheet in sheets]
+    return ["system", *metrics], rows, metrics
+
+
+def _differences_table(sheets: Sequence["FileScores"]) -> Table:
+    """Return a row per system and metric."""
+    from schemas.scores import in_order
+
+    rows = [
+        [sheet.results, metric, f"{found['value']:+.4f}", _interval(found["low"], found["high"]), _p_value(found["p"])]
+        for sheet in sheets
+        for metric in in_order(sheet.differences)
+        for found in [sheet.differences[metric]]
+    ]
+    baseline = next(sheet.baseline for sheet in sheets if sheet.baseline)
+    return ["system", "metric", f"minus {baseline}", "95 % interval", "p"], rows, [f"minus {baseline}", "p"]
+
+
+def _interval(low: float, high: float) -> str:
+    return f"[{low:.4f}, {high:.4f}]"
+
+
+def _p_value(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def _signed(difference: dict[str, float]) -> str:
+    return f"{difference['value']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+
+
+def _print(tables: Sequence[Table], sheets: Sequence["FileScores"], form: Format) -> None:
+    """Print tables and signature; what a table to paste has no place for goes to standard error."""
+    from tasks.cli.console import format_latex, format_markdown, print_table
+
+    notes = sys.stdout if form == Format.TABLE else sys.stderr
+    for number, (columns, rows, right) in enumerate(tables):
+        if number:
+            print()
+        if form == Format.TABLE:
+            print_table(columns, rows, right)
+        else:
+            print((format_markdown if form == Format.MARKDOWN else format_latex)(columns, rows, right))
+    first = sheets[0]
+    for metric, why in first.left_out.items():
+        print(f"{metric} left out: {why}", file=notes)
+    for warning in first.warnings:
+        print(f"Warning: {warning}", file=notes)
+    for ignored in dict.fromkeys(sentence for sheet in sheets for sentence in sheet.ignored):
+        print(f"Not scored: {ignored}", file=notes)
+    print(f"{first.n} images scored, {first.not_captioned} with references only", file=notes)
+    signature = {Format.TABLE: "Signature: {}", Format.MARKDOWN: "\n`{}`", Format.LATEX: "% {}"}[form]
+    print(signature.format(first.signature))

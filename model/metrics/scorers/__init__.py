@@ -24,10 +24,21 @@ def scorers(java_metrics: Collection[str] = ()) -> Iterator[ModuleType]:
     Raises:
         ConfigurationError: A metric of `java_metrics` is unknown.
     """
-    found = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    found = _all_scorers()
     known = {name for scorer in found if scorer.NEEDS_JAVA for name in scorer.NAMES}
     for name in java_metrics:
         if name not in known:
             raise ConfigurationError(f"There is no additional metric {name}; choose from {', '.join(sorted(known))}.")
     yield from (scorer for scorer in found if not scorer.NEEDS_JAVA)
     yield from (scorer for scorer in found if scorer.NEEDS_JAVA and not set(scorer.NAMES).isdisjoint(java_metrics))
+
+
+def versions(metrics: Collection[str]) -> dict[str, str]:
+    """Returns scorer -> version of the scorers that compute one of `metrics`; a scorer is named by its metrics."""
+    return {
+        "+".join(scorer.NAMES): scorer.VERSION for scorer in _all_scorers() if not set(scorer.NAMES).isdisjoint(metrics)
+    }
+
+
+def _all_scorers() -> list[ModuleType]:
+    return [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]

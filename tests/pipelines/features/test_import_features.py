@@ -72,6 +72,16 @@ def test_ids_match_paths_without_directory_and_ending(tmp_path, name):
     np.testing.assert_array_equal(features.read(["p000", "p001"]), ROWS[:2])
 
 
+@pytest.mark.parametrize(("name", "image_id"), [("000042", "42"), ("42", "000042"), (42, "000000000042")])
+@pytest.mark.parametrize("ending", ["", ".jpg"])
+def test_ids_match_with_and_without_leading_zeros(tmp_path, name, image_id, ending):
+    source = tmp_path / "f.npz"
+    np.savez(source, ids=np.array([f"{name}{ending}", "COCO_val2014_000000000007.jpg"]), F=ROWS[:2])
+    path, rejects = run(source, ["7", image_id], strip_suffix="")
+    assert rejects == []
+    np.testing.assert_array_equal(FeatureFile(path).read([image_id, "7"]), ROWS[:2])
+
+
 def test_folders_decide_between_ids_of_one_name(tmp_path):
     source = tmp_path / "f.npz"
     np.savez(source, ids=np.array(["/x/train/0.jpg", "/x/test/0.jpg"]), F=ROWS[:2])

@@ -49,7 +49,7 @@ def write(path, content):
     ],
 )
 def test_caption_formats_give_the_same_references(tmp_path, name, content):
-    assert read_references(write(tmp_path / name, content)) == EXPECTED
+    assert read_references(write(tmp_path / name, content)).captions == EXPECTED
 
 
 def test_duplicate_image_is_refused_where_one_is_expected(tmp_path):
@@ -64,7 +64,7 @@ def test_m_rnn_s_lists(tmp_path):
     generated = {**record, "gen_beam_search_10": [["dogs"], ["a", "dog", "runs"]]}
     np.save(tmp_path / "plain.npy", np.array([record], object))
     np.save(tmp_path / "generated.npy", np.array([generated], object))
-    assert read_references(tmp_path / "generated.npy") == {"7": ("a dog", "the dog")}
+    assert read_references(tmp_path / "generated.npy").captions == {"7": ("a dog", "the dog")}
     assert read_generated(tmp_path / "generated.npy") == {"7": ("dogs", "a dog runs")}
     with pytest.raises(InputError, match="image 7, has no generated sentences"):
         read_generated(tmp_path / "plain.npy")

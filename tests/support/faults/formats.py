@@ -126,7 +126,7 @@ def _read_tokens(path: Path, directory: Path) -> None:
 
 
 def _read_any_file(path: Path, directory: Path) -> None:
-    texts = read_references(path), read_generated(path)
+    texts = read_references(path).captions, read_generated(path)
     write_json(directory / "texts.json", texts)
 
 
