@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.annotations import EVERY_SPLIT
 from schemas.errors import ArtifactError
@@ -25,25 +26,25 @@ class Captions:
     """
 
     image_ids: list[str]
-    tokens: np.ndarray
-    offsets: np.ndarray
-    image_index: np.ndarray
+    tokens: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    image_index: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.image_index)
 
-    def __getitem__(self, caption: int) -> np.ndarray:
-        words: np.ndarray = self.tokens[self.offsets[caption] : self.offsets[caption + 1]]
+    def __getitem__(self, caption: int) -> NDArray[np.int32]:
+        words: NDArray[np.int32] = self.tokens[self.offsets[caption] : self.offsets[caption + 1]]
         return words
 
     @property
-    def by_image(self) -> list[np.ndarray]:
+    def by_image(self) -> list[NDArray[np.int64]]:
         """Return the caption numbers of each image, int64, in the order of `image_ids`."""
         order = np.argsort(self.image_index, kind="stable")
         counts = np.bincount(self.image_index, minlength=len(self.image_ids))
         return np.split(order, np.cumsum(counts)[:-1])
 
-    def of_images(self, keep: np.ndarray) -> "Captions":
+    def of_images(self, keep: NDArray[np.bool_]) -> "Captions":
         """Return the captions of the images selected by `keep`, bool (images,); images are renumbered."""
         chosen = np.flatnonzero(keep[self.image_index])
         lengths = np.diff(self.offsets)[chosen]

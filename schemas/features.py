@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import ArtifactError
 from schemas.io.files import read_json_lines, write_json_lines
@@ -72,7 +73,9 @@ def create_features(
         yield file.create_dataset("features", (len(image_ids), dimension), dtype)
 
 
-def write_features(path: Path, image_ids: Sequence[str], features: np.ndarray, description: FeatureDescription) -> None:
+def write_features(
+    path: Path, image_ids: Sequence[str], features: NDArray[np.floating], description: FeatureDescription
+) -> None:
     """Write a feature matrix (N, D) in its own dtype.
 
     Raises:
@@ -92,7 +95,7 @@ class FeatureRows:
     length are those of the matrix (len(image_ids), D).
     """
 
-    def __init__(self, features: np.ndarray, rows: np.ndarray):
+    def __init__(self, features: NDArray[np.floating], rows: NDArray[np.int64]):
         """Select rows without reading them.
 
         Args:
@@ -105,8 +108,8 @@ class FeatureRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
-        rows: np.ndarray = self._features[self._rows[index]]
+    def __getitem__(self, index: NDArray[np.integer] | slice) -> NDArray[np.floating]:
+        rows: NDArray[np.floating] = self._features[self._rows[index]]
         return rows
 
 
@@ -120,7 +123,7 @@ class FeatureFile:
         description: Origin of the features.
     """
 
-    features: np.ndarray
+    features: NDArray[np.floating]
 
     def __init__(self, path: Path):
         """Map the feature matrix; rows are read when they are used.
@@ -152,7 +155,7 @@ class FeatureFile:
         """D, the length of a feature vector."""
         return int(self.features.shape[1])
 
-    def blocks(self, rows: int = 4096) -> Iterator[np.ndarray]:
+    def blocks(self, rows: int = 4096) -> Iterator[NDArray[np.floating]]:
         """Yield all rows in order, (n, D) with n <= `rows`, in the file's dtype."""
         for start in range(0, len(self.features), rows):
             yield np.array(self.features[start : start + rows])
@@ -170,7 +173,7 @@ class FeatureFile:
             )
         return FeatureRows(self.features, np.array([self._row_of[image_id] for image_id in image_ids], np.int64))
 
-    def read(self, image_ids: Sequence[str]) -> np.ndarray:
+    def read(self, image_ids: Sequence[str]) -> NDArray[np.floating]:
         """Return the given images' features (len(image_ids), D), in their order, in the file's dtype.
 
         Raises:
@@ -179,7 +182,7 @@ class FeatureFile:
         return self.rows(image_ids)[:]
 
 
-def _map(dataset: h5py.Dataset, path: Path) -> np.ndarray:
+def _map(dataset: h5py.Dataset, path: Path) -> NDArray[np.floating]:
     """Map a contiguous dataset; HDF5 reports where its bytes start."""
     if dataset.chunks or dataset.ndim != 2:
         raise ArtifactError(f"The features of {path} are not one contiguous matrix; run its stage again.")

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import ArtifactError, ConfigurationError
 from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
@@ -25,8 +26,8 @@ class Neighbors:
 
     target_ids: list[str]
     reference_ids: list[str]
-    indices: np.ndarray
-    distances: np.ndarray
+    indices: NDArray[np.int32]
+    distances: NDArray[np.float32]
     kind: str
     metric: str
 

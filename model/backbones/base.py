@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from numpy.typing import NDArray
 
 from model.backbones.spec import AVERAGE, BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
@@ -18,12 +19,12 @@ from schemas.errors import ConfigurationError, ResourceError
 class SplitOnOOM:
     """Halves the batch from the first time on that the device runs out of memory."""
 
-    def __init__(self, compute: Callable[[np.ndarray], np.ndarray]):
+    def __init__(self, compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]]):
         """Wrap `compute(images (B, ...)) -> (B, ...)`, which must treat the images of a batch independently."""
         self.compute = compute
         self.parts = 1
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute like `compute`.
 
         Raises:
@@ -39,7 +40,7 @@ class SplitOnOOM:
             self.parts = 2
         return self(images)  # outside of the handler, where the error no longer references its tensors
 
-    def _in_parts(self, images: np.ndarray) -> np.ndarray:
+    def _in_parts(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = np.array_split(images, min(self.parts, len(images)))
         return np.concatenate([self.compute(part) for part in parts]) if len(parts) > 1 else self.compute(images)
 
@@ -80,7 +81,7 @@ class Backbone:
         network: Keras models, or None for a SavedModel, whose layers are not accessible.
     """
 
-    features: Callable[[np.ndarray], np.ndarray]
+    features: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
     input_size: int
     dimension: int
     preprocessing: str
@@ -90,7 +91,7 @@ class Backbone:
 
 def compile_forward(
     spec: BackboneSpec, forward: Callable[[tf.Tensor], tf.Tensor]
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Compile `forward` to one graph, from pixels to float32 features as NumPy arrays."""
     compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
     return SplitOnOOM(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.backbones.base import Backbone
 from model.backbones.spec import BackboneSpec
@@ -33,7 +34,7 @@ def load(spec: BackboneSpec) -> Backbone:
     if len(sizes) > 1:
         raise ConfigurationError(f"The networks of {spec.name} have input sizes of {sizes}; set input_size to one.")
 
-    def features(images: np.ndarray) -> np.ndarray:
+    def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.concatenate([part.features(images) for part in parts], axis=1)
 
     return Backbone(

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
+from numpy.typing import NDArray
 
 from model.backbones.base import Backbone, KerasNetwork, compile_forward, pool_cells
 from model.backbones.spec import BackboneSpec
@@ -202,7 +202,7 @@ def _scale_filters(filters: int, width: float) -> int:
     return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
-def _torch_weights(layer: keras.layers.Layer, weights: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
+def _torch_weights(layer: keras.layers.Layer, weights: dict[str, NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """Yield the weights of one layer in Keras's order and layout."""
     name = _torch_name(layer.name)
     if isinstance(layer, layers.BatchNormalization):

@@ -5,6 +5,7 @@ import warnings
 from contextlib import suppress
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from schemas.errors import InputError
@@ -85,7 +86,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def cut_crops(image: Image.Image, size: int, crop: str) -> np.ndarray:
+def cut_crops(image: Image.Image, size: int, crop: str) -> NDArray[np.uint8]:
     """RGB image -> uint8 (crops, size, size, 3), whose features are to be averaged.
 
     crop: `squash` resizes both sides to `size`. `center` cuts a square of 224/256 of the short side from the middle, as

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 SAMPLES = 1000
 SEED = 0
@@ -23,8 +24,8 @@ class Statistics:
         combine: Maps such sums (..., S) to scores (...).
     """
 
-    per_image: np.ndarray
-    combine: Callable[[np.ndarray], np.ndarray]
+    per_image: NDArray[np.float64]
+    combine: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
     def score(self) -> float:
         """Score over all images."""
@@ -48,7 +49,7 @@ class Difference:
     p: float
 
 
-def mean_of(values: np.ndarray) -> Statistics:
+def mean_of(values: NDArray[np.floating]) -> Statistics:
     """Returns the statistics of a score that is the mean of (N,) scores of images."""
     return Statistics(
         np.stack([np.asarray(values, np.float64), np.ones(len(values))], axis=1),
@@ -72,17 +73,17 @@ def differences(
         value = ours[metric].score() - theirs[metric].score()
         low, high = np.percentile(sampled, [2.5, 97.5])
         other_sign = np.mean(sampled <= 0) if value > 0 else np.mean(sampled >= 0)
-        found[metric] = Difference(value, float(low), float(high), float(min(1.0, 2 * other_sign)))
+        found[metric] = Difference(value, float(low), float(high), min(1.0, 2 * float(other_sign)))
     return found
 
 
-def _sample_scores(statistics: Statistics, samples: int, seed: int) -> np.ndarray:
+def _sample_scores(statistics: Statistics, samples: int, seed: int) -> NDArray[np.float64]:
     """Scores of bootstrap samples: float64 (samples,)."""
     return statistics.combine(_sample_weights(len(statistics.per_image), samples, seed) @ statistics.per_image)
 
 
 @lru_cache(maxsize=1)  # 40 MB for 5,000 images
-def _sample_weights(images: int, samples: int, seed: int) -> np.ndarray:
+def _sample_weights(images: int, samples: int, seed: int) -> NDArray[np.float64]:
     """How often each image was drawn in each sample: float64 (samples, images)."""
     random = np.random.default_rng(seed)
     weights = np.empty((samples, images))

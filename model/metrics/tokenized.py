@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.text.ngrams import SentenceTable
 
@@ -27,7 +28,7 @@ class TokenizedCaptions:
     references: Sequence[Sequence[str]]
 
     @cached_property
-    def owners(self) -> np.ndarray:
+    def owners(self) -> NDArray[np.int64]:
         """Image index of each reference: int64 (R,), increasing."""
         return np.repeat(np.arange(len(self.references)), [len(texts) for texts in self.references])
 

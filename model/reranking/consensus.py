@@ -3,40 +3,41 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.metrics.bootstrap import Statistics
 
 
-def consensus_scores(similarity: np.ndarray, m: int) -> np.ndarray:
+def consensus_scores(similarity: NDArray[np.float64], m: int) -> NDArray[np.float64]:
     """Sum of the m largest similarities of each hypothesis (all, if there are fewer): (H, R) -> float64 (H,)."""
-    scores: np.ndarray = consensus_scores_of_each(similarity, [m])[0]
+    scores: NDArray[np.float64] = consensus_scores_of_each(similarity, [m])[0]
     return scores
 
 
-def consensus_scores_of_each(similarity: np.ndarray, ms: Sequence[int]) -> np.ndarray:
+def consensus_scores_of_each(similarity: NDArray[np.float64], ms: Sequence[int]) -> NDArray[np.float64]:
     """`consensus_scores` for several m, sorted once: (H, R) -> float64 (len(ms), H)."""
     sums = np.zeros((len(similarity), similarity.shape[1] + 1))
     np.cumsum(np.sort(similarity, axis=1)[:, ::-1], axis=1, out=sums[:, 1:])
     return sums[:, np.minimum(ms, similarity.shape[1])].T
 
 
-def self_consensus_scores(similarity: np.ndarray) -> np.ndarray:
+def self_consensus_scores(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean similarity of each hypothesis with all of its image, itself too: (H, H) -> float64 (H,).
 
     The choice of minimum Bayes risk when all hypotheses are equally likely; it looks at no other image.
     """
-    scores: np.ndarray = similarity.mean(axis=1)
+    scores: NDArray[np.float64] = similarity.mean(axis=1)
     return scores
 
 
-def rerank_order(scores: np.ndarray) -> np.ndarray:
+def rerank_order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Indices of hypotheses by falling score; equal scores keep their order, the likelier first."""
     return np.argsort(-scores, kind="stable")
 
 
 def choices(
-    similarities: Sequence[np.ndarray], captions_of: Sequence[np.ndarray], k: int, ms: Sequence[int]
-) -> np.ndarray:
+    similarities: Sequence[NDArray[np.float64]], captions_of: Sequence[NDArray[np.int64]], k: int, ms: Sequence[int]
+) -> NDArray[np.int64]:
     """Which hypothesis is chosen for each image by the m largest similarities with its k nearest: int64 (len(ms), N).
 
     similarities: of each image (H, R), its references in the order of their images; captions_of: of each image (K,),
@@ -52,7 +53,7 @@ def choices(
     )
 
 
-def score_of(chosen: np.ndarray, statistics: Sequence[Statistics]) -> float:
+def score_of(chosen: NDArray[np.int64], statistics: Sequence[Statistics]) -> float:
     """The score of the chosen captions; `statistics[h]` are those of everybody's h-th hypothesis, rows by image."""
     table = np.stack([each.per_image for each in statistics])
     return float(statistics[0].combine(table[chosen, np.arange(len(chosen))].sum(axis=0)))

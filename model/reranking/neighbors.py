@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from model.reranking.config import METRICS
 from schemas.errors import ConfigurationError
@@ -17,12 +18,12 @@ MARGIN = 128  # candidates beyond the requested number of neighbors
 
 
 def nearest(
-    targets: np.ndarray,
-    references: np.ndarray,
+    targets: NDArray[np.floating],
+    references: NDArray[np.floating],
     count: int,
     metric: str,
     progress: Callable[[float], None] = lambda done: None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Finds the nearest references of each target, nearest first, equal distances by position.
 
     Beside its arguments it needs the references once in float32.
@@ -69,7 +70,7 @@ def nearest(
     return indices, distances
 
 
-def _prepare_table(references: np.ndarray, metric: str) -> tuple[np.ndarray, float]:
+def _prepare_table(references: NDArray[np.floating], metric: str) -> tuple[NDArray[np.float32], float]:
     """Returns the references as FAISS takes them, float32 (M, D), and their largest squared norm."""
     if metric == "cosine":
         unit = np.empty(references.shape, np.float32)
@@ -81,20 +82,22 @@ def _prepare_table(references: np.ndarray, metric: str) -> tuple[np.ndarray, flo
     return np.ascontiguousarray(references, np.float32), largest
 
 
-def _squared_distances(target: np.ndarray, references: np.ndarray, metric: str) -> np.ndarray:
+def _squared_distances(
+    target: NDArray[np.float64], references: NDArray[np.floating], metric: str
+) -> NDArray[np.float64]:
     """Squared euclidean distances float64 (n,) between a prepared target (D,) and references (n, D)."""
     others = _prepare(references, metric) if metric == "cosine" else references
     return _squares(np.subtract(others, target, dtype=np.float64))
 
 
-def _squares(vectors: np.ndarray) -> np.ndarray:
-    squares: np.ndarray = np.einsum("nd,nd->n", vectors, vectors)
+def _squares(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = np.einsum("nd,nd->n", vectors, vectors)
     return squares
 
 
-def _prepare(vectors: np.ndarray, metric: str) -> np.ndarray:
+def _prepare(vectors: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
     """Returns the vectors in float64, with unit length if the metric is the cosine."""
-    vectors = vectors.astype(np.float64)
+    prepared = vectors.astype(np.float64)
     if metric == "cosine":
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return vectors
+        prepared /= np.maximum(np.linalg.norm(prepared, axis=1, keepdims=True), 1e-12)
+    return prepared

@@ -18,7 +18,7 @@ LENGTH_DEVIATION = 6.0  # of CIDEr-D's Gaussian length penalty, in n-grams
 class Similarity(Protocol):
     """Compares sentences of a table."""
 
-    def __call__(self, hypotheses: np.ndarray, references: np.ndarray) -> np.ndarray:
+    def __call__(self, hypotheses: NDArray[np.int64], references: NDArray[np.int64]) -> NDArray[np.float64]:
         """Similarity of each of some rows of the table with each of others: float64 (hypotheses, references)."""
         ...
 
@@ -26,7 +26,7 @@ class Similarity(Protocol):
 class NgramWeights:
     """CIDEr's weights of n-grams: ln(documents) - ln(max(1, documents that have it))."""
 
-    def __init__(self, table: SentenceTable, documents: Sequence[np.ndarray]):
+    def __init__(self, table: SentenceTable, documents: Sequence[NDArray[np.int64]]):
         """A document is some rows of the table."""
         self._table, self._of_any = table, np.log(max(1, len(documents)))
         frequencies = np.maximum(1, table.document_frequencies(documents))
@@ -48,7 +48,7 @@ class CiderSimilarity:
     d of the numbers of bigrams; mean over n, times 10 (Vedantam et al. 2015).
     """
 
-    def __init__(self, table: SentenceTable, documents: "Sequence[np.ndarray] | NgramWeights"):
+    def __init__(self, table: SentenceTable, documents: "Sequence[NDArray[np.int64]] | NgramWeights"):
         """N-grams are weighed as `NgramWeights` says: by documents that are rows of the table, or of another one."""
         self._table = table
         weights = documents if isinstance(documents, NgramWeights) else NgramWeights(table, documents)
@@ -59,7 +59,7 @@ class CiderSimilarity:
         norms = np.sqrt(np.bincount(places, squares, len(table) * (ORDERS + 1)).reshape(-1, ORDERS + 1))
         self._scales = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)  # (sentences, order)
 
-    def __call__(self, hypotheses: np.ndarray, references: np.ndarray) -> np.ndarray:
+    def __call__(self, hypotheses: NDArray[np.int64], references: NDArray[np.int64]) -> NDArray[np.float64]:
         """See `Similarity`."""
         counts, columns = self._table.counts(hypotheses)
         owners, places, others = self._table.entries(references, columns)
@@ -86,7 +86,7 @@ class BleuSimilarity:
         """`compat`: see above."""
         self._table, self._compat = table, compat
 
-    def __call__(self, hypotheses: np.ndarray, references: np.ndarray) -> np.ndarray:
+    def __call__(self, hypotheses: NDArray[np.int64], references: NDArray[np.int64]) -> NDArray[np.float64]:
         """See `Similarity`."""
         counts, columns = self._table.counts(hypotheses)
         owners, places, others = self._table.entries(references, columns)
@@ -99,7 +99,7 @@ class BleuSimilarity:
         return total / ORDERS
 
 
-def _sum_by_owner(values: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:
+def _sum_by_owner(values: NDArray[np.float64], owners: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     """Sums of the columns (H, E) of `values` by their owner, 0..`count` - 1 and rising: (H, count)."""
     sums = np.zeros((len(values), count))
     if len(owners):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 ORDERS = 4  # n-grams of 1 to 4 words
 Words = Sequence[str]
@@ -38,7 +39,7 @@ class SentenceTable:
         column, columns = word, len(ids)
         found, orders = [(row, column)], [np.full(columns, 1)]
         self._ids: dict[str, int] = ids
-        self._codes: list[np.ndarray] = []  # of the n-grams of 2 words, of 3, ..., rising
+        self._codes: list[NDArray[np.int64]] = []  # of the n-grams of 2 words, of 3, ..., rising
         for order in range(2, ORDERS + 1):
             begins = np.flatnonzero(left >= order)
             # An n-gram is one that is a word shorter, and its last word.
@@ -61,7 +62,7 @@ class SentenceTable:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def document_frequencies(self, documents: Sequence[np.ndarray]) -> np.ndarray:
+    def document_frequencies(self, documents: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """In how many documents each n-gram occurs: int64 (C,). A document is some rows: all captions of an image."""
         owners = np.repeat(np.arange(len(documents)), [len(rows) for rows in documents])
         rows = np.concatenate([np.empty(0, np.int64), *documents])
@@ -69,7 +70,7 @@ class SentenceTable:
         pairs = np.unique(owners[positions] * max(1, len(self.orders)) + self.entry_columns[entries])
         return np.bincount(pairs % max(1, len(self.orders)), minlength=len(self.orders))
 
-    def columns_in(self, other: "SentenceTable") -> np.ndarray:
+    def columns_in(self, other: "SentenceTable") -> NDArray[np.int64]:
         """Return the column that each n-gram has in another table, -1 where it has none: int64 (C,)."""
         word = np.array([other._ids.get(word, -1) for word in self._ids], np.int64)
         column, columns = word, len(other._ids)
@@ -84,7 +85,7 @@ class SentenceTable:
             columns += len(known)
         return np.concatenate(places)
 
-    def counts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def counts(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return dense counts of some rows, float64 (rows, columns), and their nonzero columns in increasing order."""
         owners, entries = self._entries(rows)
         columns, places = np.unique(self.entry_columns[entries], return_inverse=True)
@@ -92,7 +93,9 @@ class SentenceTable:
         table[owners, places] = self.entry_counts[entries]
         return table, columns
 
-    def entries(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def entries(
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """The entries of some rows in some columns, row after row: positions in `rows` and `columns`, and counts."""
         owners, entries = self._entries(rows)
         self._column_positions[columns] = np.arange(len(columns))
@@ -101,7 +104,7 @@ class SentenceTable:
         asked = places >= 0
         return owners[asked], places[asked], self.entry_counts[entries[asked]]
 
-    def _entries(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _entries(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Of the entries of the rows, row after row: positions in `rows`, and their own numbers."""
         sizes = self.starts[rows + 1] - self.starts[rows]
         owners = np.repeat(np.arange(len(rows)), sizes)

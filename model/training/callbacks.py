@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from model.training.checkpoint import load_state, save_state
 from model.training.distribution import Replicas
@@ -40,7 +42,7 @@ class TrainingRun:
     epochs: int
     curve: list[EpochReport] = field(default_factory=list)
     metrics: EpochMetrics = field(default_factory=EpochMetrics)
-    best: list[np.ndarray] = field(default_factory=list)
+    best: list[NDArray[Any]] = field(default_factory=list)
     stopped: bool = False
 
     @property
@@ -48,7 +50,7 @@ class TrainingRun:
         """All that the next step depends on."""
         return [*self.objective.variables, *(each for optimizer in self.optimizers for each in optimizer.variables)]
 
-    def values(self) -> list[np.ndarray]:
+    def values(self) -> list[NDArray[Any]]:
         """Current values of the objective's variables."""
         return [variable.numpy() for variable in self.objective.variables]
 
@@ -126,7 +128,7 @@ class MovingAverage(Callback):
 
     def __init__(self) -> None:
         """Nothing is replaced yet."""
-        self._weights: list[list[np.ndarray]] = []
+        self._weights: list[list[NDArray[Any]]] = []
 
     def before_validation(self, run: TrainingRun) -> None:
         """Replaces the weights by their average."""

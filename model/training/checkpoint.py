@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import ArtifactError
 from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 
 
-def save_state(path: Path, variables: Sequence[Any], best: Sequence[np.ndarray], record: dict[str, Any]) -> None:
+def save_state(path: Path, variables: Sequence[Any], best: Sequence[NDArray[Any]], record: dict[str, Any]) -> None:
     """Stores all variables (network, optimizer, random generators), the best weights so far and a record for JSON."""
     text, values_now = json.dumps(record), [variable.numpy() for variable in variables]
     with create_hdf5(path) as file:
@@ -23,7 +24,7 @@ def save_state(path: Path, variables: Sequence[Any], best: Sequence[np.ndarray],
                 file.create_dataset(f"{group}/{index:04d}", data=value)
 
 
-def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     """Puts the stored values into `variables`; returns the record and the best weights.
 
     Raises:
@@ -46,7 +47,7 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], li
     return record, best
 
 
-def _digest(text: str, variables: Sequence[np.ndarray], best: Sequence[np.ndarray]) -> str:
+def _digest(text: str, variables: Sequence[NDArray[Any]], best: Sequence[NDArray[Any]]) -> str:
     """SHA-256 of all that a state holds: no weight may change on the disk unnoticed."""
     digest = hashlib.sha256(text.encode("utf-8"))
     for value in (*variables, *best):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.backbones.blocks import SplitModel
 from model.mrnn.batching import all_captions, collate, image_batches
@@ -64,7 +65,7 @@ class JointCrossEntropy(Objective):
         """The m-RNN's and the backbone's."""
         return [learning_rate, self.backbone_learning_rate]
 
-    def image_features(self, features: np.ndarray | FeatureRows) -> np.ndarray:
+    def image_features(self, features: NDArray[np.floating] | FeatureRows) -> NDArray[np.float32]:
         """Activations at the split point (n, L) -> float32 (n, D), the features that the backbone now gives."""
         size = self.config.batch_size
         return np.concatenate(
@@ -79,12 +80,12 @@ class JointCrossEntropy(Objective):
         """Number of batches of an epoch."""
         return math.ceil(len(self.data.captions.image_ids) / self.config.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[np.ndarray]:
+    def batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Image numbers (B,)."""
         images = np.arange(len(self.data.captions.image_ids))
         yield from image_batches(images, self.config.batch_size, np.random.default_rng([self.config.seed, epoch]))
 
-    def step_inputs(self, batch: np.ndarray, replicas: Replicas) -> StepInputs:
+    def step_inputs(self, batch: NDArray[np.int64], replicas: Replicas) -> StepInputs:
         """Activations, inputs and targets of all captions, the place of the image of each, number of tokens."""
         chosen, owners = all_captions(self._captions_of, batch)
         captions = collate(self.data.captions, chosen, self.config.max_length)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.mrnn.likelihood import of_nats
 from schemas.captions import Captions
@@ -21,7 +22,7 @@ class TrainingData:
     """
 
     captions: Captions
-    features: np.ndarray | FeatureRows
+    features: NDArray[np.floating] | FeatureRows
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.mrnn.batching import Batch, training_batches
 from model.mrnn.likelihood import losses_and_logits
@@ -68,7 +69,7 @@ class Objective(ABC):
         """The peak learning rate of each group, given that of the m-RNN."""
         return [learning_rate]
 
-    def image_features(self, features: np.ndarray | FeatureRows) -> np.ndarray | FeatureRows:
+    def image_features(self, features: NDArray[np.floating] | FeatureRows) -> NDArray[np.floating] | FeatureRows:
         """Stored features (images, ...) -> what the m-RNN gets (images, D), for validation."""
         return features
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.decoding.beam_search import BeamSearch
 from model.decoding.constraints import FINITE_MASK, logit_mask
@@ -42,12 +43,12 @@ class CaptionReward:
     counts if it is part of the sentences, like any other token.
     """
 
-    def __init__(self, captions: Sequence[Words], by_image: Sequence[np.ndarray], bleu: float = 0.0):
+    def __init__(self, captions: Sequence[Words], by_image: Sequence[NDArray[np.int64]], bleu: float = 0.0):
         """Captions and, by image, the numbers of its own, see `Captions.by_image`."""
         self._captions, self._rows, self._bleu = captions, by_image, bleu
         self._weights = NgramWeights(SentenceTable(captions), self._rows)
 
-    def __call__(self, sentences: Sequence[Words], images: np.ndarray) -> np.ndarray:
+    def __call__(self, sentences: Sequence[Words], images: NDArray[np.int64]) -> NDArray[np.float64]:
         """The rewards of sentences, of the image of each: float64 (sentences,)."""
         owners, places = np.unique(images, return_inverse=True)
         references = [self._captions[row] for image in owners for row in self._rows[image]]
@@ -93,13 +94,13 @@ class SelfCritical(Objective):
         """Number of batches of an epoch."""
         return math.ceil(len(self._images) / self.config.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, int]]:
+    def batches(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], int]]:
         """Image numbers (B,) and the seed of their samples."""
         random = np.random.default_rng([self.config.seed, epoch])
         for images in image_batches(self._images, self.config.batch_size, random):
             yield images, int(random.integers(2**32))
 
-    def step_inputs(self, batch: tuple[np.ndarray, int], replicas: Replicas) -> StepInputs:
+    def step_inputs(self, batch: tuple[NDArray[np.int64], int], replicas: Replicas) -> StepInputs:
         """Inputs, targets, features and advantages of the samples, and those of the reference captions.
 
         Raises:
@@ -125,7 +126,9 @@ class SelfCritical(Objective):
             tuple(map(tf.constant, arrays)), tokens=int((targets != PAD).sum()), loss=-float(rewards.mean())
         )
 
-    def references(self, images: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def references(
+        self, images: NDArray[np.int64], features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
         """Inputs, targets and features of all captions of the images; truncated ones have no end token."""
         max_length = self.config.max_length
         chosen, owners = all_captions(self._captions_of, images)
@@ -145,7 +148,7 @@ class SelfCritical(Objective):
             loss = (1.0 - weight) * loss + weight * tf.reduce_mean(losses)
         return loss, nats
 
-    def rewards(self, captions: Sequence[Sequence[int]], images: np.ndarray) -> np.ndarray:
+    def rewards(self, captions: Sequence[Sequence[int]], images: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rewards float64 (captions,) by the training captions of the images, in tokens of the vocabulary.
 
         The end token counts, as in Rennie's code: captions that break off or end in the middle of a phrase get less.
@@ -154,7 +157,7 @@ class SelfCritical(Objective):
         max_length = self.config.max_length
         return self._reward([self._words(tokens, len(tokens) < max_length) for tokens in captions], images)
 
-    def _words(self, tokens: Sequence[int] | np.ndarray, ended: bool = True) -> list[str]:
+    def _words(self, tokens: Sequence[int] | NDArray[np.int32], ended: bool = True) -> list[str]:
         return self.vocabulary.decode([*tokens, BOS] if ended else tokens)
 
 
@@ -178,10 +181,10 @@ def policy_loss(
     return weighted / tf.cast(tf.shape(inputs)[0], tf.float32), tf.reduce_sum(nats)
 
 
-def as_batch(sentences: Sequence[Sequence[int]], max_length: int) -> tuple[np.ndarray, np.ndarray]:
+def as_batch(sentences: Sequence[Sequence[int]], max_length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Inputs and targets, int32 (N, T), of generated captions; those of `max_length` tokens have no end token."""
     offsets = np.cumsum([0, *map(len, sentences)])
     tokens = np.fromiter((token for sentence in sentences for token in sentence), np.int32, offsets[-1])
     numbers = np.arange(len(sentences))
-    batch = collate(Captions([], tokens, offsets, numbers), numbers, max_length)
+    batch = collate(Captions([], tokens, offsets, numbers.astype(np.int32)), numbers, max_length)
     return batch.inputs[:, :max_length], batch.targets[:, :max_length]

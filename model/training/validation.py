@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.decoding.beam_search import BeamSearch, decode_images
 from model.metrics.captions import cider
@@ -38,7 +39,7 @@ class Validator:
         self.network, self.vocabulary, self.data, self.max_length = network, vocabulary, data, max_length
         self._search = BeamSearch(network, beam_width, max_length)
 
-    def __call__(self, features: np.ndarray | FeatureRows) -> ValidationMetrics:
+    def __call__(self, features: NDArray[np.floating] | FeatureRows) -> ValidationMetrics:
         """Metrics with these features (images, D) of the split's images."""
         found = perplexity(self.network, self.data.captions, features, self.max_length)
         if not math.isfinite(found):  # there is nothing to search in such probabilities
@@ -47,7 +48,7 @@ class Validator:
 
 
 def generated_cider(
-    search: BeamSearch, vocabulary: Vocabulary, captions: Captions, features: np.ndarray | FeatureRows
+    search: BeamSearch, vocabulary: Vocabulary, captions: Captions, features: NDArray[np.floating] | FeatureRows
 ) -> tuple[float, int]:
     """CIDEr-D of generated captions against `captions`, in tokens of the vocabulary, and how many of them differ.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib import format as npy_format
+from numpy.typing import NDArray
 
 from schemas.errors import InputError
 from schemas.interop.pickle import is_object_array, read_object_array
@@ -28,7 +29,7 @@ FORMATS = (
 )
 
 
-def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[str], Iterator[np.ndarray]]:
+def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[str], Iterator[NDArray[np.float32]]]:
     """Return image ids, and their features as float32 blocks (n, D), n <= `BLOCK_ROWS`, in the order of the ids.
 
     Blocks are read and validated lazily; all have the same D. Formats are
@@ -102,7 +103,7 @@ def brief(value: Any) -> str:
         return "a number of too many digits"
 
 
-def fit_dtype(block: np.ndarray, dtype: str, source: str) -> np.ndarray:
+def fit_dtype(block: NDArray[np.float32], dtype: str, source: str) -> NDArray[np.floating]:
     """Return `block` in the narrower `dtype`; raise InputError if a value of `source` overflows."""
     limit = float(np.finfo(dtype).max)
     if np.abs(block).max(initial=0.0) > limit:
@@ -126,7 +127,7 @@ def _damage_named(path: Path) -> Iterator[None]:
         raise InputError(f"{path} is damaged or has another format ({problem}); get it again.") from error
 
 
-def _as_float32(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _as_float32(path: Path, ids: Sequence[str], blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[np.float32]]:
     start = 0
     with _damage_named(path):
         for block in blocks:
@@ -142,7 +143,7 @@ def _as_float32(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) ->
             start += len(block)
 
 
-def _read_dictionary(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
+def _read_dictionary(path: Path) -> tuple[list[str], Iterator[NDArray[Any]]]:
     array = read_object_array(path)
     content = array.item() if array.shape == () else None
     if not isinstance(content, dict):
@@ -151,7 +152,7 @@ def _read_dictionary(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
     return ids, _stack(path, ids, content.values())
 
 
-def _read_npy(path: Path, ids_path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
+def _read_npy(path: Path, ids_path: Path) -> tuple[list[str], Iterator[NDArray[Any]]]:
     if not ids_path.exists():
         raise InputError(f"{path} needs its image ids, in the order of the rows, in {ids_path}; put them there.")
     with _damage_named(ids_path):
@@ -168,7 +169,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _read_npz(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
+def _read_npz(path: Path) -> tuple[list[str], Iterator[NDArray[Any]]]:
     with np.load(path, allow_pickle=False) as arrays:
         names = _pair(arrays.files)
         if names is None:
@@ -180,7 +181,7 @@ def _read_npz(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
         return ids, _slices(path, ids, arrays[names[1]])
 
 
-def _read_hdf5(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
+def _read_hdf5(path: Path) -> tuple[list[str], Iterator[NDArray[Any]]]:
     with h5py.File(path, "r") as file:
         found = list(_datasets(path, file))
         names = _pair(found)
@@ -190,7 +191,7 @@ def _read_hdf5(path: Path) -> tuple[list[str], Iterator[np.ndarray]]:
             ids = _plain_ids(_one_axis(path, names[0], file[names[0]]), path)
             _check_matrix(path, ids, file[names[1]])
 
-    def blocks() -> Iterator[np.ndarray]:
+    def blocks() -> Iterator[NDArray[Any]]:
         with h5py.File(path, "r") as file:
             if names is None:
                 yield from _stack(path, ids, (file[name][()] for name in found))
@@ -233,13 +234,13 @@ def _one_axis(path: Path, name: str, array: Any) -> list[Any]:
     return values
 
 
-def _read_text_folder(folder: Path) -> tuple[list[str], Iterator[np.ndarray]]:
+def _read_text_folder(folder: Path) -> tuple[list[str], Iterator[NDArray[np.float64]]]:
     files = sorted(folder.rglob("*.txt"))
     ids = [file.stem for file in files]
     return ids, _stack(folder, ids, map(_read_text_vector, files))
 
 
-def _read_text_vector(path: Path) -> np.ndarray:
+def _read_text_vector(path: Path) -> NDArray[np.float64]:
     try:
         return np.array(path.read_text(encoding="ascii").split(), np.float64)
     except (OSError, ValueError) as error:
@@ -259,16 +260,16 @@ def _check_numbers(place: str, dtype: np.dtype[Any]) -> None:
         raise InputError(f"{place}: the features are of the type {dtype} instead of numbers; extract them again.")
 
 
-def _slices(path: Path, ids: Sequence[str], matrix: Any) -> Iterator[np.ndarray]:
+def _slices(path: Path, ids: Sequence[str], matrix: Any) -> Iterator[NDArray[Any]]:
     """Yield blocks of an array, memory map or HDF5 dataset (N, D)."""
     _check_matrix(path, ids, matrix)
     return (matrix[start : start + BLOCK_ROWS] for start in range(0, len(ids), BLOCK_ROWS))
 
 
-def _stack(path: Path, ids: Sequence[str], vectors: Iterable[Any]) -> Iterator[np.ndarray]:
+def _stack(path: Path, ids: Sequence[str], vectors: Iterable[Any]) -> Iterator[NDArray[Any]]:
     """Yield blocks of single vectors (D,), (1, D) or (D, 1)."""
     dimension = None
-    block: list[np.ndarray] = []
+    block: list[NDArray[Any]] = []
     for image_id, values in zip(ids, vectors, strict=True):
         vector = np.asarray(values)
         _check_numbers(f"{path}, image {image_id}", vector.dtype)
@@ -294,7 +295,7 @@ def _stack(path: Path, ids: Sequence[str], vectors: Iterable[Any]) -> Iterator[n
 _PICKLE_PROTOCOL = 2  # the newest that Python 2 reads
 
 
-def write_dictionary(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
+def write_dictionary(path: Path, ids: Sequence[str], blocks: Iterable[NDArray[np.floating]]) -> None:
     """Write m-RNN's `VGG_feat_*_dct_*.npy`: id -> vector (D,); all of it is in memory.
 
     `np.load(path, allow_pickle=True).item()` opens it. Integer ids become numbers, as the authors'
@@ -304,7 +305,7 @@ def write_dictionary(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray
     write_pickled_array(path, np.array(vectors, dtype=object))
 
 
-def write_pickled_array(path: Path, array: np.ndarray) -> None:
+def write_pickled_array(path: Path, array: NDArray[np.object_]) -> None:
     """Write an object array as `.npy`, for old and new NumPy and for Python 2."""
     data = pickle.dumps(array, protocol=_PICKLE_PROTOCOL)
     # The name of NumPy 2 is unknown to NumPy 1; all know the old one. It is written in full at its first use only.
@@ -317,7 +318,7 @@ def write_pickled_array(path: Path, array: np.ndarray) -> None:
         stream.write(memoryview(data)[rest:])
 
 
-def write_npy(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
+def write_npy(path: Path, ids: Sequence[str], blocks: Iterable[NDArray[np.floating]]) -> None:
     """Write the matrix (N, D) as `path`, a `.npy` file, and its ids as `.parquet`, column `image_id`."""
     rows = iter(blocks)
     first = next(rows)
@@ -338,6 +339,6 @@ def numbered(image_id: str) -> int | str:
     return int(image_id) if image_id.isdecimal() and str(int(image_id)) == image_id else image_id
 
 
-def _rows(blocks: Iterable[np.ndarray]) -> Iterator[Any]:
+def _rows(blocks: Iterable[NDArray[np.floating]]) -> Iterator[Any]:
     for block in blocks:
         yield from block

@@ -15,6 +15,7 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.lib import format as npy_format
+from numpy.typing import NDArray
 
 from schemas.errors import InputError
 from schemas.text import reason
@@ -61,7 +62,7 @@ def is_object_array(path: Path) -> bool:
         return _read_header(path, stream)[1].hasobject
 
 
-def read_object_array(path: Path) -> np.ndarray:
+def read_object_array(path: Path) -> NDArray[np.object_]:
     """Return the object array in a `.npy` file, also one that Python 2 wrote; its byte strings are read as Latin-1.
 
     Raises:
@@ -135,7 +136,7 @@ class _PlainArray(np.ndarray):
 _ARRAY_CLASS = object()  # what `numpy.ndarray` means in a pickle: an argument of `_reconstruct`, never called
 
 
-def _reconstruct(subtype: object, *_: object) -> np.ndarray:
+def _reconstruct(subtype: object, *_: object) -> NDArray[Any]:
     """Replace NumPy's function: return the empty array that the pickled state then fills."""
     if subtype is not _ARRAY_CLASS:
         raise InputError(f"asks for an array of the class {subtype!r}")
@@ -148,7 +149,7 @@ def _scalar(plain: _PlainType, content: bytes | str) -> Any:
     return np.frombuffer(data, plain.dtype, count=1)[0]
 
 
-def _frombuffer(data: bytes | bytearray, plain: _PlainType, shape: tuple[int, ...], order: Any) -> np.ndarray:
+def _frombuffer(data: bytes | bytearray, plain: _PlainType, shape: tuple[int, ...], order: Any) -> NDArray[Any]:
     """Replace NumPy's function, which pickles of protocol 5 call."""
     return np.frombuffer(data, plain.dtype).reshape(shape, order=order)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import InputError
 from schemas.interop.pickle import RestrictedUnpickler, errors_naming
@@ -66,7 +67,7 @@ class _WeightsUnpickler(RestrictedUnpickler):
         return _Storage(key, dtype, length)
 
 
-def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
+def read_torch_weights(path: Path) -> dict[str, NDArray[Any]]:
     """Read a state dictionary.
 
     Args:
@@ -101,7 +102,7 @@ def _read_storage(stream: IO[bytes], storage: _Storage) -> bytes:
     return data
 
 
-def _view(tensor: _Tensor, data: bytes) -> np.ndarray:
+def _view(tensor: _Tensor, data: bytes) -> NDArray[Any]:
     """NumPy checks that offset, shape and strides stay within `data`."""
     dtype = np.dtype(tensor.storage.dtype)
     strides = [dtype.itemsize * stride for stride in tensor.strides]

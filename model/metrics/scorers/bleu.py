@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.metrics.bootstrap import Statistics
 from model.metrics.tokenized import TokenizedCaptions
@@ -34,8 +35,8 @@ def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
     return {name: Statistics(rows, partial(_combine, order=order)) for order, name in enumerate(NAMES, start=1)}
 
 
-def _combine(sums: np.ndarray, order: int) -> np.ndarray:
+def _combine(sums: NDArray[np.float64], order: int) -> NDArray[np.float64]:
     correct, guessed = sums[..., :order] + _TINY, sums[..., ORDERS : ORDERS + order] + _SMALL
     ratio = (sums[..., -2] + _TINY) / (sums[..., -1] + _SMALL)
-    bleu: np.ndarray = np.exp(np.log(correct / guessed).mean(axis=-1) + np.minimum(0.0, 1.0 - 1.0 / ratio))
+    bleu: NDArray[np.float64] = np.exp(np.log(correct / guessed).mean(axis=-1) + np.minimum(0.0, 1.0 - 1.0 / ratio))
     return bleu

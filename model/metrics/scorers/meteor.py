@@ -1,6 +1,7 @@
 """METEOR 1.5 (Denkowski and Lavie 2014): alignments by its authors' Java program, scores from their statistics."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.metrics.bootstrap import Statistics
 from model.metrics.java import ScorerMissing, find_java, package_directory, run_java
@@ -43,7 +44,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace("|||", "").split())
 
 
-def _perfect_in_one_chunk(rows: np.ndarray) -> np.ndarray:
+def _perfect_in_one_chunk(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sets the chunks of captions that equal their reference to 0: the program counts no fragmentation for them."""
     matches = rows[:, 4:20].reshape(-1, 4, 4)
     in_caption, in_reference = matches[..., [0, 2]].sum(axis=(1, 2)), matches[..., [1, 3]].sum(axis=(1, 2))
@@ -51,7 +52,7 @@ def _perfect_in_one_chunk(rows: np.ndarray) -> np.ndarray:
     return np.column_stack([rows[:, :20], np.where(equal, 0.0, rows[:, 20]), rows[:, 21:]])
 
 
-def _combine(sums: np.ndarray) -> np.ndarray:
+def _combine(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Computes METEOR from the program's numbers, (..., 23).
 
     These are the tokens of caption and reference, the function words among them, for each of four kinds of match the
@@ -64,11 +65,11 @@ def _combine(sums: np.ndarray) -> np.ndarray:
     precision, recall = np.moveaxis(_ratio(weighted, sizes), -1, 0)
     mean = _ratio(precision * recall, _ALPHA * precision + (1 - _ALPHA) * recall)
     fragmentation = _ratio(sums[..., 20], sums[..., 21:].mean(axis=-1))
-    meteor: np.ndarray = mean * (1 - _GAMMA * fragmentation**_BETA)
+    meteor: NDArray[np.float64] = mean * (1 - _GAMMA * fragmentation**_BETA)
     return meteor
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divides, with 0 for x / 0."""
-    ratio: np.ndarray = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    ratio: NDArray[np.float64] = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
     return ratio
