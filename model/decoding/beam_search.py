@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.decoding.constraints import DEFAULT_CONSTRAINTS, Constraints
 from model.decoding.step_model import StepModel
@@ -98,7 +99,7 @@ class BeamSearch:
         features = tf.TensorSpec((None, network.sizes["feature_size"]), tf.float32)
         self._search = tf.function(self._search_images, input_signature=[features])
 
-    def __call__(self, features: np.ndarray) -> list[list[Decoded]]:
+    def __call__(self, features: NDArray[np.floating]) -> list[list[Decoded]]:
         """Return at most `beam_width` hypotheses per image, best first, from features (B, D).
 
         The groups of a diverse search are put together; what two of them found is there once.
@@ -220,7 +221,7 @@ def _alive(words: tf.Tensor, count: int) -> tf.Tensor:
 
 def decode_images(
     search: BeamSearch,
-    features: np.ndarray | FeatureRows,
+    features: NDArray[np.floating] | FeatureRows,
     batch_size: int,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Iterator[list[Decoded]]:

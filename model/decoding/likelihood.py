@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.decoding.step_model import StepModel
 from schemas.vocabulary import BOS
 
 
-def token_log_probs(model: StepModel, features: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
+def token_log_probs(model: StepModel, features: NDArray[np.floating], tokens: Sequence[int]) -> NDArray[np.float32]:
     """Compute ln P(token | tokens before it, image) of a caption.
 
     Args:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.decoding.beam_search import Decoded
 from model.decoding.constraints import DEFAULT_CONSTRAINTS, Constraints
@@ -33,7 +34,7 @@ class Sampling:
                 f"{self} is invalid: temperature must be over 0, top_k 0 or more, top_p over 0 and at most 1."
             )
 
-    def choose(self, log_probs: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    def choose(self, log_probs: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
         if not self.top_k and self.top_p == 1:
             return _inverse_cdf(_unnormalized_probs(log_probs / self.temperature), uniform)
@@ -48,22 +49,22 @@ class Sampling:
         return np.take_along_axis(order, _inverse_cdf(shares, uniform)[:, None], axis=1)[:, 0]
 
 
-def _unnormalized_probs(log_probs: np.ndarray) -> np.ndarray:
+def _unnormalized_probs(log_probs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities (N, V), up to a factor in each row."""
-    shares: np.ndarray = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
     return shares
 
 
-def _inverse_cdf(shares: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def _inverse_cdf(shares: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the first index of each row where the cumulative distribution exceeds `uniform`: int64 (N,)."""
     reached = np.cumsum(shares, axis=1)
-    places: np.ndarray = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+    places: NDArray[np.int64] = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
     return places
 
 
 def sample_captions(
     network: StepModel,
-    features: np.ndarray,
+    features: NDArray[np.floating],
     count: int,
     sampling: Sampling,
     seed: int,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.decoding.beam_search import BeamOptions, BeamSearch, Decoded
 from model.decoding.config import DecodingConfig
@@ -14,7 +15,7 @@ from model.decoding.step_model import StepModel
 from schemas.hypotheses import Hypothesis, ImageHypotheses
 from schemas.vocabulary import Vocabulary
 
-Decode = Callable[[np.ndarray, int], list[list[Decoded]]]
+Decode = Callable[[NDArray[np.floating], int], list[list[Decoded]]]
 """Features (B, D) of images and the number of the first among all -> hypotheses of each image, best first."""
 
 
@@ -63,7 +64,7 @@ class SamplingStrategy:
     def __call__(self, network: StepModel) -> Decode:
         """See `Search`."""
 
-        def decode(features: np.ndarray, first: int) -> list[list[Decoded]]:
+        def decode(features: NDArray[np.floating], first: int) -> list[list[Decoded]]:
             every = sample_captions(
                 network, features, self.count, self.sampling, self.seed, first, self.max_length, self.constraints
             )
@@ -94,7 +95,7 @@ def decode_rows(
     decode: Decode,
     vocabulary: Vocabulary,
     image_ids: Sequence[str],
-    rows: np.ndarray,
+    rows: NDArray[np.floating],
     batch_size: int,
     first: int = 0,
 ) -> Iterator[ImageHypotheses]:

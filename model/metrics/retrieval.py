@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.mrnn.network import MRNN, Image
 from schemas.errors import ArtifactError
@@ -24,19 +25,19 @@ class _Prefixes:
     int32 (T,).
     """
 
-    levels: list[np.ndarray]
-    owner: np.ndarray
-    target: np.ndarray
-    sentence: np.ndarray
+    levels: list[NDArray[np.int32]]
+    owner: NDArray[np.int32]
+    target: NDArray[np.int32]
+    sentence: NDArray[np.int32]
 
 
 def log_likelihoods(
     network: MRNN,
-    sentences: Sequence[np.ndarray],
-    features: np.ndarray,
-    result: np.ndarray | None = None,
+    sentences: Sequence[NDArray[np.int32]],
+    features: NDArray[np.floating],
+    result: NDArray[np.float64] | None = None,
     progress: Callable[[float], None] = lambda done: None,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Return ln P(sentence, end token | image) of all pairs, float64 (sentences, images).
 
     The recurrent layer runs once for each distinct prefix of the sentences: for all images together, so that only the
@@ -87,14 +88,16 @@ def log_likelihoods(
     return result
 
 
-def log_prior(of_sampled_images: np.ndarray) -> np.ndarray:
+def log_prior(of_sampled_images: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ln P(w), the log mean of P(w|I') over sampled images, from ln P(w|I') (sentences, samples)."""
     largest = of_sampled_images.max(axis=1, keepdims=True)
-    prior: np.ndarray = largest[:, 0] + np.log(np.exp(of_sampled_images - largest).mean(axis=1))
+    prior: NDArray[np.float64] = largest[:, 0] + np.log(np.exp(of_sampled_images - largest).mean(axis=1))
     return prior
 
 
-def sentence_ranks(likelihoods: np.ndarray, prior: np.ndarray, owner: np.ndarray) -> np.ndarray:
+def sentence_ranks(
+    likelihoods: NDArray[np.float64], prior: NDArray[np.float64], owner: NDArray[np.integer]
+) -> NDArray[np.float64]:
     """Image queries: rank of an image's best own sentence among those of others, by P(w|I) / P(w): (images,).
 
     likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time; prior: ln P(w)
@@ -110,7 +113,7 @@ def sentence_ranks(likelihoods: np.ndarray, prior: np.ndarray, owner: np.ndarray
     return np.concatenate(ranks)
 
 
-def image_ranks(likelihoods: np.ndarray, owner: np.ndarray) -> np.ndarray:
+def image_ranks(likelihoods: NDArray[np.float64], owner: NDArray[np.integer]) -> NDArray[np.float64]:
     """Sentence queries: rank of each sentence's own image among all, by P(w|I): (sentences,).
 
     likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time.
@@ -124,26 +127,26 @@ def image_ranks(likelihoods: np.ndarray, owner: np.ndarray) -> np.ndarray:
     return _ranks(better, equal)
 
 
-def recall(parts: Sequence[np.ndarray]) -> Recall:
+def recall(parts: Sequence[NDArray[np.float64]]) -> Recall:
     """What is reported of ranks: of one set of queries, or as the mean over several."""
     table = [[*(100.0 * np.mean(ranks <= k) for k in (1, 5, 10)), np.median(ranks), np.mean(ranks)] for ranks in parts]
     return Recall(*np.mean(table, axis=0).tolist())
 
 
-def _blocks(likelihoods: np.ndarray) -> list[slice]:
+def _blocks(likelihoods: NDArray[np.float64]) -> list[slice]:
     return [slice(start, start + IMAGES) for start in range(0, likelihoods.shape[1], IMAGES)]
 
 
-def _ranks(better: np.ndarray, equal: np.ndarray) -> np.ndarray:
+def _ranks(better: NDArray[np.int64], equal: NDArray[np.int64]) -> NDArray[np.float64]:
     """From how many wrong answers score better and how many the same as the right one; equals share their mean rank."""
-    ranks: np.ndarray = 1 + better + equal / 2
+    ranks: NDArray[np.float64] = 1 + better + equal / 2
     return ranks
 
 
-def _prefixes(sentences: Sequence[np.ndarray]) -> _Prefixes:
+def _prefixes(sentences: Sequence[NDArray[np.int32]]) -> _Prefixes:
     """Numbers all distinct prefixes, shorter before longer."""
     number: dict[tuple[int, ...], int] = {}
-    levels: list[np.ndarray] = []
+    levels: list[NDArray[np.int32]] = []
     owner, target, sentence = [], [], []
     alive = [(index, tuple(int(word) for word in words)) for index, words in enumerate(sentences)]
     length = before = 0  # `before`: number of the first prefix of the level above
@@ -163,7 +166,7 @@ def _prefixes(sentences: Sequence[np.ndarray]) -> _Prefixes:
     return _Prefixes(levels, np.array(owner, np.int32), np.array(target, np.int32), np.array(sentence, np.int32))
 
 
-def _read_prefixes(network: MRNN, levels: Sequence[np.ndarray], image: Image) -> tf.Tensor:
+def _read_prefixes(network: MRNN, levels: Sequence[NDArray[np.int32]], image: Image) -> tf.Tensor:
     """The language after each prefix, (prefixes, size), for one image."""
     states, language = network.initial_state(1, image), []
     for level in levels:

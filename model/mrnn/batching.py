@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.captions import Captions
 from schemas.vocabulary import BOS, PAD
@@ -21,9 +22,9 @@ class Batch:
         image_index: int32 (B,), rows of the feature matrix.
     """
 
-    inputs: np.ndarray
-    targets: np.ndarray
-    image_index: np.ndarray
+    inputs: NDArray[np.int32]
+    targets: NDArray[np.int32]
+    image_index: NDArray[np.int32]
 
     @property
     def tokens(self) -> int:
@@ -35,7 +36,7 @@ class Batch:
         return Batch(self.inputs[index::count], self.targets[index::count], self.image_index[index::count])
 
 
-def collate(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch:
+def collate(captions: Captions, chosen: NDArray[np.int64], max_length: int) -> Batch:
     """The chosen captions as one batch; longer ones are truncated to `max_length` tokens (before the end token)."""
     truncated = [captions[caption][:max_length] for caption in chosen]
     steps = max(len(tokens) for tokens in truncated) + 1
@@ -49,7 +50,9 @@ def collate(captions: Captions, chosen: np.ndarray, max_length: int) -> Batch:
     return Batch(inputs, targets, captions.image_index[chosen].astype(np.int32))
 
 
-def all_captions(by_image: Sequence[np.ndarray], images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def all_captions(
+    by_image: Sequence[NDArray[np.int64]], images: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers of all captions of the images, image by image, and the position of its image for each.
 
     by_image: as `Captions.by_image` has it.
@@ -58,7 +61,9 @@ def all_captions(by_image: Sequence[np.ndarray], images: np.ndarray) -> tuple[np
     return np.concatenate(numbers), np.repeat(np.arange(len(images)), [len(each) for each in numbers])
 
 
-def image_batches(images: np.ndarray, batch_size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+def image_batches(
+    images: NDArray[np.integer], batch_size: int, random: np.random.Generator
+) -> Iterator[NDArray[np.integer]]:
     """All images (N,) once, in random order, `batch_size` at a time."""
     order = random.permutation(images)
     for start in range(0, len(order), batch_size):
@@ -70,7 +75,7 @@ def training_batches(captions: Captions, batch_size: int, max_length: int, seed:
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(captions))
     lengths = np.diff(captions.offsets)
-    batches: list[np.ndarray] = []
+    batches: list[NDArray[np.int64]] = []
     for start in range(0, len(order), batch_size * BUCKET_SIZE):
         pool = order[start : start + batch_size * BUCKET_SIZE]
         pool = pool[np.argsort(lengths[pool], kind="stable")]

@@ -5,12 +5,15 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from model.mrnn.initializers import Initializers
 from schemas.features import FeatureRows
 
 
-def mean_and_std(features: np.ndarray | FeatureRows, rows: int = 256) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_std(
+    features: NDArray[np.floating] | FeatureRows, rows: int = 256
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Of each column of the features (N, D), computed block by block in double precision: float64 (D,) each."""
     mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     done = 0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from model.mrnn.batching import evaluation_batches
 from model.mrnn.network import MRNN
@@ -37,7 +38,7 @@ def losses_and_logits(
 def perplexity(
     network: MRNN,
     captions: Captions,
-    features: np.ndarray | FeatureRows,
+    features: NDArray[np.floating] | FeatureRows,
     max_length: int,
     batch_size: int = 256,
     progress: Callable[[float], None] = lambda done: None,

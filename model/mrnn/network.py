@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import NDArray
 
 from model.mrnn.cells import make_cell
 from model.mrnn.config import ModelConfig
@@ -285,7 +286,7 @@ def load_network(path: Path) -> MRNN:
     return network
 
 
-def refine_features(network: MRNN, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+def refine_features(network: MRNN, blocks: Iterator[NDArray[np.floating]]) -> Iterator[NDArray[np.float32]]:
     """Map blocks of features (n, D) to refined ones, g2(V_I I) or as `MRNN.refine`, float32 (n, refined size)."""
     for block in blocks:
         yield network.refine(tf.constant(block)).numpy()

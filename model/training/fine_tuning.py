@@ -80,12 +80,12 @@ class JointCrossEntropy(Objective):
         """Number of batches of an epoch."""
         return math.ceil(len(self.data.captions.image_ids) / self.config.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
+    def batches(self, epoch: int) -> Iterator[NDArray[np.integer]]:
         """Image numbers (B,)."""
         images = np.arange(len(self.data.captions.image_ids))
         yield from image_batches(images, self.config.batch_size, np.random.default_rng([self.config.seed, epoch]))
 
-    def step_inputs(self, batch: NDArray[np.int64], replicas: Replicas) -> StepInputs:
+    def step_inputs(self, batch: NDArray[np.integer], replicas: Replicas) -> StepInputs:
         """Activations, inputs and targets of all captions, the place of the image of each, number of tokens."""
         chosen, owners = all_captions(self._captions_of, batch)
         captions = collate(self.data.captions, chosen, self.config.max_length)

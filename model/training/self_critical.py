@@ -48,7 +48,7 @@ class CaptionReward:
         self._captions, self._rows, self._bleu = captions, by_image, bleu
         self._weights = NgramWeights(SentenceTable(captions), self._rows)
 
-    def __call__(self, sentences: Sequence[Words], images: NDArray[np.int64]) -> NDArray[np.float64]:
+    def __call__(self, sentences: Sequence[Words], images: NDArray[np.integer]) -> NDArray[np.float64]:
         """The rewards of sentences, of the image of each: float64 (sentences,)."""
         owners, places = np.unique(images, return_inverse=True)
         references = [self._captions[row] for image in owners for row in self._rows[image]]
@@ -94,13 +94,13 @@ class SelfCritical(Objective):
         """Number of batches of an epoch."""
         return math.ceil(len(self._images) / self.config.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], int]]:
+    def batches(self, epoch: int) -> Iterator[tuple[NDArray[np.integer], int]]:
         """Image numbers (B,) and the seed of their samples."""
         random = np.random.default_rng([self.config.seed, epoch])
         for images in image_batches(self._images, self.config.batch_size, random):
             yield images, int(random.integers(2**32))
 
-    def step_inputs(self, batch: tuple[NDArray[np.int64], int], replicas: Replicas) -> StepInputs:
+    def step_inputs(self, batch: tuple[NDArray[np.integer], int], replicas: Replicas) -> StepInputs:
         """Inputs, targets, features and advantages of the samples, and those of the reference captions.
 
         Raises:
@@ -127,7 +127,7 @@ class SelfCritical(Objective):
         )
 
     def references(
-        self, images: NDArray[np.int64], features: NDArray[np.float32]
+        self, images: NDArray[np.integer], features: NDArray[np.float32]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
         """Inputs, targets and features of all captions of the images; truncated ones have no end token."""
         max_length = self.config.max_length
@@ -148,7 +148,7 @@ class SelfCritical(Objective):
             loss = (1.0 - weight) * loss + weight * tf.reduce_mean(losses)
         return loss, nats
 
-    def rewards(self, captions: Sequence[Sequence[int]], images: NDArray[np.int64]) -> NDArray[np.float64]:
+    def rewards(self, captions: Sequence[Sequence[int]], images: NDArray[np.integer]) -> NDArray[np.float64]:
         """Rewards float64 (captions,) by the training captions of the images, in tokens of the vocabulary.
 
         The end token counts, as in Rennie's code: captions that break off or end in the middle of a phrase get less.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.lean_keras import tf  # isort: skip  # before whatever imports Keras
 
@@ -106,13 +107,13 @@ class LoadedCaptioner:
 
     def extract(
         self, images: Sequence[ImageSource], progress: Progress = lambda fraction, message: None
-    ) -> tuple[list[str], np.ndarray, list[Reject]]:
+    ) -> tuple[list[str], NDArray[np.floating], list[Reject]]:
         """Extract features: ids and features (n, D) of the images that can be read, and the others."""
         extractor = self._extractor
         image_ids: list[str] = []
         rejects: list[Reject] = []
         blocks = [np.empty((0, extractor.dimension), extractor.dtype)]
-        pixels: list[np.ndarray] = []
+        pixels: list[NDArray[np.uint8]] = []
         threads = os.cpu_count() or 1
         outcomes = read_ahead(images, extractor.input_size, extractor.crop, threads, 2 * BATCH_SIZE, ShardCounts())
         for number, (image, outcome) in enumerate(outcomes, start=1):
@@ -131,7 +132,7 @@ class LoadedCaptioner:
         self,
         search: Search,
         image_ids: Sequence[str],
-        rows: np.ndarray,
+        rows: NDArray[np.floating],
         progress: Progress = lambda fraction, message: None,
     ) -> list[ImageHypotheses]:
         """Generate captions from features (n, D).
@@ -223,7 +224,7 @@ def eager_execution(eager: bool) -> Iterator[None]:
 
 def _rerank(
     hypotheses: Sequence[ImageHypotheses],
-    rows: np.ndarray,
+    rows: NDArray[np.floating],
     network: MRNN,
     captioner: Captioner,
     setting: RerankingSetting,
@@ -239,7 +240,7 @@ def _rerank(
 
 def _compare_images(
     image_ids: Sequence[str],
-    rows: np.ndarray,
+    rows: NDArray[np.floating],
     captions: Mapping[str, Any],
     network: MRNN,
     captioner: Captioner,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.decoding.likelihood import token_log_probs
 from model.decoding.strategies import Search
@@ -69,7 +70,7 @@ class TrainingImages:
 
     root: Path
     images: tuple[AnnotatedImage, ...]
-    features: np.ndarray
+    features: NDArray[np.floating]
 
 
 def find_training_images(captioner: Captioner) -> TrainingImages | None:
@@ -107,7 +108,7 @@ class Explainer:
         """
         self._loaded, self._search = LoadedCaptioner(captioner), search
         self.training = find_training_images(captioner)
-        self._references: dict[str, np.ndarray] = {}
+        self._references: dict[str, NDArray[np.floating]] = {}
         if self.training:
             kinds = ("original", "refined") if self._loaded.networks[0].choices.image_input else ("original",)
             self._references = {kind: self._of_kind(self.training.features, kind) for kind in kinds}
@@ -132,7 +133,7 @@ class Explainer:
             {kind: self._nearest(rows, kind) for kind in self._references},
         )
 
-    def _nearest(self, rows: np.ndarray, kind: str) -> tuple[Neighbor, ...]:
+    def _nearest(self, rows: NDArray[np.floating], kind: str) -> tuple[Neighbor, ...]:
         assert self.training
         indices, distances = nearest(self._of_kind(rows, kind), self._references[kind], NEIGHBORS, "euclidean")
         return tuple(
@@ -140,7 +141,7 @@ class Explainer:
             for index, distance in zip(indices[0], distances[0], strict=True)
         )
 
-    def _of_kind(self, rows: np.ndarray, kind: str) -> np.ndarray:
+    def _of_kind(self, rows: NDArray[np.floating], kind: str) -> NDArray[np.floating]:
         """Return the features themselves, or refined ones (by the first network of an ensemble)."""
         if kind == "original":
             return rows

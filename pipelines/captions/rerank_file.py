@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.reranking.neighbors import nearest
 from model.text.tokenizers import tf_mrnn_words
@@ -95,7 +96,7 @@ def _compare(
     return Neighbors(list(targets), list(references), indices, distances, path.name, setting.metric)
 
 
-def _read_rows(path: Path, wanted: set[str]) -> Mapping[str, np.ndarray]:
+def _read_rows(path: Path, wanted: set[str]) -> Mapping[str, NDArray[np.float32]]:
     ids, blocks = read_feature_file(path)
     rows = chain.from_iterable(blocks)
     return {image_id: row.copy() for image_id, row in zip(ids, rows, strict=True) if image_id in wanted}

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.reranking.config import SIMILARITIES
 from model.reranking.consensus import consensus_scores, rerank_order, self_consensus_scores
@@ -35,13 +36,13 @@ class ImageWeights:
 
     target_ids: Sequence[str]
     reference_ids: Sequence[str]
-    values: np.ndarray
+    values: NDArray[np.float32]
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
         return {image_id: row for row, image_id in enumerate(self.target_ids)}
 
-    def of(self, image_id: str) -> np.ndarray:
+    def of(self, image_id: str) -> NDArray[np.float32]:
         """Returns the weights of all training images for a target image, float32 (M,).
 
         Raises:
@@ -49,7 +50,7 @@ class ImageWeights:
         """
         if image_id not in self._row_of:
             raise ArtifactError(f"Image {image_id} has no features; extract the features of its split.")
-        weights: np.ndarray = self.values[self._row_of[image_id]]
+        weights: NDArray[np.float32] = self.values[self._row_of[image_id]]
         return weights
 
     def write(self, path: Path) -> None:
@@ -65,9 +66,9 @@ class ImageWeights:
 
 def weigh_images(
     target_ids: Sequence[str],
-    targets: np.ndarray,
+    targets: NDArray[np.floating],
     reference_ids: Sequence[str],
-    references: np.ndarray,
+    references: NDArray[np.floating],
     setting: RerankingSetting,
 ) -> ImageWeights:
     """Weights training images by kernel ridge regression.
@@ -110,7 +111,7 @@ class Comparison:
         if similarity not in SIMILARITIES:
             raise ConfigurationError(f"There is no similarity {similarity!r}; set it to {', '.join(SIMILARITIES)}.")
         sentences: list[Words] = []
-        self._rows: list[dict[str, np.ndarray]] = []
+        self._rows: list[dict[str, NDArray[np.int64]]] = []
         for side in (hypotheses, references):
             rows = {}
             for image_id, own in side.items():
@@ -124,7 +125,7 @@ class Comparison:
             else BleuSimilarity(table, compat=similarity == "bleu-compat")
         )
 
-    def with_references(self, image_id: str, images: Sequence[str]) -> np.ndarray:
+    def with_references(self, image_id: str, images: Sequence[str]) -> NDArray[np.float64]:
         """Similarity of an image's hypotheses with all references of other images: float64 (H, R).
 
         Raises:
@@ -132,7 +133,7 @@ class Comparison:
         """
         return self._similarity(self._rows[0][image_id], np.concatenate(self._reference_rows(images)))
 
-    def mean_by_image(self, image_id: str, images: Sequence[str]) -> np.ndarray:
+    def mean_by_image(self, image_id: str, images: Sequence[str]) -> NDArray[np.float64]:
         """Mean similarity of an image's hypotheses with the references of each of `images`: float64 (H, images).
 
         Raises:
@@ -142,12 +143,12 @@ class Comparison:
         starts = np.cumsum([len(each) for each in rows[:-1]])
         return mean_similarities(self._similarity(self._rows[0][image_id], np.concatenate(rows)), starts)
 
-    def among_hypotheses(self, image_id: str) -> np.ndarray:
+    def among_hypotheses(self, image_id: str) -> NDArray[np.float64]:
         """Similarity of an image's hypotheses with one another: float64 (H, H)."""
         rows = self._rows[0][image_id]
         return self._similarity(rows, rows)
 
-    def _reference_rows(self, images: Sequence[str]) -> list[np.ndarray]:
+    def _reference_rows(self, images: Sequence[str]) -> list[NDArray[np.int64]]:
         """Rows of the references of each image, after an empty array."""
         references = self._rows[1]
         unknown = next((each for each in images if each not in references), None)
@@ -216,7 +217,7 @@ class Reranker:
             bool(order[0] != 0),
         )
 
-    def _score(self, image_id: str) -> tuple[np.ndarray, list[str]]:
+    def _score(self, image_id: str) -> tuple[NDArray[np.float64], list[str]]:
         """Scores of an image's hypotheses, and the training images that influence them most, first to last."""
         references = self._references
         if isinstance(references, Neighbors):

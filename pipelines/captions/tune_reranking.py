@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.metrics.captions import Scores, score_captions
 from model.reranking.config import RerankingGrid
@@ -70,7 +71,7 @@ def tune_reranking(
     scores = _scores_by_rank(hypotheses, references)
     scored: list[tuple[RerankingSetting, dict[str, float]]] = []
 
-    def add(setting: RerankingSetting, chosen: np.ndarray) -> None:
+    def add(setting: RerankingSetting, chosen: NDArray[np.int64]) -> None:
         values = {each: score_of(chosen, [score.statistics[each] for score in scores]) for each in METRICS}
         scored.append((setting, values))
 
@@ -115,7 +116,7 @@ def _choose_by_weights(
     comparison: Comparison,
     hypotheses: Mapping[str, Sequence[Words]],
     weights: Sequence[tuple[RerankingSetting, ImageWeights]],
-) -> tuple[list[RerankingSetting], list[np.ndarray]]:
+) -> tuple[list[RerankingSetting], list[NDArray[np.int64]]]:
     """Returns settings, and the positions int64 (N,) of the hypotheses that each chooses."""
     settings, tables = [setting for setting, _ in weights], [table for _, table in weights]
     chosen: list[list[int]] = [[] for _ in settings]

@@ -12,6 +12,7 @@ from typing import Any
 
 import imagehash
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from model.backbones.images import decode_image
@@ -33,12 +34,12 @@ MAX_DISTANCE = 4  # bits in which near-duplicates may differ
 BLOCK_ROWS = 1024
 
 
-def image_hash(image: Image.Image) -> np.ndarray:
+def image_hash(image: Image.Image) -> NDArray[np.bool_]:
     """Return the perceptual hash (imagehash's phash) of an image: bool (64,)."""
     return np.asarray(imagehash.phash(image, HASH_SIDE).hash).ravel()
 
 
-def near_duplicates(hashes: np.ndarray, splits: Sequence[str]) -> list[tuple[int, int, int]]:
+def near_duplicates(hashes: NDArray[np.bool_], splits: Sequence[str]) -> list[tuple[int, int, int]]:
     """Find near-duplicates among images of different splits.
 
     Args:
@@ -283,7 +284,7 @@ def _check_images(
     small_splits_first = sorted(records, key=lambda record: (record.split == "train", image_order(record.image_id, 0)))
     chosen = small_splits_first[: max_images or None]
 
-    def inspect(record: Record) -> tuple[tuple[int, int], np.ndarray] | str:
+    def inspect(record: Record) -> tuple[tuple[int, int], NDArray[np.bool_]] | str:
         try:
             image = decode_image((root / record.file).read_bytes())
             return image.size, image_hash(image)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.metrics.retrieval import image_ranks, log_likelihoods, log_prior, recall, sentence_ranks
 from model.mrnn.network import MRNN, load_network
@@ -65,7 +66,7 @@ def evaluate_retrieval(
     )
 
 
-def _parts(images: int, protocol: str, split: str) -> list[np.ndarray]:
+def _parts(images: int, protocol: str, split: str) -> list[NDArray[np.int64]]:
     """Return the images of each part."""
     count = PARTS[protocol]
     if count is None:
@@ -80,11 +81,11 @@ def _parts(images: int, protocol: str, split: str) -> list[np.ndarray]:
 def _ranks_of_part(
     network: MRNN,
     data: TrainingData,
-    images: np.ndarray,
-    sampled: np.ndarray,
+    images: NDArray[np.int64],
+    sampled: NDArray[np.floating],
     path: Path,
     progress: Callable[[float, str], None],
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rank captions by image and images by caption, among `images` and their captions."""
     owners = data.captions.image_index
     captions = np.flatnonzero(np.isin(owners, images)).tolist()
@@ -101,7 +102,7 @@ def _ranks_of_part(
     return sentence_ranks(own, log_prior(others), owner), image_ranks(own, owner)
 
 
-def _open_array(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def _open_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
     """Return the array in a file, float64, one of zeros if there is none yet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = "r+" if path.exists() else "w+"

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.backbones.spec import BackboneSpec
 from pipelines import storage
@@ -155,7 +156,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     image_ids: list[str] = []
     rejects: list[Reject] = []
     blocks = [np.empty((0, network.dimension), options.dtype)]
-    pixels: list[np.ndarray] = []  # the crops of each image in the batch
+    pixels: list[NDArray[np.uint8]] = []  # the crops of each image in the batch
 
     def run_batch() -> None:
         started = time.monotonic()

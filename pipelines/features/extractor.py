@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.backbones import load_backbone
 from model.backbones.spec import BackboneSpec
@@ -40,10 +41,12 @@ class FeatureExtractor:
         """Length of a feature vector."""
         return self._backbone.dimension
 
-    def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def features(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.floating]:
         """Map crops of each image, uint8 (crops, S, S, 3), to features averaged over crops (images, dimension)."""
         of_crops = self._backbone.features(np.concatenate(images))
-        features: np.ndarray = of_crops.reshape(len(images), -1, self.dimension).mean(axis=1).astype(self.dtype)
+        features: NDArray[np.floating] = (
+            of_crops.reshape(len(images), -1, self.dimension).mean(axis=1).astype(self.dtype)
+        )
         return features
 
     def description(self, dataset: str) -> FeatureDescription:

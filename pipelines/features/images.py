@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from model.backbones.images import cut_crops, decode_image
@@ -49,14 +50,14 @@ def read_image(source: ImageSource) -> tuple[Image.Image, int]:
 
 def read_ahead(
     images: Sequence[ImageSource], size: int, crop: str, threads: int, ahead: int, counts: ShardCounts
-) -> Iterator[tuple[ImageSource, np.ndarray | Reject]]:
+) -> Iterator[tuple[ImageSource, NDArray[np.uint8] | Reject]]:
     """Yield for each image, in order, its crops (n, size, size, 3) uint8, or the reason why there are none.
 
     At most `ahead` images are decoded in advance. Adds to `bytes_read` and `decode_seconds` of `counts`.
     """
     lock = threading.Lock()
 
-    def read(source: ImageSource) -> np.ndarray | Reject:
+    def read(source: ImageSource) -> NDArray[np.uint8] | Reject:
         started, read_bytes = time.monotonic(), 0
         try:
             image, read_bytes = read_image(source)
@@ -71,7 +72,7 @@ def read_ahead(
                 counts.bytes_read += read_bytes
 
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[ImageSource, Future[np.ndarray | Reject]]] = deque()
+        waiting: deque[tuple[ImageSource, Future[NDArray[np.uint8] | Reject]]] = deque()
         for image in images:
             waiting.append((image, pool.submit(read, image)))
             if len(waiting) > ahead:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines import storage
 from pipelines.beam.shards import Shard
@@ -23,7 +24,7 @@ class ShardResult:
 
     description: FeatureDescription
     image_ids: list[str]
-    features: np.ndarray
+    features: NDArray[np.floating]
     rejects: list[Reject]
     counts: ShardCounts = field(default_factory=ShardCounts)
 
@@ -118,7 +119,7 @@ def _sum(counts: ShardCounts, others: ShardCounts) -> ShardCounts:
     )
 
 
-def _check_finite(features: np.ndarray, image_ids: Sequence[str]) -> None:
+def _check_finite(features: NDArray[np.floating], image_ids: Sequence[str]) -> None:
     broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if broken.size:
         raise ArtifactError(

@@ -6,6 +6,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.features import FeatureFile, create_features
 from schemas.interop.features import fit_dtype
@@ -13,7 +14,7 @@ from schemas.interop.features import fit_dtype
 BLOCK_ROWS = 4096
 
 
-def split_blocks(source: FeatureFile, image_ids: Sequence[str], dtype: str) -> Iterator[np.ndarray]:
+def split_blocks(source: FeatureFile, image_ids: Sequence[str], dtype: str) -> Iterator[NDArray[np.floating]]:
     """Read the features of images in blocks.
 
     Args:
