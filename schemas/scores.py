@@ -8,7 +8,7 @@ from typing import Any
 from schemas.errors import ArtifactError
 from schemas.io.files import read_json, write_json, write_json_lines
 
-METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE")
+METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "METEOR", "SPICE", "CLIPScore", "RefCLIPScore")
 
 
 def in_order(metrics: Collection[str]) -> list[str]:

@@ -1,18 +1,25 @@
 """Scores of captions from anybody's files."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from model.backbones.images import decode_image
+from model.metrics import clip_score
 from model.metrics.bootstrap import SAMPLES
 from model.metrics.captions import Scores, compare_captions, score_systems
+from model.metrics.clip_score import ClipModel
+from model.metrics.java import ScorerMissing
 from model.metrics.scorers import versions
 from model.metrics.text_statistics import text_statistics
 from model.metrics.tokenized import split_tokens
 from model.text.characters import CHARACTER_TOKENIZER, character_tokens
 from model.text.ptb import SCORING_TOKENIZER, ptb_tokens
-from pipelines.data.files import ImageIndex
+from pipelines.data.files import ImageIndex, list_files
 from pipelines.html.csv import write_csv
 from schemas import __version__
 from schemas.errors import InputError
@@ -39,6 +46,19 @@ class _System:
     ignored: list[str]
 
 
+@dataclass(frozen=True)
+class Clip:
+    """Where CLIPScore finds what it needs.
+
+    Attributes:
+        model: Folder of the CLIP model, as `ClipModel` reads it, or None.
+        images: Folder of the images, or None.
+    """
+
+    model: Path | None
+    images: Path | None
+
+
 def evaluate_files(
     results: Sequence[Path],
     references: Path,
@@ -46,6 +66,7 @@ def evaluate_files(
     baseline: Path | None = None,
     by_character: bool = False,
     java_metrics: Collection[str] = (),
+    clip: Clip | None = None,
     out: Path | None = None,
 ) -> list[FileScores]:
     """Score the first caption of each image of one or more systems.
@@ -59,6 +80,7 @@ def evaluate_files(
         baseline: Captions of the system that all others are compared with, in pairs of images.
         by_character: Whether scripts without blanks between words are scored by character.
         java_metrics: METEOR and SPICE, where wanted.
+        clip: Adds CLIPScore and RefCLIPScore, where given.
         out: Directory for `scores.json` and `per_image.csv`.
 
     Returns:
@@ -86,13 +108,14 @@ def evaluate_files(
         java_metrics,
         character_tokens if by_character else ptb_tokens,
     )
+    clip_version = _add_clip_scores(scored, clip, systems, known) if clip else ""
     not_captioned = [image_id for image_id in known.captions if image_id not in truth]
     of_baseline = labels[files.index(baseline)] if baseline else None
     sheets = [
         FileScores(
             results=label,
             references=references.name,
-            signature=_signature(truth, scored[label], by_character),
+            signature=_signature(truth, scored[label], clip_version, by_character),
             n=len(truth),
             not_captioned=len(not_captioned),
             ignored=[*systems[label].ignored, *_not_captioned(not_captioned, references)],
@@ -118,6 +141,56 @@ def evaluate_files(
         shown = {sheet.results: scored[sheet.results] for sheet in sheets}
         _write_per_image(out / "per_image.csv", {label: systems[label].captions for label in shown}, shown)
     return sheets
+
+
+def _add_clip_scores(scored: dict[str, Scores], clip: Clip, systems: Mapping[str, _System], known: References) -> str:
+    """Add CLIPScore and RefCLIPScore to the scores of all systems, or the reason why they are missing.
+
+    Returns:
+        The version of the model, empty where the scores are missing.
+
+    Raises:
+        InputError: A file of `clip.images` is not an image.
+    """
+    image_ids = [*next(iter(systems.values())).captions]
+    truth = [known.captions[image_id] for image_id in image_ids]
+    try:
+        if not clip.model or not clip.images:
+            raise ScorerMissing("they need a CLIP model in ONNX and the images; give --clip-model and --images.")
+        model = ClipModel(clip.model)
+        images = model.embed_images(_images(clip.images, image_ids, known.files))
+        references = model.embed_texts([text for texts in truth for text in texts])
+        owners = np.repeat(np.arange(len(truth)), [len(texts) for texts in truth])
+        for label, system in systems.items():
+            captions = model.embed_texts([system.captions[image_id] for image_id in image_ids])
+            found = clip_score.score(images, captions, references, owners)
+            scored[label] = replace(scored[label], statistics={**scored[label].statistics, **found})
+    except ScorerMissing as reason:
+        for label, scores in scored.items():
+            missing = dict.fromkeys(clip_score.NAMES, str(reason))
+            scored[label] = replace(scores, left_out={**scores.left_out, **missing})
+        return ""
+    return model.version
+
+
+def _images(folder: Path, image_ids: Sequence[str], files: Mapping[str, str]) -> Iterator[Image.Image]:
+    """Yield the images, found by the file names of the references or by their ids.
+
+    Raises:
+        ScorerMissing: An image is not in the folder.
+        InputError: A file is not an image.
+    """
+    index = ImageIndex(list_files(folder))
+    for image_id in image_ids:
+        found = index.find(files.get(image_id, image_id)) or index.find(image_id)
+        if len(found) != 1:
+            problem = f"has {found[0]} and {found[1]}, which both may be" if found else "has no file of"
+            raise ScorerMissing(f"{folder} {problem} image {image_id}.")
+        path = folder / found[0]
+        try:
+            yield decode_image(path.read_bytes())
+        except InputError as error:
+            raise InputError(f"{path}: {error}; replace the file.") from error
 
 
 def _labels(files: Sequence[Path]) -> list[str]:
@@ -194,14 +267,15 @@ def _differences(ours: Scores, theirs: Scores) -> dict[str, dict[str, float]]:
     return {metric: asdict(difference) for metric, difference in compare_captions(ours, theirs).items()}
 
 
-def _signature(truth: Mapping[str, Sequence[str]], scores: Scores, by_character: bool) -> str:
+def _signature(truth: Mapping[str, Sequence[str]], scores: Scores, clip_version: str, by_character: bool) -> str:
     """Return what makes scores comparable, as one line for a paper.
 
     The digest depends on the references of the scored images, not on image ids nor on the order.
     """
     digest = hashlib.sha256(canonical_json(sorted(sorted(texts) for texts in truth.values())).encode("utf-8"))
+    scorers = versions(scores.corpus) | ({"+".join(clip_score.NAMES): clip_version} if clip_version else {})
     fields = {
-        "metrics": ",".join(f"{scorer}={version}" for scorer, version in versions(scores.corpus).items()),
+        "metrics": ",".join(f"{scorer}={version}" for scorer, version in scorers.items()),
         "tok": "corenlp-3.4.1-by-character" if by_character else "corenlp-3.4.1",
         "images": len(truth),
         "references": sum(map(len, truth.values())),

@@ -19,6 +19,7 @@ class Metric(StrEnum):
 
     METEOR = "METEOR"
     SPICE = "SPICE"
+    CLIP_SCORE = "CLIPScore"
 
 
 class Format(StrEnum):
@@ -50,8 +51,12 @@ def evaluate(
     ] = None,
     metric: Annotated[
         list[Metric] | None,
-        typer.Option(help="Metric to add, which needs the extra `coco`; may be given several times."),
+        typer.Option(help="Metric to add, which needs the extra `coco` or `clip`; may be given several times."),
     ] = None,
+    clip_model: Annotated[
+        Path | None, typer.Option(help="Folder of a CLIP model in ONNX, for CLIPScore and RefCLIPScore.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images, for CLIPScore.")] = None,
     by_character: Annotated[
         bool, typer.Option("--by-character", help="Score Chinese, Japanese, Thai and the like by character.")
     ] = False,
@@ -65,14 +70,23 @@ def evaluate(
     table. Images that are only in one of the two files are not scored, but counted and named. The last line is a
     signature for a paper.
     """
-    from pipelines.evaluation.evaluate_file import evaluate_files
+    from pipelines.evaluation.evaluate_file import Clip, evaluate_files
     from schemas.scores import file_scores_as_json
     from tasks.cli.console import print_json
 
     if as_json and form != Format.TABLE:
         raise typer.BadParameter("choose one of --json and --format", param_hint="--format")
+    wants_clip = Metric.CLIP_SCORE in (metric or ())
+    if (clip_model or images) and not wants_clip:
+        raise typer.BadParameter("only CLIPScore uses --clip-model and --images; add it", param_hint="--metric")
     sheets = evaluate_files(
-        results, references, baseline=baseline, by_character=by_character, java_metrics=metric or (), out=out
+        results,
+        references,
+        baseline=baseline,
+        by_character=by_character,
+        java_metrics=[each for each in metric or () if each != Metric.CLIP_SCORE],
+        clip=Clip(clip_model, images) if wants_clip else None,
+        out=out,
     )
     if as_json:
         print_json(file_scores_as_json(sheets))
