@@ -11,16 +11,18 @@ from schemas.io.files import read_json, read_json_lines, write_json, write_json_
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A generated caption.
+    """A candidate caption, generated or retrieved.
 
     Attributes:
         tokens: Its tokens, without start and end tokens.
         log_prob: ln P(tokens, end token | image) in nats; without the end token if the caption was truncated at the
-            maximum length.
+            maximum length. None if no model has generated it.
+        origins: In a pool, the names of all sources that contain it.
     """
 
     tokens: tuple[str, ...]
-    log_prob: float
+    log_prob: float | None
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class SearchSetting:
     """Search settings of hypotheses.
 
     Attributes:
-        search: `greedy`, `beam`, `n-best` or `sample`.
-        width: Width of the beam, or the number of samples per image.
+        search: `greedy`, `beam`, `n-best`, `sample` or `pool`.
+        width: Width of the beam, number of samples per image, or largest number of hypotheses of an image in a pool.
     """
 
     search: str
@@ -46,10 +48,12 @@ class SearchSetting:
 
 def to_record(image: ImageHypotheses) -> dict[str, Any]:
     """Convert an image's hypotheses to a JSON value."""
-    return {
-        "image_id": image.image_id,
-        "captions": [{"tokens": list(each.tokens), "log_prob": each.log_prob} for each in image.captions],
-    }
+    captions: list[dict[str, Any]] = []
+    for each in image.captions:
+        captions.append({"tokens": list(each.tokens), "log_prob": each.log_prob})
+        if each.origins:
+            captions[-1]["origins"] = list(each.origins)
+    return {"image_id": image.image_id, "captions": captions}
 
 
 def from_record(record: dict[str, Any]) -> ImageHypotheses:
@@ -59,7 +63,10 @@ def from_record(record: dict[str, Any]) -> ImageHypotheses:
         KeyError: A field is missing.
         TypeError: A value has another type.
     """
-    captions = tuple(Hypothesis(tuple(each["tokens"]), each["log_prob"]) for each in record["captions"])
+    captions = tuple(
+        Hypothesis(tuple(each["tokens"]), each["log_prob"], tuple(each.get("origins", ())))
+        for each in record["captions"]
+    )
     return ImageHypotheses(record["image_id"], captions)
 
 
@@ -100,4 +107,4 @@ def read_search(directory: Path) -> SearchSetting:
     try:
         return SearchSetting(**read_json(path))
     except TypeError as error:
-        raise ArtifactError(f"{path} is not a setting of GenerateCaptions ({error}); run it again.") from error
+        raise ArtifactError(f"{path} is not a search setting ({error}); run its stage again.") from error

@@ -59,7 +59,11 @@ COMMANDS = {
 }
 """Former task -> the command that took its place."""
 
-REMOVED = {"index": "the search for neighbors is exact", "probes": "the search for neighbors is exact"}
+REMOVED = {
+    "ensemble": "model_seeds lists the seeds of all models of an ensemble",
+    "index": "the search for neighbors is exact",
+    "probes": "the search for neighbors is exact",
+}
 """Removed parameter -> reason."""
 
 _LUIGI_SECTIONS = frozenset(

@@ -17,6 +17,7 @@ STAGES = {
     "FullPipeline": "tasks.full_pipeline",
     "GenerateCaptions": "tasks.captions.generate_captions",
     "ImportFeatures": "tasks.features.import_features",
+    "PoolCaptions": "tasks.captions.pool_captions",
     "PrepareAnnotations": "tasks.data.prepare_annotations",
     "PublishFeatures": "tasks.release.publish_features",
     "RefineFeatures": "tasks.training.refine_features",

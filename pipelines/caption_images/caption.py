@@ -187,7 +187,8 @@ def caption_images(
 
 
 def describe_caption(hypothesis: Hypothesis, consensus: float | None = None) -> Caption:
-    """Turn a hypothesis into a caption for people."""
+    """Turn a generated hypothesis into a caption for people."""
+    assert hypothesis.log_prob is not None
     return Caption(detokenize(hypothesis.tokens), hypothesis.log_prob, consensus)
 
 

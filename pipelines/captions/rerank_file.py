@@ -71,11 +71,11 @@ def rerank_file(
 
 
 def _read_hypotheses(path: Path) -> list[ImageHypotheses]:
-    """Reads hypotheses in any form; a log-probability that the file does not contain is written as 0."""
+    """Reads hypotheses in any form; a log-probability that the file does not contain is None."""
     if path.name == "hypotheses.jsonl":
         return list(read_hypotheses(path.parent))
     return [
-        ImageHypotheses(image_id, tuple(Hypothesis(tuple(tf_mrnn_words(text)), 0.0) for text in texts))
+        ImageHypotheses(image_id, tuple(Hypothesis(tuple(tf_mrnn_words(text)), None) for text in texts))
         for image_id, texts in read_generated(path).items()
     ]
 

@@ -176,14 +176,14 @@ class ShownHypothesis:
 
     Attributes:
         text: The detokenized caption.
-        beam_rank: Rank by likelihood, from 1.
-        log_prob: ln P(caption | image) in nats.
+        beam_rank: Rank before reranking, from 1.
+        log_prob: ln P(caption | image) in nats; None if no model has generated it.
         consensus: Consensus score of the reranking.
     """
 
     text: str
     beam_rank: int
-    log_prob: float
+    log_prob: float | None
     consensus: float
 
 

@@ -1,6 +1,7 @@
 """Parameters that several stages share, as mixins without behavior.
 
-`Stage.upstream` passes a parameter on to the stages that inherit it from the same mixin.
+`Stage.upstream` passes a parameter on to the stages that inherit it from the same mixin. A parameter that may differ
+between two stages of one run is significant: Luigi takes tasks whose significant parameters are equal for the same one.
 """
 
 import luigi
@@ -38,7 +39,6 @@ class FinetuneBackboneParam:
         config_path={"section": "pipeline", "name": "finetune_backbone"},
         default=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        significant=False,  # the keys of the required stages depend on it
         description="Train the last blocks of the backbone too, and extract features again.",
     )
 
@@ -50,7 +50,6 @@ class ModelParams(FeatureSourceParam, ImageInputParam, FinetuneBackboneParam):
         config_path={"section": "pipeline", "name": "self_critical"},
         default=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        significant=False,  # the key of the required stage depends on it
         description="Fine-tune the model with self-critical sequence training (TrainSelfCritical).",
     )
 
@@ -71,6 +70,17 @@ class FeatureKindParam:
     )
 
 
+class PoolParam:
+    """Hypotheses that are reranked."""
+
+    pool = luigi.BoolParameter(
+        config_path={"section": "pipeline", "name": "pool"},
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="Rerank the hypotheses of several sources (PoolCaptions) instead of one n-best list.",
+    )
+
+
 @luigi_parameters(RerankingConfig)
-class RerankingParams(FeatureKindParam):
+class RerankingParams(FeatureKindParam, PoolParam):
     """Settings of consensus reranking."""

@@ -27,15 +27,17 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
     version = 3  # `search.json`
     content = ("hypotheses.jsonl", "search.json")
 
-    ensemble = luigi.ListParameter(
-        default=[], description="Seeds of further models with the same parameters; their probabilities are averaged."
+    model_seeds = luigi.ListParameter(
+        default=[],
+        description="Seeds of the models whose probabilities are averaged (an ensemble); [] = the configured seed.",
     )
     batch_size = luigi.IntParameter(default=50, significant=False, description="Images per batch.")
 
     def models(self) -> dict[str, Stage]:
         """Return the trained models; several are an ensemble."""
-        others = {f"model_seed_{seed}": model_stage(self, seed=seed) for seed in self.ensemble}
-        return {"model": model_stage(self), **others}
+        if not self.model_seeds:
+            return {"model": model_stage(self)}
+        return {f"model_seed_{seed}": model_stage(self, seed=seed) for seed in self.model_seeds}
 
     def requires(self) -> dict[str, Stage]:
         """Return the trained models, the features and the list of images."""

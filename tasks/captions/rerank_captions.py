@@ -11,7 +11,7 @@ from tasks.base.params import luigi_parameters
 from tasks.base.stage import Stage
 from tasks.captions.compared_features import compared_features_stage
 from tasks.captions.find_neighbors import FindNeighbors
-from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.pool_captions import hypotheses_stage
 from tasks.captions.tune_reranking import TuneReranking
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
@@ -30,7 +30,7 @@ class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
     def requires(self) -> dict[str, Stage]:
         """Return hypotheses, training captions, and neighbors or features of the setting, or of the whole grid."""
         required: dict[str, Stage] = {
-            "hypotheses": self.upstream(GenerateCaptions, search="n-best"),
+            "hypotheses": hypotheses_stage(self),
             "captions": self.upstream(TokenizeCaptions),
         }
         if self.method == RerankingMethod.CONSENSUS:

@@ -1,19 +1,19 @@
 """TuneReranking: the setting that reranks the validation split best."""
 
 from model.reranking.config import RerankingGrid
-from tasks.base.mixins import ModelParams
+from tasks.base.mixins import ModelParams, PoolParam
 from tasks.base.params import luigi_parameters
 from tasks.base.stage import Stage
 from tasks.captions.compared_features import compared_features_stage
 from tasks.captions.find_neighbors import FindNeighbors
-from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.pool_captions import hypotheses_stage
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
 from tasks.runtime.workspace import Workspace
 
 
 @luigi_parameters(RerankingGrid)
-class TuneReranking(Stage, ModelParams):
+class TuneReranking(Stage, ModelParams, PoolParam):
     """Scores a grid of settings on the validation split; `grid.json` contains all, best first."""
 
     version = 4  # kernel-ridge consensus
@@ -35,7 +35,7 @@ class TuneReranking(Stage, ModelParams):
     def requires(self) -> dict[str, Stage]:
         """Return hypotheses, references, neighbors and features of the validation split."""
         return {
-            "hypotheses": self.upstream(GenerateCaptions, split="val", search="n-best"),
+            "hypotheses": hypotheses_stage(self, split="val"),
             "annotations": self.upstream(PrepareAnnotations),
             "captions": self.upstream(TokenizeCaptions),
             **self.images("val"),

@@ -148,8 +148,8 @@ def choose_captioner(
 def _check(generation: Any, reranking: Any, model: Path | None) -> None:
     from schemas.errors import ConfigurationError
 
-    if model and generation.ensemble:
-        raise ConfigurationError("--model is one model; set ensemble of [GenerateCaptions] to [].")
+    if model and generation.model_seeds:
+        raise ConfigurationError("--model is one model; set model_seeds of [GenerateCaptions] to [].")
     if model and reranking and reranking.method == "tuned":
         raise ConfigurationError(
             "Reranking is tuned for the configuration's model, not for --model; set method of [RerankCaptions] "

@@ -1,15 +1,17 @@
 """Rows of the score table of the report."""
 
+from typing import Any
+
 import luigi
 
-from tasks.base.mixins import ModelParams
+from tasks.base.mixins import ModelParams, PoolParam
 from tasks.base.stage import Stage
 from tasks.captions.rerank_captions import RerankCaptions
 from tasks.evaluation.evaluate_captions import EvaluateCaptions
 from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
 
 
-class AllScores(Stage, ModelParams):
+class AllScores(Stage, ModelParams, PoolParam):
     """Base class of tasks that read all scores on the test split."""
 
     compare_blind = luigi.BoolParameter(
@@ -22,17 +24,20 @@ class AllScores(Stage, ModelParams):
     def score_rows(self) -> dict[str, Stage]:
         """Return EvaluateCaptions by the label of its row, always with the configured reranking."""
 
-        def row(**options: str) -> Stage:
+        def row(**options: Any) -> Stage:
             return self.upstream(EvaluateCaptions, split="test", **options)
+
+        # These rerank the n-best hypotheses, with or without a pool.
+        n_best: dict[str, Any] = {"captions": "reranked", "pool": False}
 
         rows = {
             "m-RNN, greedy": row(captions="greedy"),
             "m-RNN, beam": row(captions="beam"),
             "m-RNN, n-best": row(captions="n-best"),
-            "m-RNN, reranked (CIDEr, refined)": row(captions="reranked", similarity="cider", feature_kind="refined"),
-            "m-RNN, reranked (BLEU, refined)": row(captions="reranked", similarity="bleu", feature_kind="refined"),
-            "m-RNN, reranked (CIDEr, original)": row(captions="reranked", similarity="cider", feature_kind="original"),
-            "m-RNN, reranked (CIDEr, self)": row(captions="reranked", similarity="cider", method="self-consensus"),
+            "m-RNN, reranked (CIDEr, refined)": row(**n_best, similarity="cider", feature_kind="refined"),
+            "m-RNN, reranked (BLEU, refined)": row(**n_best, similarity="bleu", feature_kind="refined"),
+            "m-RNN, reranked (CIDEr, original)": row(**n_best, similarity="cider", feature_kind="original"),
+            "m-RNN, reranked (CIDEr, self)": row(**n_best, similarity="cider", method="self-consensus"),
             "m-RNN, reranked (tuned)": row(captions="reranked", method="tuned"),
         }
         # `upstream` shares similarity and the like, whichever of the two stages comes first.

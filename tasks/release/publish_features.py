@@ -5,11 +5,11 @@ import logging
 import luigi
 
 from schemas.provenance import is_complete
-from tasks.base.mixins import ModelParams
+from tasks.base.mixins import ModelParams, PoolParam
 from tasks.base.stage import Stage
 from tasks.base.storage import configure_storage
 from tasks.captions.find_neighbors import FindNeighbors
-from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.pool_captions import hypotheses_stage
 from tasks.captions.rerank_captions import RerankCaptions
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
@@ -22,7 +22,7 @@ from tasks.training.trained_model import has_tuned_backbone, model_features_stag
 log = logging.getLogger("tasks")
 
 
-class PublishFeatures(Stage, ModelParams):
+class PublishFeatures(Stage, ModelParams, PoolParam):
     """Write features, model, captions, split lists, cards and checksums to one directory; upload it if requested."""
 
     version = 2  # files by split in folders, cards, metadata
@@ -53,7 +53,7 @@ class PublishFeatures(Stage, ModelParams):
             "original": model_features_stage(self),
             "refined": self.upstream(RefineFeatures),
             "model": model_stage(self),
-            "hypotheses": self.upstream(GenerateCaptions, search="n-best", **test),
+            "hypotheses": hypotheses_stage(self, **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbors_original": self.upstream(FindNeighbors, feature_kind="original", **test),
             "neighbors_refined": self.upstream(FindNeighbors, feature_kind="refined", **test),

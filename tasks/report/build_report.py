@@ -2,7 +2,7 @@
 
 from tasks.base.stage import Stage
 from tasks.captions.find_neighbors import FindNeighbors
-from tasks.captions.generate_captions import GenerateCaptions
+from tasks.captions.pool_captions import hypotheses_stage
 from tasks.captions.rerank_captions import RerankCaptions
 from tasks.data.download_dataset import DownloadDataset
 from tasks.data.prepare_annotations import PrepareAnnotations
@@ -33,7 +33,7 @@ class BuildReport(AllScores):
             "captions": self.upstream(TokenizeCaptions),
             "features": model_features_stage(self),
             "model": model_stage(self),
-            "hypotheses": self.upstream(GenerateCaptions, search="n-best", **test),
+            "hypotheses": hypotheses_stage(self, **test),
             "reranked": self.upstream(RerankCaptions, **test),
             "neighbors refined": self.upstream(FindNeighbors, feature_kind="refined", **test),
             "neighbors original": self.upstream(FindNeighbors, feature_kind="original", **test),

@@ -31,8 +31,8 @@ def trained_model_stage(task: Stage, **parameters: Any) -> Stage:
     """
     if has_tuned_backbone(task) and parameters:
         raise ConfigurationError(
-            "Models with a fine-tuned backbone have a backbone each and cannot form an ensemble; set ensemble to [] or "
-            "finetune_backbone of [pipeline] to false."
+            "Models with a fine-tuned backbone have a backbone each and cannot form an ensemble; set model_seeds to [] "
+            "or finetune_backbone of [pipeline] to false."
         )
     return task.upstream(FineTuneBackbone if has_tuned_backbone(task) else TrainModel, **parameters)
 

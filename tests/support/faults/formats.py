@@ -216,7 +216,7 @@ xla = false
 
 [GenerateCaptions]
 n_best = 2
-ensemble = []
+model_seeds = []
 """
 
 

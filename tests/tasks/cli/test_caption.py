@@ -85,7 +85,7 @@ def complete(data_dir, stage, **given):
 
 
 def test_captioner_follows_the_configuration(data_dir, configuration):
-    generation, _ = configured(data_dir, self_critical=True, ensemble=[1, 2])
+    generation, _ = configured(data_dir, self_critical=True, model_seeds=[0, 1, 2])
     models = [complete(data_dir, stage) for stage in generation.models().values()]
     assert {path.parent.name for path in models} == {"TrainSelfCritical"} and len(models) == 3
     extraction = {
@@ -113,7 +113,7 @@ def test_tuned_reranking_takes_the_best_setting(data_dir, configuration):
 
 
 def test_another_model_has_neither_an_ensemble_nor_tuned_reranking(data_dir, configuration, tmp_path):
-    generation, reranking = configured(data_dir, ensemble=[1])
+    generation, reranking = configured(data_dir, model_seeds=[1])
     with pytest.raises(ConfigurationError, match="--model is one model"):
         _check(generation, reranking, tmp_path)
     single, _ = configured(data_dir)

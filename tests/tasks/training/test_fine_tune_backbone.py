@@ -136,9 +136,9 @@ def test_fine_tuning_omits_the_blind_control():
 
 
 def test_models_with_an_image_network_each_make_no_ensemble():
-    assert GenerateCaptions(**OF_SHAPES, ensemble=[1, 2]).requires()["model_seed_2"].seed == 2
+    assert GenerateCaptions(**OF_SHAPES, model_seeds=[1, 2]).requires()["model_seed_2"].seed == 2
     with pytest.raises(ConfigurationError, match="cannot form an ensemble"):
-        GenerateCaptions(**OF_SHAPES, ensemble=[1], finetune_backbone=True).requires()
+        GenerateCaptions(**OF_SHAPES, model_seeds=[1], finetune_backbone=True).requires()
 
 
 def test_saved_model_cannot_be_fine_tuned(configure):

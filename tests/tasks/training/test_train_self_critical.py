@@ -12,7 +12,7 @@ from schemas.features import FeatureDescription, write_features
 from schemas.io.files import write_json
 from schemas.provenance import FILE_NAME, read_provenance
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
-from tasks import FullPipeline, GenerateCaptions, RefineFeatures, TrainModel, TrainSelfCritical
+from tasks import FullPipeline, GenerateCaptions, RefineFeatures, TrainSelfCritical
 from tasks.cli.graph import inputs_first
 from tests.schemas.test_provenance import PROVENANCE
 
@@ -134,11 +134,10 @@ def test_self_critical_model_is_used_only_on_request(data_dir):
 
 
 def test_models_of_an_ensemble_are_tuned_each_from_its_own(data_dir):
-    task = GenerateCaptions(dataset="shapes", data_dir=str(data_dir), self_critical=True, ensemble=(3,))
-    first, second = (task.requires()[name] for name in ("model", "model_seed_3"))
+    task = GenerateCaptions(dataset="shapes", data_dir=str(data_dir), self_critical=True, model_seeds=(2, 3))
+    first, second = (task.requires()[name] for name in ("model_seed_2", "model_seed_3"))
     assert (first.stage, second.stage) == ("TrainSelfCritical", "TrainSelfCritical")
-    assert first.requires()["model"].seed == TrainModel(dataset="shapes", data_dir="x").seed
-    assert second.requires()["model"].seed == 3
+    assert [each.requires()["model"].seed for each in (first, second)] == [2, 3]
 
 
 def test_blind_model_stays_blind(data_dir):
