@@ -73,21 +73,6 @@ def kernel_ridge_weights(
     return np.concatenate([_kernel(rows[start : start + _BLOCK_ROWS], chosen, gamma) @ solved for start in blocks]).T
 
 
-def mean_similarities(similarity: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean similarity of each hypothesis of an image to the captions of each training image.
-
-    Args:
-        similarity: Similarity of each hypothesis to each training caption, the captions in the order of their images:
-            float64 (H, R).
-        starts: Position of each training image's first caption, rising: int64 (N,). Each has at least one.
-
-    Returns:
-        float64 (H, N). Its product with the weights of an image, (N,), is the utility of each hypothesis.
-    """
-    means: NDArray[np.float64] = np.add.reduceat(similarity, starts, axis=1)
-    return means / np.diff(starts, append=similarity.shape[1])
-
-
 def _unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: NDArray[np.float32] = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)

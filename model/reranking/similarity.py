@@ -22,6 +22,12 @@ class Similarity(Protocol):
         """Similarity of each of some rows of the table with each of others: float64 (hypotheses, references)."""
         ...
 
+    def weighted_sums(
+        self, hypotheses: NDArray[np.int64], references: NDArray[np.int64], weights: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """`self(hypotheses, references) @ weights.T` without that matrix: weights (S, R) -> float64 (H, S)."""
+        ...
+
 
 class NgramWeights:
     """CIDEr's weights of n-grams: ln(documents) - ln(max(1, documents that have it))."""
@@ -74,6 +80,20 @@ class CiderSimilarity:
         similarities: NDArray[np.float64] = 10.0 / ORDERS * total * penalty
         return similarities
 
+    def weighted_sums(
+        self, hypotheses: NDArray[np.int64], references: NDArray[np.int64], weights: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """See `Similarity`."""
+        shared = _SharedNgrams(self._table, hypotheses, references)
+        orders = self._table.orders[shared.columns]
+        of_h = self._weights[shared.columns] * self._scales[hypotheses][:, orders]
+        rows = references[shared.owners]
+        of_r = self._weights[shared.columns[shared.places]] * self._scales[rows, orders[shared.places]]
+        bigrams = np.maximum(0, self._table.lengths[hypotheses] - 1)
+        difference = np.subtract.outer(bigrams, np.maximum(0, shared.lengths - 1))
+        penalty = 10.0 / ORDERS * np.exp(-(difference**2) / (2 * LENGTH_DEVIATION**2))
+        return shared.weighted_sums(of_h, shared.counts_in_references * of_r, [penalty] * ORDERS, weights)
+
 
 class BleuSimilarity:
     """The BLEU similarity of mRNN-CR, 0..1: mean over n = 1..4 of the F1 of clipped n-gram matches, no brevity penalty.
@@ -97,6 +117,73 @@ class BleuSimilarity:
         if self._compat:
             total *= np.logical_and.outer(lengths[hypotheses] >= ORDERS, lengths[references] >= ORDERS)
         return total / ORDERS
+
+    def weighted_sums(
+        self, hypotheses: NDArray[np.int64], references: NDArray[np.int64], weights: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """See `Similarity`."""
+        shared = _SharedNgrams(self._table, hypotheses, references)
+        lengths = self._table.lengths[hypotheses]
+        factors = []
+        for order in range(1, ORDERS + 1):
+            sizes = np.add.outer(np.maximum(0, lengths - order + 1), np.maximum(0, shared.lengths - order + 1))
+            factors.append(np.divide(2.0 / ORDERS, sizes, out=np.zeros(sizes.shape), where=sizes > 0))
+            if self._compat:
+                factors[-1] *= np.logical_and.outer(lengths >= ORDERS, shared.lengths >= ORDERS)
+        return shared.weighted_sums(np.ones(shared.counts.shape), np.ones(len(shared.owners)), factors, weights)
+
+
+class _SharedNgrams:
+    """N-grams that some hypotheses and references of a table share, with references grouped by their length.
+
+    A similarity is a sum over shared n-grams, times a factor that depends on both lengths only. References of a length
+    that have an n-gram equally often are therefore added before they are compared with a hypothesis.
+
+    Attributes:
+        counts: Counts of the n-grams of the hypotheses: float64 (H, C).
+        columns: Their columns in the table: int64 (C,).
+        owners, places, counts_in_references: Entries of the references: positions in `references` and in `columns`, and
+            counts, (E,) each.
+        lengths: Different lengths of the references, increasing: int64 (L,).
+    """
+
+    def __init__(self, table: SentenceTable, hypotheses: NDArray[np.int64], references: NDArray[np.int64]):
+        self.counts, self.columns = table.counts(hypotheses)
+        self.owners, self.places, self.counts_in_references = table.entries(references, self.columns)
+        self.lengths, self._groups = np.unique(table.lengths[references], return_inverse=True)
+        self._columns_of_order = [np.flatnonzero(table.orders[self.columns] == 1 + order) for order in range(ORDERS)]
+
+    def weighted_sums(
+        self,
+        of_h: NDArray[np.float64],
+        of_r: NDArray[np.float64],
+        factors: Sequence[NDArray[np.float64]],
+        weights: NDArray[np.floating],
+    ) -> NDArray[np.float64]:
+        """Sum clipped counts over shared n-grams and references.
+
+        Args:
+            of_h: Factor of an n-gram in a hypothesis, (H, C).
+            of_r: Factor of each entry of the references, (E,).
+            factors: Factor of both lengths for each order, (H, L).
+            weights: Weights of the references, (S, R).
+
+        Returns:
+            float64 (H, S).
+        """
+        sums = np.zeros((len(self.counts), len(weights)))
+        shape = (len(self.lengths), len(self.columns))
+        # min(a, b) is the number of t from 1 on with a >= t and b >= t.
+        for t in range(1, int(self.counts.max(initial=0)) + 1):
+            enough = self.counts_in_references >= t
+            owners = self.owners[enough]
+            cells, values = self._groups[owners] * shape[1] + self.places[enough], of_r[enough]
+            has_enough = (self.counts >= t) * of_h
+            for setting, own in enumerate(weights):
+                profile = np.bincount(cells, own[owners] * values, shape[0] * shape[1]).reshape(shape)
+                for of_order, factor in zip(self._columns_of_order, factors, strict=True):
+                    sums[:, setting] += (has_enough[:, of_order] @ profile[:, of_order].T * factor).sum(axis=1)
+        return sums
 
 
 def _sum_by_owner(values: NDArray[np.float64], owners: NDArray[np.int64], count: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.reranking.config import SIMILARITIES
 from model.reranking.consensus import consensus_scores, rerank_order, self_consensus_scores
-from model.reranking.kernel_ridge import kernel_ridge_weights, mean_similarities
+from model.reranking.kernel_ridge import kernel_ridge_weights
 from model.reranking.similarity import BleuSimilarity, CiderSimilarity, Similarity
 from model.text.ngrams import SentenceTable, Words
 from schemas.errors import ArtifactError, ConfigurationError
@@ -110,15 +110,16 @@ class Comparison:
     ):
         if similarity not in SIMILARITIES:
             raise ConfigurationError(f"There is no similarity {similarity!r}; set it to {', '.join(SIMILARITIES)}.")
-        sentences: list[Words] = []
+        self._sentences: list[tuple[str, ...]] = []
         self._rows: list[dict[str, NDArray[np.int64]]] = []
         for side in (hypotheses, references):
             rows = {}
             for image_id, own in side.items():
-                rows[image_id] = np.arange(len(sentences), len(sentences) + len(own))
-                sentences.extend(own)
+                rows[image_id] = np.arange(len(self._sentences), len(self._sentences) + len(own))
+                self._sentences.extend(map(tuple, own))
             self._rows.append(rows)
-        table = SentenceTable(sentences)
+        self._owners_of = _owners_of_repeated(hypotheses, references)
+        table = SentenceTable(self._sentences)
         self._similarity: Similarity = (
             CiderSimilarity(table, list(self._rows[1].values()))
             if similarity == "cider"
@@ -133,15 +134,38 @@ class Comparison:
         """
         return self._similarity(self._rows[0][image_id], np.concatenate(self._reference_rows(images)))
 
-    def mean_by_image(self, image_id: str, images: Sequence[str]) -> NDArray[np.float64]:
-        """Mean similarity of an image's hypotheses with the references of each of `images`: float64 (H, images).
+    def utilities(self, image_id: str, images: Sequence[str], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Weighted sums of the mean similarities of an image's hypotheses with the references of each other image.
+
+        A hypothesis that repeats a reference word for word is not compared with it, but with the other references of
+        that image: it would be its own evidence.
+
+        Args:
+            image_id: The image.
+            images: Ids of N other images.
+            weights: Their weights, (S, N).
+
+        Returns:
+            float64 (H, S).
 
         Raises:
             ArtifactError: One of those has no references.
         """
-        rows = self._reference_rows(images)
-        starts = np.cumsum([len(each) for each in rows[:-1]])
-        return mean_similarities(self._similarity(self._rows[0][image_id], np.concatenate(rows)), starts)
+        rows = self._reference_rows(images)[1:]
+        counts = np.array([len(each) for each in rows])
+        of_references = np.repeat(weights / counts, counts, axis=1)
+        own = self._rows[0][image_id]
+        sums = self._similarity.weighted_sums(own, np.concatenate(rows), of_references)
+        column_of = {each: column for column, each in enumerate(images)}
+        for position, row in enumerate(own):
+            for other in self._owners_of.get(self._sentences[row], ()):
+                if other in column_of:
+                    of_image = self._rows[1][other]
+                    similarity = self._similarity(own[position : position + 1], of_image)[0]
+                    differs = [self._sentences[each] != self._sentences[row] for each in of_image]
+                    mean = similarity[differs].mean() if any(differs) else 0.0
+                    sums[position] += weights[:, column_of[other]] * (mean - similarity.mean())
+        return sums
 
     def among_hypotheses(self, image_id: str) -> NDArray[np.float64]:
         """Similarity of an image's hypotheses with one another: float64 (H, H)."""
@@ -155,6 +179,19 @@ class Comparison:
         if unknown is not None:
             raise ArtifactError(f"Image {unknown} is a neighbor without captions; the artifacts do not fit.")
         return [np.empty(0, np.int64), *(references[each] for each in images)]
+
+
+def _owners_of_repeated(
+    hypotheses: Mapping[str, Sequence[Words]], references: Mapping[str, Sequence[Words]]
+) -> dict[tuple[str, ...], set[str]]:
+    """Return the ids of the images that have a hypothesis as a reference, by the hypothesis."""
+    generated = {tuple(words) for own in hypotheses.values() for words in own}
+    owners: dict[tuple[str, ...], set[str]] = {}
+    for image_id, own in references.items():
+        for words in map(tuple, own):
+            if words in generated:
+                owners.setdefault(words, set()).add(image_id)
+    return owners
 
 
 @dataclass(frozen=True)
@@ -225,7 +262,7 @@ class Reranker:
             return consensus_scores(self._comparison.with_references(image_id, nearest), self._setting.m), nearest
         if isinstance(references, ImageWeights):
             weights = references.of(image_id)
-            scores = self._comparison.mean_by_image(image_id, references.reference_ids) @ weights.astype(np.float64)
+            scores = self._comparison.utilities(image_id, references.reference_ids, weights[None])[:, 0]
             return scores, [references.reference_ids[each] for each in np.argsort(-weights, kind="stable")]
         return self_consensus_scores(self._comparison.among_hypotheses(image_id)), []
 

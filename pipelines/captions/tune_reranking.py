@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.metrics.captions import Scores, score_captions
+from model.metrics.bootstrap import Statistics
+from model.metrics.scorers import bleu, cider_d
+from model.metrics.tokenized import TokenizedCaptions
 from model.reranking.config import RerankingGrid
 from model.reranking.consensus import choices, score_of, self_consensus_scores
 from model.text.detokenize import join_words
 from model.text.ngrams import Words
+from model.text.ptb import ptb_tokens
 from pipelines.captions.rerank_captions import weights_by_features
 from pipelines.captions.reranker import Comparison, ImageWeights
 from schemas.annotations import read_annotations
@@ -68,12 +71,11 @@ def tune_reranking(
     references = {image.image_id: image.captions for image in read_annotations(inputs.annotations, SPLIT)}
     weights = list(_weigh(inputs.features, list(hypotheses), training_captions, grid, progress))
     neighbors = [read_neighbors(path / "neighbors.h5") for path in inputs.neighbors]
-    scores = _scores_by_rank(hypotheses, references)
+    statistics = _statistics_by_rank(hypotheses, references)
     scored: list[tuple[RerankingSetting, dict[str, float]]] = []
 
     def add(setting: RerankingSetting, chosen: NDArray[np.int64]) -> None:
-        values = {each: score_of(chosen, [score.statistics[each] for score in scores]) for each in METRICS}
-        scored.append((setting, values))
+        scored.append((setting, {metric: score_of(chosen, every) for metric, every in statistics.items()}))
 
     for number, similarity in enumerate(grid.similarities):
         comparison = Comparison(similarity, hypotheses, training_captions)
@@ -93,7 +95,7 @@ def tune_reranking(
         for setting, chosen in zip(*_choose_by_weights(comparison, hypotheses, weights), strict=True):
             add(replace(setting, similarity=similarity), chosen)
     scored.sort(key=lambda each: -each[1]["CIDEr-D"])
-    write_grid(directory / "grid.json", {each: scores[0].corpus[each] for each in METRICS}, scored)
+    write_grid(directory / "grid.json", {metric: every[0].score() for metric, every in statistics.items()}, scored)
     return scored[0]
 
 
@@ -119,24 +121,28 @@ def _choose_by_weights(
 ) -> tuple[list[RerankingSetting], list[NDArray[np.int64]]]:
     """Returns settings, and the positions int64 (N,) of the hypotheses that each chooses."""
     settings, tables = [setting for setting, _ in weights], [table for _, table in weights]
-    chosen: list[list[int]] = [[] for _ in settings]
-    for image_id in hypotheses:
-        similarity = comparison.mean_by_image(image_id, tables[0].reference_ids)
-        for own, table in zip(chosen, tables, strict=True):
-            own.append(int((similarity @ table.of(image_id).astype(np.float64)).argmax()))
-    return settings, [np.array(own) for own in chosen]
+    chosen = [
+        comparison.utilities(
+            image_id, tables[0].reference_ids, np.stack([table.of(image_id) for table in tables])
+        ).argmax(axis=0)
+        for image_id in hypotheses
+    ]
+    return settings, list(np.stack(chosen, axis=1))
 
 
-def _scores_by_rank(hypotheses: Mapping[str, Sequence[Words]], references: Mapping[str, Sequence[str]]) -> list[Scores]:
-    """Scores of everybody's first, second, ... hypothesis.
+def _statistics_by_rank(
+    hypotheses: Mapping[str, Sequence[Words]], references: Mapping[str, Sequence[str]]
+) -> dict[str, list[Statistics]]:
+    """Statistics of everybody's first, second, ... hypothesis by metric.
 
     Where an image has fewer, its last stands for those that are never chosen.
     """
-    truth = {image_id: references[image_id] for image_id in hypotheses}
-    return [
-        score_captions(
-            {image_id: join_words(own[min(rank, len(own) - 1)]) for image_id, own in hypotheses.items()},
-            truth,
-        )
-        for rank in range(max(len(own) for own in hypotheses.values()))
-    ]
+    truth = [[" ".join(ptb_tokens(text)) for text in references[image_id]] for image_id in hypotheses]
+    texts = [[" ".join(ptb_tokens(join_words(words))) for words in own] for own in hypotheses.values()]
+    found: dict[str, list[Statistics]] = {metric: [] for metric in METRICS}
+    for rank in range(max(map(len, texts))):
+        captions = TokenizedCaptions([own[min(rank, len(own) - 1)] for own in texts], truth)
+        statistics = {**cider_d.score(captions), **bleu.score(captions)}
+        for metric, every in found.items():
+            every.append(statistics[metric])
+    return found

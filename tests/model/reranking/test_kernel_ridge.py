@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.reranking import kernel_ridge
-from model.reranking.kernel_ridge import kernel_ridge_weights, mean_similarities
+from model.reranking.kernel_ridge import kernel_ridge_weights
 from schemas.errors import ConfigurationError
 
 
@@ -81,8 +81,3 @@ def test_nystroem_approaches_the_exact_solution(clusters):
 def test_kernel_ridge_rejects_settings_that_are_not_positive(setting):
     with pytest.raises(ConfigurationError, match="must be above 0"):
         kernel_ridge_weights(*2 * [np.ones((2, 2), np.float32)], **{"gamma": 1.0, "regularization": 1.0, **setting})
-
-
-def test_mean_similarities_average_over_the_captions_of_an_image():
-    similarity = np.array([[0.2, 0.4, 0.1], [1.0, 0.0, 0.0]])  # two images with two and one captions
-    np.testing.assert_allclose(mean_similarities(similarity, np.array([0, 2])), [[0.3, 0.1], [0.5, 0.0]])

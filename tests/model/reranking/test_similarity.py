@@ -109,6 +109,21 @@ def test_rows_may_be_any_repeated_and_on_both_sides(make):
     np.testing.assert_allclose(found, everything[np.ix_(hypotheses, references)], atol=1e-12)
 
 
+@given(SENTENCES, SENTENCES, st.lists(st.floats(-2, 2), min_size=8, max_size=8))
+def test_weighted_sums_equal_a_product_with_all_similarities(hypotheses, references, values):
+    weights = np.array(values).reshape(2, 4)[:, : len(references)]
+
+    def of_all(make):
+        return lambda table, images: lambda h, r: make(table, images)(h, r) @ weights.T
+
+    def summed(make):
+        return lambda table, images: lambda h, r: make(table, images).weighted_sums(h, r, weights)
+
+    for make in (CiderSimilarity, bleu, lambda table, _: BleuSimilarity(table, compat=True)):
+        found = compare(summed(make), hypotheses, references)
+        np.testing.assert_allclose(found, compare(of_all(make), hypotheses, references), atol=1e-9)
+
+
 @given(SENTENCES, SENTENCES)
 def test_bleu_equals_the_formula(hypotheses, references):
     expected = pairwise(plain_bleu, hypotheses, references)

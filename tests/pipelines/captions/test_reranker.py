@@ -75,7 +75,7 @@ def test_kernel_ridge_scores_are_weighted_mean_similarities(tmp_path):
     reranked = Reranker(IMAGES, weights, references, setting)(IMAGES[0])
     naive = [
         sum(
-            weight * np.mean([bleu(hypothesis.tokens, reference) for reference in references[name]])
+            weight * np.mean([bleu(hypothesis.tokens, own) for own in references[name] if own != [*hypothesis.tokens]])
             for name, weight in zip("abc", expected[1], strict=True)
         )
         for hypothesis in IMAGES[0].captions
@@ -83,6 +83,19 @@ def test_kernel_ridge_scores_are_weighted_mean_similarities(tmp_path):
     assert reranked.scores == pytest.approx(sorted(naive, reverse=True), abs=1e-6)
     assert reranked.first_changed == (naive[1] > naive[0])
     assert reranked.neighbors == ["abc"[index] for index in np.argsort(-expected[1])]
+
+
+def test_kernel_ridge_does_not_compare_a_hypothesis_with_itself(tmp_path):
+    setting = RerankingSetting("bleu", "original", gamma=1.0, regularization=1.0)
+    references = {"a": [list("abcd"), list("abcx")], "b": [list("abcd"), list("abcd")], "c": [list("bcdy")]}
+    weights = ImageWeights(["t"], list(references), np.array([[0.5, 2.0, -1.0]], np.float32))
+    image = ImageHypotheses("t", (Hypothesis(tuple("abcd"), None), Hypothesis(tuple("bcdx"), None)))
+    reranked = Reranker([image], weights, references, setting)(image)
+    scores = {
+        "abcd": 0.5 * bleu("abcd", "abcx") - bleu("abcd", "bcdy"),  # nothing of b is another caption
+        "bcdx": 0.25 * (bleu("bcdx", "abcd") + bleu("bcdx", "abcx")) + 2 * bleu("bcdx", "abcd") - bleu("bcdx", "bcdy"),
+    }
+    assert reranked.scores == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-6)
 
 
 def bleu(hypothesis, reference):
