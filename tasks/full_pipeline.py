@@ -9,7 +9,7 @@ from tasks.report.build_report import BuildReport
 
 
 class FullPipeline(AllScores, luigi.WrapperTask):
-    """Run the whole pipeline, and print scores and the locations of report and release."""
+    """Run the whole pipeline; print scores, ten captions, and the locations of report and release."""
 
     def requires(self) -> dict[str, Stage]:
         """Return report and release."""
@@ -27,7 +27,7 @@ class FullPipeline(AllScores, luigi.WrapperTask):
         """Do nothing: report and release are the whole work."""
 
     def summary(self) -> str:
-        """Return scores and locations for the terminal."""
+        """Return scores, captions and locations for the terminal."""
         from pipelines.report.summary import format_summary
         from schemas.io.files import read_json
 

@@ -10,6 +10,8 @@ from tasks.captions.rerank_captions import RerankCaptions
 from tasks.evaluation.evaluate_captions import EvaluateCaptions
 from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
 
+BEAM_ROW = "m-RNN, beam"
+
 
 class AllScores(Stage, ModelParams, PoolParam):
     """Base class of tasks that read all scores on the test split."""
@@ -32,7 +34,7 @@ class AllScores(Stage, ModelParams, PoolParam):
 
         rows = {
             "m-RNN, greedy": row(captions="greedy"),
-            "m-RNN, beam": row(captions="beam"),
+            BEAM_ROW: row(captions="beam"),
             "m-RNN, n-best": row(captions="n-best"),
             "m-RNN, reranked (CIDEr, refined)": row(**n_best, similarity="cider", feature_kind="refined"),
             "m-RNN, reranked (BLEU, refined)": row(**n_best, similarity="bleu", feature_kind="refined"),

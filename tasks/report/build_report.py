@@ -7,7 +7,7 @@ from tasks.captions.rerank_captions import RerankCaptions
 from tasks.data.download_dataset import DownloadDataset
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
-from tasks.evaluation.score_rows import AllScores
+from tasks.evaluation.score_rows import BEAM_ROW, AllScores
 from tasks.runtime.workspace import Workspace
 from tasks.training.source import model_stage
 from tasks.training.trained_model import model_features_stage
@@ -21,7 +21,7 @@ RANDOM_WEIGHTS_NOTE = (
 class BuildReport(AllScores):
     """Write scores, curves, galleries and provenance to one HTML file that needs no network."""
 
-    version = 3  # detokenized captions, figures as images
+    version = 4  # captions in the summary
     page = "report.html"
 
     def requires(self) -> dict[str, Stage]:
@@ -42,12 +42,13 @@ class BuildReport(AllScores):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Write `report.html` and `summary.json`, the main numbers."""
+        """Write `report.html` and `summary.json`, the main numbers and some captions."""
         from pipelines.data.datasets import find_dataset
         from pipelines.report.collect import collect_contents
         from pipelines.report.data import ReportInputs
         from pipelines.report.render import render_report
         from pipelines.report.summary import summarize
+        from schemas.annotations import read_annotations
         from schemas.io.files import write_json, write_text
         from schemas.provenance import read_provenance
         from tasks.data.download_dataset import dataset_root
@@ -76,4 +77,7 @@ class BuildReport(AllScores):
             )
         )
         write_text(workspace.directory / "report.html", render_report(contents))
-        write_json(workspace.directory / "summary.json", summarize(scores, inputs["retrieval"], note))
+        images = {image.image_id: image for image in read_annotations(inputs["annotations"], "test")}
+        examples = BEAM_ROW if BEAM_ROW in scores else contents.main_label
+        summary = summarize(scores, examples, images, inputs["retrieval"], note)
+        write_json(workspace.directory / "summary.json", summary)
