@@ -216,10 +216,12 @@ _RULES: tuple[tuple["regex.Pattern[str]", Callable[[str], str]], ...] = tuple(
 )
 
 _LINE_SEPARATORS = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
-# Where a rule may look across a space: at digits, tags, full stops with spaces, and spaces beyond ASCII.
-_NEEDS_CONTEXT = re.compile(r"[\d<\u00A0\u2000-\u200A\u3000]|\. \.|(?<![A-Za-z])[A-Za-z]\.[ \t]+[A-Z]")
-# The most frequent case, for speed: a word that no other rule splits or extends.
-_PLAIN_WORD = re.compile(r"(?!(?i:cannot|gonna|gotta|lemme|gimme|wanna)(?![A-Za-z]))[A-Za-z]+(?=[ \n])")
+# Where a rule may look across a space: at tags, full stops with spaces, and spaces beyond ASCII ...
+_NEEDS_CONTEXT = re.compile(r"[<\u00A0\u2000-\u200A\u3000]|\. \.|(?<![A-Za-z])[A-Za-z]\.[ \t]+[A-Z]")
+# ... and before a digit (`3 1/2`, `(555) 1234`, `no. 5`). All other spaces separate independent parts.
+_SEPARATOR = re.compile(r"(?<![\d).])[ \t]+|[ \t]+(?!\d)")
+# The most frequent cases, for speed: words and last numbers that no other rule splits or extends.
+_PLAIN = re.compile(r"(?!(?i:cannot|gonna|gotta|lemme|gimme|wanna)(?![A-Za-z]))[A-Za-z]+(?=[ \n])|[0-9]+(?=\n)")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
@@ -236,7 +238,7 @@ def ptb_tokens(text: str) -> list[str]:
     if _NEEDS_CONTEXT.search(text):
         tokens = [*_tokenize(text)]
     else:
-        tokens = [token for part in re.split("[ \t]+", text) for token in _tokenize_part(part)]
+        tokens = [token for part in _SEPARATOR.split(text) for token in _tokenize_part(part)]
     # coco-caption writes tokens as a line and splits it again.
     return [token for token in " ".join(tokens).rstrip().split(" ") if token and token not in PUNCTUATION]
 
@@ -252,7 +254,7 @@ def _tokenize(text: str) -> Iterator[str]:
     text = (_ASTRAL.sub(_to_surrogates, text) if is_astral else text) + "\n\n"
     position = 0
     while position < len(text):
-        if plain := _PLAIN_WORD.match(text, position):
+        if plain := _PLAIN.match(text, position):
             yield plain[0].lower()
             position = plain.end()
             continue

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.text import ptb
 from model.text.ptb import PUNCTUATION, ptb_tokens
 from tests.support import ptb_captions
 
@@ -71,3 +72,15 @@ def test_ptb_tokens_contain_no_space_and_no_punctuation(text):
 @given(st.lists(st.text("ab.'<>1 ", max_size=6), max_size=4))
 def test_ptb_tokens_do_not_depend_on_earlier_captions(texts):
     assert [ptb_tokens(text) for text in texts] == [ptb_tokens(text) for text in reversed(texts)][::-1]
+
+
+_FRAGMENTS = (
+    "a No. figs. 5 12 1/2 (555) 1234 1,000 '90s 5'10\" - . ... ) mr. b. The 7th #3 $5 ++1 +44 .5 ½ ٣/٤ .com 8-)".split()
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(_FRAGMENTS), st.sampled_from([" ", "  ", "\t", ""])), max_size=8))
+def test_ptb_tokens_of_parts_equal_those_of_the_whole_text(fragments):
+    text = "".join(fragment + separator for fragment, separator in fragments)
+    whole = " ".join(ptb._tokenize(text)).split(" ")
+    assert ptb_tokens(text) == [token for token in whole if token and token not in PUNCTUATION]
