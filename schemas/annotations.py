@@ -27,7 +27,7 @@ class Record:
     Attributes:
         image_id: Unique name of the image.
         file: Relative path of the image, with `/`.
-        split: Split in the source's own words, empty where it has none.
+        split: Name of the split in the source, empty where it has none.
         captions: Raw captions.
         extras: Further fields of the source, as JSON values.
         width: Width in pixels, 0 where the source has none.
@@ -45,7 +45,7 @@ class Record:
     places: tuple[str, ...] = field(default=(), compare=False)
 
     def place(self, number: int) -> str:
-        """Return where caption `number` was read, for messages."""
+        """Return the file and line of caption `number`, for messages."""
         return self.places[number] if self.places else f"image {self.image_id}, caption {number}"
 
 
@@ -77,7 +77,7 @@ class AnnotatedImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def write_annotations(directory: Path, images: Iterable[AnnotatedImage]) -> dict[str, int]:
     """Write `annotations.jsonl` and the name lists `train.txt`, `val.txt` and `test.txt`.
 
-    Where two images have the same name, the lists hold paths below the dataset's root instead. `unlabeled.txt` is
+    Where two images have the same name, the lists contain paths below the dataset's root instead. `unlabeled.txt` is
     written only if there are such images.
 
     Returns:

@@ -34,18 +34,22 @@ class Captions:
         return len(self.image_index)
 
     def __getitem__(self, caption: int) -> NDArray[np.int32]:
-        words: NDArray[np.int32] = self.tokens[self.offsets[caption] : self.offsets[caption + 1]]
-        return words
+        own: NDArray[np.int32] = self.tokens[self.offsets[caption] : self.offsets[caption + 1]]
+        return own
 
     @property
     def by_image(self) -> list[NDArray[np.int64]]:
-        """Return the caption numbers of each image, int64, in the order of `image_ids`."""
+        """Caption indices int64 (captions of the image,) of each image, in the order of `image_ids`."""
         order = np.argsort(self.image_index, kind="stable")
         counts = np.bincount(self.image_index, minlength=len(self.image_ids))
         return np.split(order, np.cumsum(counts)[:-1])
 
     def of_images(self, keep: NDArray[np.bool_]) -> "Captions":
-        """Return the captions of the images selected by `keep`, bool (images,); images are renumbered."""
+        """Return the captions of some images, whose indices are reassigned from 0.
+
+        Args:
+            keep: Mask of the selected images, bool (images,).
+        """
         chosen = np.flatnonzero(keep[self.image_index])
         lengths = np.diff(self.offsets)[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -66,7 +70,15 @@ def write_captions(
     splits: Sequence[str],
     captions: Sequence[Sequence[Sequence[str]]],
 ) -> None:
-    """Write the tokenized captions of all splits; the three sequences run over the same images."""
+    """Write the tokenized captions of all splits.
+
+    Args:
+        path: File to write.
+        vocabulary: Vocabulary that encodes the tokens.
+        image_ids: Ids of the N images.
+        splits: Split of each image, N names.
+        captions: Captions of each image, N lists; a caption is a list of tokens.
+    """
     flat = [caption for of_image in captions for caption in of_image]
     with create_hdf5(path) as file:
         file.attrs["vocabulary_digest"] = vocabulary.digest
@@ -82,6 +94,14 @@ def write_captions(
 
 def read_captions(path: Path, split: str, vocabulary: Vocabulary) -> Captions:
     """Read the captions of one split.
+
+    Args:
+        path: The `captions.h5` file.
+        split: Name of the split.
+        vocabulary: Vocabulary that the captions were encoded with.
+
+    Returns:
+        Captions of the split, with its images only.
 
     Raises:
         ArtifactError: The captions were encoded with another vocabulary, or the file is damaged.

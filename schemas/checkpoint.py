@@ -21,7 +21,13 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip archive
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model on disk: network file, configuration and vocabulary."""
+    """A trained model on disk.
+
+    Attributes:
+        network: File of the network in Keras's format.
+        config: Configuration of the training.
+        vocabulary: Vocabulary of the captions.
+    """
 
     network: Path
     config: dict[str, Any]
@@ -35,9 +41,15 @@ def write_checkpoint(
     vocabulary: Vocabulary,
     curve: list[dict[str, Any]],
 ) -> None:
-    """Write the artifact. `save_network(path)` saves the network in Keras's format.
+    """Write the artifact.
 
-    `training/curve.jsonl` contains one line per epoch; it is not part of the content, because it contains times.
+    Args:
+        directory: Directory of the artifact.
+        save_network: Saves the network to a path in Keras's format.
+        config: Configuration of the training, for `config.json`.
+        vocabulary: Vocabulary of the captions.
+        curve: One record per epoch, for `training/curve.jsonl`, which contains times and is therefore not part of the
+            artifact's content.
     """
     with atomic_path(directory / "model.keras") as temporary:
         saved = temporary.with_name(f"{temporary.name}.keras")  # the suffix that Keras requires

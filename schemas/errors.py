@@ -27,7 +27,7 @@ class ConfigurationError(MRNNError):
 
 
 class DownloadError(MRNNError):
-    """A file cannot be downloaded from any of its addresses, or is not the expected file."""
+    """A file cannot be downloaded from any of its URLs, or is not the expected file."""
 
 
 class UploadError(MRNNError):

@@ -20,7 +20,7 @@ class FeatureDescription:
 
     Attributes:
         kind: Feature kind, such as `vgg16/fc2` or `refined`.
-        preprocessing: How pixels became the network's input, in words.
+        preprocessing: Description of the preprocessing of pixels.
         weights_digest: SHA-256 of the network's weights, in hex.
         dataset: Name of the dataset.
     """
@@ -76,7 +76,13 @@ def create_features(
 def write_features(
     path: Path, image_ids: Sequence[str], features: NDArray[np.floating], description: FeatureDescription
 ) -> None:
-    """Write a feature matrix (N, D) in its own dtype.
+    """Write a feature matrix in its own dtype.
+
+    Args:
+        path: File to write.
+        image_ids: Ids of the N images.
+        features: Feature matrix float16 or float32 (N, D).
+        description: Origin of the features.
 
     Raises:
         ArtifactError: A value is not finite; names the image.
@@ -91,8 +97,11 @@ def write_features(
 class FeatureRows:
     """Feature vectors of some images, read from disk when they are indexed.
 
-    `rows[index]` takes an index array or a slice and returns an array (n, D) in the file's dtype. `shape`, `dtype` and
-    length are those of the matrix (len(image_ids), D).
+    `rows[index]` takes an index array or a slice and returns an array (n, D) in the file's dtype.
+
+    Attributes:
+        shape: Shape (n, D) of the selected matrix.
+        dtype: Data type of the features, float16 or float32.
     """
 
     def __init__(self, features: NDArray[np.floating], rows: NDArray[np.int64]):
@@ -100,7 +109,7 @@ class FeatureRows:
 
         Args:
             features: Feature matrix (N, D), mapped from disk.
-            rows: Row numbers int64 (n,).
+            rows: Row indices int64 (n,).
         """
         self._features, self._rows = features, rows
         self.dtype, self.shape = features.dtype, (len(rows), features.shape[1])
@@ -118,7 +127,7 @@ class FeatureFile:
 
     Attributes:
         path: The HDF5 file.
-        features: Feature matrix (N, D), a read-only memory map.
+        features: Feature matrix float16 or float32 (N, D), a read-only memory map.
         image_ids: Ids of the N rows.
         description: Origin of the features.
     """
@@ -192,7 +201,7 @@ def _map(dataset: h5py.Dataset, path: Path) -> NDArray[np.floating]:
 
 
 def write_rejects(directory: Path, rejects: Iterable[Reject]) -> int:
-    """Write `rejects.jsonl`; returns the number of rejects."""
+    """Write `rejects.jsonl` and return the number of rejects."""
     return write_json_lines(directory / "rejects.jsonl", (asdict(reject) for reject in rejects))
 
 

@@ -27,7 +27,12 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class ImageHypotheses:
-    """All hypotheses of one image, best first."""
+    """All hypotheses of one image.
+
+    Attributes:
+        image_id: Id of the image.
+        captions: Its hypotheses, best first.
+    """
 
     image_id: str
     captions: tuple[Hypothesis, ...]
@@ -71,7 +76,7 @@ def from_record(record: dict[str, Any]) -> ImageHypotheses:
 
 
 def write_hypotheses(directory: Path, images: Iterable[ImageHypotheses]) -> int:
-    """Write `hypotheses.jsonl`; returns the number of images."""
+    """Write `hypotheses.jsonl` and return the number of images."""
     return write_json_lines(directory / "hypotheses.jsonl", map(to_record, images))
 
 

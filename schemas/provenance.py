@@ -38,11 +38,22 @@ class Provenance:
     """Origin of an artifact.
 
     Attributes:
+        key: Key of the artifact, see `artifact_key`.
+        stage: Name of the stage.
+        version: Version of the stage's computation.
+        dataset: Name of the dataset.
+        parameters: Parameters that determine the content.
+        upstream: Artifacts that were read, by name.
         digest: Content digest, see `digest_files`.
-        files: `sha256` and `size` of the files of the content, by name.
+        files: `sha256` and `size` in bytes of the files of the content, by name.
+        software: Versions of Python and of packages, by name.
+        git: Commit of the code and whether it was modified, or None outside a repository.
+        host: Description of the machine.
         started: Start, ISO 8601 with UTC offset.
-        seconds: Wall time.
-        peak_memory_bytes: Largest resident set of the stage's processes.
+        seconds: Wall time in seconds.
+        peak_memory_bytes: Largest resident set of the stage's processes, in bytes.
+        counts: Numbers that the stage reports, by name.
+        operational: Non-significant parameters.
         beside: Like `files`, for files that are not content, because they contain times.
     """
 
@@ -66,7 +77,17 @@ class Provenance:
 
 
 def artifact_key(stage: str, version: int, parameters: dict[str, Any], upstream_keys: dict[str, str]) -> str:
-    """Return 10 hex digits that identify an artifact by everything that determines its content."""
+    """Compute the key of an artifact from everything that determines its content.
+
+    Args:
+        stage: Name of the stage.
+        version: Version of the stage's computation.
+        parameters: Its significant parameters.
+        upstream_keys: Keys of the artifacts that it reads, by name.
+
+    Returns:
+        10 hex digits.
+    """
     identity = {"stage": stage, "version": version, "parameters": parameters, "upstream": upstream_keys}
     return hashlib.sha256(canonical_json(identity).encode("utf-8")).hexdigest()[:KEY_DIGITS]
 

@@ -36,13 +36,13 @@ class RerankingSetting:
 
     @property
     def method(self) -> str:
-        """`self-consensus`, `kernel-ridge` or `consensus`."""
+        """Method of the setting: `self-consensus`, `kernel-ridge` or `consensus`."""
         if self.features is None:
             return "self-consensus"
         return "consensus" if self.gamma is None else "kernel-ridge"
 
     def summary(self) -> dict[str, str | int | float]:
-        """Returns the values that apply, for score sheets."""
+        """Return the values that apply, for score sheets."""
         applying = {
             "self-consensus": ("similarity",),
             "kernel-ridge": ("similarity", "features", "gamma", "regularization"),

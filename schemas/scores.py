@@ -22,6 +22,9 @@ class _Scores:
     """Fields of all score sheets with one caption per image.
 
     Attributes:
+        n: Number of images.
+        tokenizer: Name of the tokenizer of captions and references.
+        document_frequencies: Source of CIDEr-D's document frequencies.
         metrics: Values by metric.
         intervals: 95 % bootstrap intervals over images, by metric.
         left_out: Reason for each missing metric.
@@ -44,7 +47,9 @@ class CaptionScores(_Scores):
     """Scores of captions that the pipeline generated.
 
     Attributes:
+        split: Split of the images.
         captions: `greedy`, `beam`, `n-best` or `reranked`.
+        beam_width: Width of the search.
         reranking: Similarity, feature kind, metric, k, m and the split of the tuning, or None.
         image_input: `own`, or `shuffled` for the image-blind control.
         perplexity: 2 ** (bits per token) of the split's references under the model, end tokens included.
@@ -98,7 +103,15 @@ class PerplexityScore:
 
 @dataclass(frozen=True)
 class Recall:
-    """R@1, R@5 and R@10 in percent, and median and mean rank of the first correct answer."""
+    """Recall of retrieval in one direction.
+
+    Attributes:
+        r1: R@1 in percent.
+        r5: R@5 in percent.
+        r10: R@10 in percent.
+        median_rank: Median rank of the first correct answer, from 1.
+        mean_rank: Mean rank of the first correct answer.
+    """
 
     r1: float
     r5: float
@@ -112,11 +125,13 @@ class RetrievalScores:
     """Scores of retrieval in both directions.
 
     Attributes:
-        sentence: Image query, captions ranked by P(w|I)/P(w).
-        image: Caption query, images ranked by P(w|I).
+        split: Split of the images.
         protocol: `all` images of the split, its first thousand (`1k`), or the mean over five thousands (`5fold`).
         images: Number of images of all parts.
         sentences: Number of captions of all parts.
+        normalization_images: Number of training images that P(w) is the mean over.
+        sentence: Image query, captions ranked by P(w|I)/P(w).
+        image: Caption query, images ranked by P(w|I).
     """
 
     split: str
@@ -131,7 +146,14 @@ class RetrievalScores:
 def write_caption_scores(
     directory: Path, scores: CaptionScores, image_ids: Sequence[str], per_image: dict[str, list[float]]
 ) -> None:
-    """Write `scores.json`, and `per_image.jsonl` with one line per image."""
+    """Write `scores.json`, and `per_image.jsonl` with one line per image.
+
+    Args:
+        directory: Directory of the artifact.
+        scores: The score sheet.
+        image_ids: Ids of the N images.
+        per_image: N scores by metric.
+    """
     write_json_lines(
         directory / "per_image.jsonl",
         (

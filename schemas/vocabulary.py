@@ -27,10 +27,10 @@ class Vocabulary:
         self._ids = {word: index for index, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
             repeated = next(word for word, count in Counter(self.words).items() if count > 1)
-            raise ArtifactError(f"The vocabulary has the word {repeated!r} twice; make it anew with TokenizeCaptions.")
+            raise ArtifactError(f"The vocabulary has the token {repeated!r} twice; run TokenizeCaptions again.")
         for index, word in enumerate(self.words):
             if not word or word.split() != [word]:
-                raise ArtifactError(f"Word {index} of the vocabulary, {word!r}, is empty or holds white space.")
+                raise ArtifactError(f"Token {index} of the vocabulary, {word!r}, is empty or contains white space.")
 
     @classmethod
     def from_captions(cls, captions: Iterable[Sequence[str]], min_count: int) -> "Vocabulary":

@@ -51,7 +51,7 @@ def read_references(path: Path) -> References:
             files[image_id] = file
     kept = {image_id: texts for image_id, texts in captions.items() if texts}
     if not kept:
-        raise InputError(f"{path} holds no captions; give {FORMATS}.")
+        raise InputError(f"{path} contains no captions; give {FORMATS}.")
     return References(kept, {image_id: file for image_id, file in files.items() if image_id in kept})
 
 
@@ -74,7 +74,7 @@ def read_generated(path: Path, unique: bool = False) -> dict[str, tuple[str, ...
             if texts:
                 captions[image_id] = (*captions.get(image_id, ()), *texts)
         if not captions:
-            raise InputError(f"{path} holds no captions; give {FORMATS}.")
+            raise InputError(f"{path} contains no captions; give {FORMATS}.")
         return captions
     for image in read_anno_list(path):
         field = next((name for name in sorted(image.extras) if name.startswith("gen_")), None)
@@ -125,7 +125,7 @@ def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
         yield from _of_records(path, "record", enumerate(content))
         return
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no list of captions; give {FORMATS}.")
+        raise InputError(f"{path} is not a list of captions; give {FORMATS}.")
     images = content.get("images")
     if isinstance(images, list) and images and isinstance(images[0], dict) and "sentences" in images[0]:
         for image in read_karpathy(path):
@@ -137,14 +137,14 @@ def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
                 raise InputError(f"{place}: image {image_id} is not among the images; add it or remove the caption.")
             yield place, image_id, texts, file or files.get(image_id)
     elif "images" in content:
-        raise InputError(f"{path} holds no captions, only images; give {FORMATS}.")
+        raise InputError(f"{path} contains no captions, only images; give {FORMATS}.")
     else:
         lists = [name for name, value in content.items() if isinstance(value, list) and _holds_records(value)]
         if len(lists) == 1:
             yield from _of_records(path, lists[0], enumerate(content[lists[0]]))
             return
         if not all(isinstance(value, str | list) for value in content.values()):
-            raise InputError(f"{path} is in no format that is read; give {FORMATS}.")
+            raise InputError(f"{path} has an unsupported format; give {FORMATS}.")
         for key, value in content.items():
             place = f"{path}, {key!r:.80}"
             each = value if isinstance(value, list) else [value]

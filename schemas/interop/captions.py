@@ -137,7 +137,7 @@ def _image(record: dict[str, Any], captions: Sequence[str], place: str) -> Recor
     if not is_plain_name(str(file)):
         raise InputError(f"{place}: the file name {brief(str(file))} has control characters; rename the file.")
     if file.is_absolute() or ".." in file.parts:
-        raise InputError(f"{place}: {file} leads out of the folder of the images; get the file from another source.")
+        raise InputError(f"{place}: {file} is outside the image directory; get the file from another source.")
     sizes = [record.get("width", 0), record.get("height", 0)]
     if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
         raise InputError(
@@ -155,14 +155,14 @@ def _json_value(value: Any) -> Any:
 
 def _list_of(kind: type[T], values: Any, place: str) -> list[T]:
     if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
-        raise InputError(f"{place}: a list of {kind.__name__} is looked for and not there; get the file again.")
+        raise InputError(f"{place}: a list of {kind.__name__} is expected; get the file again.")
     return values
 
 
 def _distinct(images: list[Record], path: Path) -> list[Record]:
     """Return the images after checking that there are some and that their ids are distinct."""
     if not images:
-        raise InputError(f"{path} holds no images; get it again.")
+        raise InputError(f"{path} contains no images; get it again.")
     seen: set[str] = set()
     for image in images:
         if image.image_id in seen:
@@ -178,6 +178,11 @@ def write_anno_list(path: Path, images: Iterable[AnnotatedImage], words: Words =
     """Write an m-RNN `anno_list_*.npy`, which `np.load(path, allow_pickle=True).tolist()` opens.
 
     An image without captions has no `sentences`, as in the authors' list of test2014.
+
+    Args:
+        path: File to write.
+        images: Images with their captions.
+        words: Tokenizer of a caption.
     """
     records = []
     for image in images:
@@ -209,6 +214,12 @@ def write_karpathy(path: Path, dataset: str, images: Iterable[AnnotatedImage], w
     """Write a Karpathy split JSON file (`dataset_coco.json` and the like), without image sizes.
 
     `cocoid` is written if the image's id differs from the file name without suffix.
+
+    Args:
+        path: File to write.
+        dataset: Name of the dataset.
+        images: Images with their captions.
+        words: Tokenizer of a caption.
     """
     records = []
     sentences = 0

@@ -25,14 +25,15 @@ ID_NAMES = ("image_ids", "ids")
 FEATURE_NAMES = ("features", "F")
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 FORMATS = (
-    ".npy (an m-RNN dictionary, or a matrix with its ids in a .parquet), .npz, .h5 or .hdf5, or a folder of .txt files"
+    ".npy (an m-RNN dictionary, or a matrix with its ids in a .parquet), .npz, .h5 or .hdf5, or a directory of .txt "
+    "files"
 )
 
 
 def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[str], Iterator[NDArray[np.float32]]]:
-    """Return image ids, and their features as float32 blocks (n, D), n <= `BLOCK_ROWS`, in the order of the ids.
+    """Read the features of another project; blocks are read and validated lazily.
 
-    Blocks are read and validated lazily; all have the same D. Formats are
+    Formats are
 
     * `.npy` with a pickled dictionary id -> vector (m-RNN; also from Python 2), read without executing code,
     * `.npy` with a matrix (N, D) and its ids in `ids_path`, by default the `.parquet` of the same name:
@@ -43,6 +44,13 @@ def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[st
     * a directory of `.txt` files with one number per line (TF-mRNN), also in subdirectories; the file name is the id.
 
     Integer ids, such as COCO's, become strings of decimal digits.
+
+    Args:
+        path: File or directory in one of these formats.
+        ids_path: Parquet file of the ids of a matrix in a `.npy` file.
+
+    Returns:
+        The image ids, and their features float32 as blocks (n, D), n <= `BLOCK_ROWS`, in the order of the ids.
 
     Raises:
         InputError: Immediately or while blocks are read: the format is unknown, the file is damaged or empty, an id is
@@ -62,9 +70,9 @@ def read_feature_file(path: Path, ids_path: Path | None = None) -> tuple[list[st
         elif path.suffix.lower() in (".h5", ".hdf5"):
             ids, blocks = _read_hdf5(path)
         else:
-            raise InputError(f"{path} is no supported feature file; give {FORMATS}.")
+            raise InputError(f"{path} is not a supported feature file; give {FORMATS}.")
     if not ids:
-        raise InputError(f"{path} holds no features; give {FORMATS}.")
+        raise InputError(f"{path} has no features; give {FORMATS}.")
     seen: set[str] = set()
     for image_id in ids:
         if image_id in seen:
@@ -104,10 +112,22 @@ def brief(value: Any) -> str:
 
 
 def fit_dtype(block: NDArray[np.float32], dtype: str, source: str) -> NDArray[np.floating]:
-    """Return `block` in the narrower `dtype`; raise InputError if a value of `source` overflows."""
+    """Convert features to a narrower data type.
+
+    Args:
+        block: Features float32 (n, D).
+        dtype: `float16` or `float32`.
+        source: Origin of the features, for the error message.
+
+    Returns:
+        Features (n, D) in `dtype`.
+
+    Raises:
+        InputError: A value overflows `dtype`.
+    """
     limit = float(np.finfo(dtype).max)
     if np.abs(block).max(initial=0.0) > limit:
-        raise InputError(f"{source} holds numbers beyond {limit:g}, the largest {dtype}; set dtype to float32.")
+        raise InputError(f"{source} has values beyond {limit:g}, the largest {dtype}; set dtype to float32.")
     return block.astype(dtype)
 
 
@@ -136,7 +156,7 @@ def _as_float32(path: Path, ids: Sequence[str], blocks: Iterable[NDArray[Any]]) 
             broken = np.flatnonzero(~np.isfinite(converted).all(axis=1))
             if broken.size:
                 raise InputError(
-                    f"{path}, image {ids[start + broken[0]]}: the features hold NaN, infinity or a number beyond "
+                    f"{path}, image {ids[start + broken[0]]}: the features contain NaN, infinity or a value beyond "
                     "float32; extract them again."
                 )
             yield converted
@@ -147,7 +167,7 @@ def _read_dictionary(path: Path) -> tuple[list[str], Iterator[NDArray[Any]]]:
     array = read_object_array(path)
     content = array.item() if array.shape == () else None
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no dictionary of features; give {FORMATS}.")
+        raise InputError(f"{path} is not a dictionary of features; give {FORMATS}.")
     ids = _plain_ids(content, path)
     return ids, _stack(path, ids, content.values())
 
@@ -174,8 +194,8 @@ def _read_npz(path: Path) -> tuple[list[str], Iterator[NDArray[Any]]]:
         names = _pair(arrays.files)
         if names is None:
             raise InputError(
-                f"{path} holds the arrays {', '.join(arrays.files) or '(none)'}; it needs ids or image_ids, and F or "
-                "features."
+                f"{path} contains the arrays {', '.join(arrays.files) or '(none)'}; it needs ids or image_ids, and F "
+                "or features."
             )
         ids = _plain_ids(_one_axis(path, names[0], arrays[names[0]]), path)
         return ids, _slices(path, ids, arrays[names[1]])
@@ -229,7 +249,7 @@ def _pair(names: Sequence[str]) -> tuple[str, str] | None:
 
 def _one_axis(path: Path, name: str, array: Any) -> list[Any]:
     if array.ndim != 1:
-        raise InputError(f"{path}: {name} has the shape {array.shape} instead of (N,); write an id a row.")
+        raise InputError(f"{path}: {name} has the shape {array.shape} instead of (N,); write one id per row.")
     values: list[Any] = array[()].tolist()
     return values
 
@@ -249,7 +269,7 @@ def _read_text_vector(path: Path) -> NDArray[np.float64]:
 
 def _check_matrix(path: Path, ids: Sequence[str], matrix: Any) -> None:
     if matrix.ndim != 2 or matrix.shape[1] == 0:
-        raise InputError(f"{path}: the features have the shape {matrix.shape} instead of (N, D); write a row an image.")
+        raise InputError(f"{path}: the features have shape {matrix.shape} instead of (N, D); write one row per image.")
     if matrix.shape[0] != len(ids):
         raise InputError(f"{path} has {matrix.shape[0]} rows of features for {len(ids)} ids; write an id for each row.")
     _check_numbers(f"{path}", matrix.dtype)
@@ -281,7 +301,7 @@ def _stack(path: Path, ids: Sequence[str], vectors: Iterable[Any]) -> Iterator[N
         dimension = dimension or vector.size
         if vector.size != dimension:
             raise InputError(
-                f"{path}, image {image_id}: there are {vector.size} numbers where image {ids[0]} has {dimension}; "
+                f"{path}, image {image_id}: there are {vector.size} values where image {ids[0]} has {dimension}; "
                 "extract its features again."
             )
         block.append(vector.reshape(-1))
@@ -296,10 +316,15 @@ _PICKLE_PROTOCOL = 2  # the newest that Python 2 reads
 
 
 def write_dictionary(path: Path, ids: Sequence[str], blocks: Iterable[NDArray[np.floating]]) -> None:
-    """Write m-RNN's `VGG_feat_*_dct_*.npy`: id -> vector (D,); all of it is in memory.
+    """Write m-RNN's `VGG_feat_*_dct_*.npy`, a dictionary id -> vector (D,), which is held in memory.
 
-    `np.load(path, allow_pickle=True).item()` opens it. Integer ids become numbers, as the authors'
-    scripts look them up.
+    `np.load(path, allow_pickle=True).item()` opens it. Ids of decimal digits become integers, as the authors' scripts
+    look them up.
+
+    Args:
+        path: File to write.
+        ids: Ids of the N images.
+        blocks: Features as blocks (n, D), in the order of the ids.
     """
     vectors = dict(zip(map(numbered, ids), _rows(blocks), strict=True))
     write_pickled_array(path, np.array(vectors, dtype=object))
@@ -319,7 +344,13 @@ def write_pickled_array(path: Path, array: NDArray[np.object_]) -> None:
 
 
 def write_npy(path: Path, ids: Sequence[str], blocks: Iterable[NDArray[np.floating]]) -> None:
-    """Write the matrix (N, D) as `path`, a `.npy` file, and its ids as `.parquet`, column `image_id`."""
+    """Write a matrix as a `.npy` file, and its ids beside it as `.parquet`, column `image_id`.
+
+    Args:
+        path: The `.npy` file to write.
+        ids: Ids of the N images.
+        blocks: Features as blocks (n, D), in the order of the ids.
+    """
     rows = iter(blocks)
     first = next(rows)
     with atomic_path(path) as temporary:

@@ -53,7 +53,7 @@ def errors_naming(path: Path) -> Iterator[None]:
 
 
 def is_object_array(path: Path) -> bool:
-    """Return whether a `.npy` file holds pickled objects rather than numbers.
+    """Return whether a `.npy` file contains pickled objects rather than numbers.
 
     Raises:
         InputError: The file is missing or not a `.npy` file.
@@ -71,11 +71,11 @@ def read_object_array(path: Path) -> NDArray[np.object_]:
     with _open(path) as stream:
         shape, dtype = _read_header(path, stream)
         if dtype != np.dtype(object):
-            raise InputError(f"{path} holds {dtype} and no objects; give the m-RNN project's file.")
+            raise InputError(f"{path} contains {dtype} and no objects; give the m-RNN project's file.")
         with errors_naming(path):
             content = _PlainUnpickler(stream, encoding="latin1").load()
     if not isinstance(content, np.ndarray) or content.dtype != np.dtype(object) or content.size != math.prod(shape):
-        raise InputError(f"{path} does not hold the array of shape {shape} that its header tells of; get it again.")
+        raise InputError(f"{path} lacks the array of shape {shape} that its header declares; get it again.")
     return content.reshape(shape).view(np.ndarray)
 
 

@@ -103,7 +103,7 @@ def _read_storage(stream: IO[bytes], storage: _Storage) -> bytes:
 
 
 def _view(tensor: _Tensor, data: bytes) -> NDArray[Any]:
-    """NumPy checks that offset, shape and strides stay within `data`."""
+    """Return a view of a tensor's data; NumPy checks that offset, shape and strides stay within `data`."""
     dtype = np.dtype(tensor.storage.dtype)
     strides = [dtype.itemsize * stride for stride in tensor.strides]
     return np.ndarray(tensor.shape, dtype, data, dtype.itemsize * tensor.offset, strides)

@@ -42,7 +42,7 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
             version = file.attrs.get("schema_version")
             if version != SCHEMA_VERSION:
                 raise ArtifactError(
-                    f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}; make it anew."
+                    f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}; run its stage again."
                 )
             missing = [name for name in datasets if name not in file]
             if missing:
@@ -70,7 +70,13 @@ def find_external_links(file: h5py.File, names: Iterable[str]) -> list[str]:
 
 
 def write_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:
-    """Store strings as fixed-length UTF-8 bytes: compact, and readable by any HDF5 tool."""
+    """Store strings as fixed-length UTF-8 bytes: compact, and readable by any HDF5 tool.
+
+    Args:
+        group: File or group to write to.
+        name: Name of the dataset.
+        values: The N strings.
+    """
     encoded = [value.encode("utf-8") for value in values]
     width = max((len(value) for value in encoded), default=0) or 1
     group.create_dataset(name, data=np.array(encoded, dtype=h5py.string_dtype("utf-8", width)))

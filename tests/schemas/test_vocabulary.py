@@ -50,7 +50,7 @@ def test_line_number_is_the_id(tmp_path):
     [
         (["a", "b", "c"], "starts with <pad> <unk> <bos>"),
         ([*SPECIAL_WORDS, "a", "b", "a"], "'a' twice"),
-        ([*SPECIAL_WORDS, ""], "Word 3"),
+        ([*SPECIAL_WORDS, ""], "Token 3"),
         ([*SPECIAL_WORDS, "two words"], "'two words'"),
         ([*SPECIAL_WORDS, "line\u2028end"], "white space"),
     ],

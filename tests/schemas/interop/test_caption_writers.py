@@ -105,7 +105,7 @@ def test_karpathy_file_contains_tokens_and_raw_text(tmp_path: Path) -> None:
         ({"sentences": None}, r"images\[1\], sentences: a list of dict"),
         ({"sentences": [{"tokens": ["a"]}]}, r"images\[1\], sentences\[0\]: raw is None and no text"),
         ({"filename": None}, r"images\[1\]: the file name is None"),
-        ({"filepath": "../.."}, "leads out of the folder"),
+        ({"filepath": "../.."}, "is outside the image directory"),
         ({"cocoid": 42}, "has image 42 twice"),
     ],
 )

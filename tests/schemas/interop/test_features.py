@@ -147,13 +147,13 @@ def test_vectors_may_be_rows_or_columns(tmp_path: Path) -> None:
 def test_malformed_numbers_are_refused(write: Writer, tmp_path: Path, value: float) -> None:
     rows = ROWS.astype(np.float64)
     rows[1, 1] = value
-    with pytest.raises(InputError, match=r"f.*, image b: the features hold NaN, infinity"):
+    with pytest.raises(InputError, match=r"f.*, image b: the features contain NaN, infinity"):
         read(write(tmp_path, IDS, rows))
 
 
 @pytest.mark.parametrize("name", ["dictionary", "hdf5 by id", "texts"])
 def test_rows_of_other_lengths(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="image b: there are 3 numbers where image COCO_val2014_1 has 2"):
+    with pytest.raises(InputError, match="image b: there are 3 values where image COCO_val2014_1 has 2"):
         read(WRITERS[name](tmp_path, IDS, [ROWS[0], np.ones(3), ROWS[2]]))  # type: ignore[arg-type]
 
 
@@ -208,13 +208,13 @@ def test_file_without_features_is_refused(write: Writer, tmp_path: Path) -> None
 
 def test_unsupported_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.mat").touch()
-    with pytest.raises(InputError, match=r"f\.mat is no supported feature file; give \.npy"):
+    with pytest.raises(InputError, match=r"f\.mat is not a supported feature file; give \.npy"):
         read(tmp_path / "f.mat")
     with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "g.npy")
-    with pytest.raises(InputError, match="holds the arrays x, y"):
+    with pytest.raises(InputError, match="contains the arrays x, y"):
         read(write_npz(tmp_path, IDS, ROWS, ("x", "y")))
-    with pytest.raises(InputError, match="holds no dictionary"):
+    with pytest.raises(InputError, match="is not a dictionary"):
         np.save(tmp_path / "f.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
         read(tmp_path / "f.npy")
     with pytest.raises(InputError, match="no list of numbers"):
@@ -421,8 +421,8 @@ def test_anno_list(tmp_path: Path) -> None:
         ({"id": None}, "record 1: the image id is None"),
         ({"id": 42}, "has image 42 twice"),
         ({"file_name": None}, "record 1: the file name is None"),
-        ({"file_path": "../.."}, "leads out of the folder"),
-        ({"file_name": "/etc/passwd"}, "leads out of the folder"),
+        ({"file_path": "../.."}, "is outside the image directory"),
+        ({"file_name": "/etc/passwd"}, "is outside the image directory"),
         ({"sentences": "a dog"}, "record 1, sentences: a list of list"),
         ({"sentences": [["a", 1]]}, "record 1, sentences: a list of str"),
         ({"width": "640"}, "no number of pixels"),
@@ -441,9 +441,9 @@ def test_malformed_anno_list_is_refused(tmp_path: Path) -> None:
         read_anno_list(anno_list(tmp_path / "a.npy", "text"))
     with pytest.raises(InputError, match="list of dict"):
         read_anno_list(write_dictionary(tmp_path, [1], ROWS[:1]))
-    with pytest.raises(InputError, match="holds no images"):
+    with pytest.raises(InputError, match="contains no images"):
         read_anno_list(anno_list(tmp_path / "a.npy"))
-    with pytest.raises(InputError, match="holds float32 and no objects"):
+    with pytest.raises(InputError, match="contains float32 and no objects"):
         read_anno_list(write_npy(tmp_path, IDS, ROWS))
 
 
@@ -480,7 +480,7 @@ def test_coco_captions(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"images": []}, "annotations.0.: image 7 is not among"),
-        ({"images": [], "annotations": []}, "holds no images"),
+        ({"images": [], "annotations": []}, "contains no images"),
         ({"images": {}}, "images: a list of dict"),
         ({"images": [{"file_name": "a.jpg"}]}, "images.0.: the image id is None"),
         ({"images": [{"id": 7}, {"id": 9, "file_name": "a.jpg"}]}, "images.0.: the file name is None"),
