@@ -361,7 +361,7 @@ def test_names_beyond_the_admitted(tmp_path: Path, name: str) -> None:
         (b"cnumpy\nndarray\nK\x01\x85R", "damaged"),
         (b"cnumpy.core.multiarray\n_reconstruct\nc__builtin__\ndict\nK\x00\x85U\x01b\x87R", "an array of the class"),
         (b"c_codecs\nencode\nX\x01\x00\x00\x00aU\x03zip\x86R", "the encoding 'zip'"),
-        (b"]", "does not hold the array"),
+        (b"]", "lacks the array"),
         (b"\x95", "damaged"),
     ],
 )
