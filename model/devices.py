@@ -1,4 +1,4 @@
-"""What of the machine one process computes on: its share of the cores, and one GPU where there are several."""
+"""Devices of one process: a number of CPU threads, and one GPU where there are several."""
 
 import getpass
 import os
@@ -12,9 +12,9 @@ from filelock import FileLock, Timeout
 
 @cache
 def prepare_process(threads: int) -> None:
-    """Sets the number of TensorFlow's threads (0: its own choice), and uses a GPU of this process's own.
+    """Set the number of TensorFlow's threads (0: its default), and reserve a GPU for this process.
 
-    To be called before TensorFlow computes anything. GPUs take memory as they need it, not all of it at once.
+    It must be called before TensorFlow computes anything. GPU memory is allocated on demand.
 
     Raises:
         RuntimeError: TensorFlow has computed something already.
@@ -31,9 +31,16 @@ def prepare_process(threads: int) -> None:
 
 
 def claim_place(places: int, directory: Path) -> int:
-    """One of `places` numbers, another in each process that asks, until it ends; shared when all are taken.
+    """Reserve one of several places for this process; places are shared when all are taken.
 
-    The claim is a lock on a file, which ends with the process, however that ends.
+    The reservation is a lock on a file, which the operating system releases when the process ends.
+
+    Args:
+        places: Number of places.
+        directory: Directory of the lock files.
+
+    Returns:
+        Index of the place, from 0.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for place in range(places):
@@ -47,4 +54,4 @@ def claim_place(places: int, directory: Path) -> int:
     return os.getpid() % places
 
 
-_claims: list[FileLock] = []  # a lock object that is forgotten is let go
+_claims: list[FileLock] = []  # a lock is released when its object is garbage-collected

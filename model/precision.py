@@ -10,7 +10,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Sets the precision, one of `PRECISIONS`, of Keras layers that are created in the context.
+    """Set the precision, one of `PRECISIONS`, of Keras layers that are created in the context.
 
     Raises:
         ConfigurationError: There is no such precision.

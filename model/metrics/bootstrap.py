@@ -1,7 +1,7 @@
 """Bootstrap confidence intervals over images, and paired differences of systems (Efron 1979; Koehn 2004).
 
-A score of a corpus is a function of sums over its images. A bootstrap sample weights the images by how often each was
-drawn, so that the sums of a thousand samples are one matrix product.
+A score of a set of captions is a function of sums over its images. A bootstrap sample weights the images by how often
+each was drawn, so that the sums of a thousand samples are one matrix product.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a metric is computed from.
+    """Sufficient statistics of a metric.
 
     Attributes:
-        per_image: Float64 (N, S), summed over images.
+        per_image: Statistics of each image, float64 (N, S), to be summed over images.
         combine: Maps such sums (..., S) to scores (...).
     """
 
@@ -28,7 +28,7 @@ class Statistics:
     combine: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
     def score(self) -> float:
-        """Score over all images."""
+        """Compute the score over all images."""
         return float(self.combine(self.per_image.sum(axis=0)))
 
 
@@ -50,7 +50,7 @@ class Difference:
 
 
 def mean_of(values: NDArray[np.floating]) -> Statistics:
-    """Returns the statistics of a score that is the mean of (N,) scores of images."""
+    """Return the statistics of a score that is the mean of the scores (N,) of images."""
     return Statistics(
         np.stack([np.asarray(values, np.float64), np.ones(len(values))], axis=1),
         lambda sums: sums[..., 0] / sums[..., 1],
@@ -58,7 +58,16 @@ def mean_of(values: NDArray[np.floating]) -> Statistics:
 
 
 def interval(statistics: Statistics, samples: int = SAMPLES, seed: int = SEED) -> tuple[float, float]:
-    """Returns the 95 % percentile interval of a score."""
+    """Compute the 95 % percentile interval of a score.
+
+    Args:
+        statistics: Statistics of the metric.
+        samples: Number of bootstrap samples.
+        seed: Seed of the samples.
+
+    Returns:
+        Lower and upper end.
+    """
     low, high = np.percentile(_sample_scores(statistics, samples, seed), [2.5, 97.5])
     return float(low), float(high)
 
@@ -66,7 +75,17 @@ def interval(statistics: Statistics, samples: int = SAMPLES, seed: int = SEED) -
 def differences(
     ours: Mapping[str, Statistics], theirs: Mapping[str, Statistics], samples: int = SAMPLES, seed: int = SEED
 ) -> dict[str, Difference]:
-    """Returns ours minus theirs of each metric that both have, paired: both are scored on the same samples."""
+    """Compute paired differences of two systems, which are scored on the same bootstrap samples.
+
+    Args:
+        ours: Statistics of one system by metric.
+        theirs: Statistics of the other system for the same images, by metric.
+        samples: Number of bootstrap samples.
+        seed: Seed of the samples.
+
+    Returns:
+        Ours minus theirs, by metric that both have.
+    """
     found = {}
     for metric in (metric for metric in ours if metric in theirs):
         sampled = _sample_scores(ours[metric], samples, seed) - _sample_scores(theirs[metric], samples, seed)
@@ -78,13 +97,13 @@ def differences(
 
 
 def _sample_scores(statistics: Statistics, samples: int, seed: int) -> NDArray[np.float64]:
-    """Scores of bootstrap samples: float64 (samples,)."""
+    """Compute the scores of bootstrap samples, float64 (samples,)."""
     return statistics.combine(_sample_weights(len(statistics.per_image), samples, seed) @ statistics.per_image)
 
 
 @lru_cache(maxsize=1)  # 40 MB for 5,000 images
 def _sample_weights(images: int, samples: int, seed: int) -> NDArray[np.float64]:
-    """How often each image was drawn in each sample: float64 (samples, images)."""
+    """Count how often each image was drawn in each sample, float64 (samples, images)."""
     random = np.random.default_rng(seed)
     weights = np.empty((samples, images))
     for row in weights:

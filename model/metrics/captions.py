@@ -24,9 +24,9 @@ class Scores:
     """Scores of one caption per image.
 
     Attributes:
-        statistics: Metric -> statistics, from which its scores and its intervals follow.
-        left_out: Requested metric -> why it is missing.
-        warnings: What a reader of the scores must know.
+        statistics: Statistics by metric, from which its scores and its intervals follow.
+        left_out: Reason for each missing metric.
+        warnings: Caveats about the scores.
         tokenized: Captions and references as they were scored.
     """
 
@@ -56,7 +56,14 @@ def score_captions(
     java_metrics: Collection[str] = (),
     tokenize: Tokenize = ptb_tokens,
 ) -> Scores:
-    """Scores one caption per image; see `score_systems`."""
+    """Score one caption per image; see `score_systems`.
+
+    Args:
+        captions: Text of the caption by image id.
+        references: Texts of the references by image id.
+        java_metrics: METEOR and SPICE, where wanted.
+        tokenize: Splits a text into tokens.
+    """
     (scores,) = score_systems({"": captions}, references, java_metrics, tokenize).values()
     return scores
 
@@ -67,7 +74,7 @@ def score_systems(
     java_metrics: Collection[str] = (),
     tokenize: Tokenize = ptb_tokens,
 ) -> dict[str, Scores]:
-    """Scores the captions of several systems for the same images.
+    """Score the captions of several systems for the same images.
 
     BLEU, ROUGE-L, METEOR and SPICE are in 0..1, CIDEr-D in 0..10. CIDEr's document frequencies are those of
     `references`, as in the COCO evaluation. A Java program is started once for all systems.
@@ -122,7 +129,7 @@ def score_systems(
 def _score_together(
     score: Callable[[TokenizedCaptions], dict[str, Statistics]], systems: Mapping[str, TokenizedCaptions]
 ) -> dict[str, dict[str, Statistics]]:
-    """Scores all systems in one call of a scorer whose statistics of an image depend on that image alone."""
+    """Score all systems in one call of a scorer whose statistics of an image depend on that image alone."""
     together = score(
         TokenizedCaptions(
             [text for system in systems.values() for text in system.captions],
@@ -140,12 +147,12 @@ def _score_together(
 
 
 def compare_captions(ours: Scores, theirs: Scores) -> dict[str, Difference]:
-    """Returns by how much one system scores better than another on the same images: metric -> paired difference."""
+    """Compute the paired difference of two systems on the same images, by metric."""
     return differences(ours.statistics, theirs.statistics)
 
 
 def _warnings(truth: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """Names what makes CIDEr-D's weights, ln(images / images whose references have the n-gram), mean little."""
+    """Warn if CIDEr-D's weights, ln(images / images whose references have the n-gram), are not meaningful."""
     if len(truth) == 1:
         return ("CIDEr-D is 0 on a single image: every n-gram is in all documents.",)
     if len(truth) < FEW_IMAGES:
@@ -158,7 +165,7 @@ def _warnings(truth: Mapping[str, list[str]]) -> tuple[str, ...]:
 
 
 def _script_warnings(texts: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Names that many references or captions are in a script whose sentences are one token each."""
+    """Warn if many references or captions are in a script whose sentences are one token each."""
     if max(fraction_without_blanks(each) for each in texts) < _MANY:
         return ()
     return (
@@ -168,6 +175,6 @@ def _script_warnings(texts: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def cider(captions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
-    """CIDEr-D of texts that are already tokens joined by blanks; for model selection during training."""
+    """Compute CIDEr-D of texts that are already tokens joined by blanks; for model selection during training."""
     tokenized = TokenizedCaptions([*captions.values()], [references[image_id] for image_id in captions])
     return cider_d.score(tokenized)["CIDEr-D"].score()

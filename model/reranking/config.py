@@ -11,7 +11,7 @@ SIMILARITIES = ("cider", "bleu", "bleu-compat")
 
 
 class RerankingMethod(StrEnum):
-    """How the hypotheses of an image are scored."""
+    """Scoring method of the hypotheses of an image."""
 
     CONSENSUS = "consensus"  # with the captions of the nearest training images (the paper)
     KERNEL_RIDGE = "kernel-ridge"  # with the captions of all training images, weighted by regression
@@ -21,7 +21,7 @@ class RerankingMethod(StrEnum):
 
 @dataclass(frozen=True)
 class RerankingConfig:
-    """How hypotheses are compared with references."""
+    """Options of the comparison of hypotheses with references."""
 
     similarity: str = option("cider", "Similarity of two captions.", choices=SIMILARITIES)
     method: RerankingMethod = option(

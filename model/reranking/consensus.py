@@ -1,4 +1,4 @@
-"""Consensus reranking (the paper's Section 8): the hypothesis that agrees most with the captions of similar images."""
+"""Consensus reranking (the paper's Section 8): scores of hypotheses by the captions of similar images."""
 
 from collections.abc import Sequence
 
@@ -9,43 +9,64 @@ from model.metrics.bootstrap import Statistics
 
 
 def consensus_scores(similarity: NDArray[np.float64], m: int) -> NDArray[np.float64]:
-    """Sum of the m largest similarities of each hypothesis (all, if there are fewer): (H, R) -> float64 (H,)."""
+    """Sum the m largest similarities of each hypothesis.
+
+    Args:
+        similarity: Similarity of each hypothesis to each reference, float64 (H, R).
+        m: Number of similarities to sum; limited to R.
+
+    Returns:
+        float64 (H,).
+    """
     scores: NDArray[np.float64] = consensus_scores_of_each(similarity, [m])[0]
     return scores
 
 
 def consensus_scores_of_each(similarity: NDArray[np.float64], ms: Sequence[int]) -> NDArray[np.float64]:
-    """`consensus_scores` for several m, sorted once: (H, R) -> float64 (len(ms), H)."""
+    """Compute `consensus_scores` for several m with one sort, float64 (len(ms), H)."""
     sums = np.zeros((len(similarity), similarity.shape[1] + 1))
     np.cumsum(np.sort(similarity, axis=1)[:, ::-1], axis=1, out=sums[:, 1:])
     return sums[:, np.minimum(ms, similarity.shape[1])].T
 
 
 def self_consensus_scores(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean similarity of each hypothesis with all of its image, itself too: (H, H) -> float64 (H,).
+    """Compute the mean similarity of each hypothesis to all hypotheses of its image, itself included.
 
-    The choice of minimum Bayes risk when all hypotheses are equally likely; it looks at no other image.
+    The largest is the minimum Bayes risk choice if all hypotheses are equally likely. No other image is used.
+
+    Args:
+        similarity: Similarities of the hypotheses to one another, float64 (H, H).
+
+    Returns:
+        float64 (H,).
     """
     scores: NDArray[np.float64] = similarity.mean(axis=1)
     return scores
 
 
 def rerank_order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices of hypotheses by falling score; equal scores keep their order, the likelier first."""
+    """Return the indices of hypotheses by decreasing score, int64 (H,); equal scores keep their order."""
     return np.argsort(-scores, kind="stable")
 
 
 def choices(
     similarities: Sequence[NDArray[np.float64]], captions_of: Sequence[NDArray[np.int64]], k: int, ms: Sequence[int]
 ) -> NDArray[np.int64]:
-    """Which hypothesis is chosen for each image by the m largest similarities with its k nearest: int64 (len(ms), N).
+    """Choose a hypothesis of each image by consensus with its k nearest images, for several m.
 
-    similarities: of each image (H, R), its references in the order of their images; captions_of: of each image (K,),
-    how many of them belong to each of its nearest images.
+    Args:
+        similarities: Similarities float64 (H, R) of each of the N images, whose references are in the order of its
+            nearest images.
+        captions_of: Number of references of each of the K nearest images, int64 (K,), of each image.
+        k: Number of nearest images.
+        ms: Numbers of largest similarities that are summed.
+
+    Returns:
+        Indices of the chosen hypotheses, int64 (len(ms), N).
     """
     return np.stack(
         [
-            # The first of the largest is the likeliest of equals, as in `rerank_order`.
+            # argmax returns the first, most probable hypothesis of equal ones, like `rerank_order`.
             consensus_scores_of_each(similarity[:, : captions[:k].sum()], ms).argmax(axis=1)
             for similarity, captions in zip(similarities, captions_of, strict=True)
         ],
@@ -54,6 +75,11 @@ def choices(
 
 
 def score_of(chosen: NDArray[np.int64], statistics: Sequence[Statistics]) -> float:
-    """The score of the chosen captions; `statistics[h]` are those of everybody's h-th hypothesis, rows by image."""
+    """Score the chosen hypotheses of all images by a metric.
+
+    Args:
+        chosen: Index of the chosen hypothesis of each image, int64 (N,).
+        statistics: Statistics of the metric of the h-th hypotheses of all images, by h.
+    """
     table = np.stack([each.per_image for each in statistics])
     return float(statistics[0].combine(table[chosen, np.arange(len(chosen))].sum(axis=0)))

@@ -24,9 +24,9 @@ def nearest(
     metric: str,
     progress: Callable[[float], None] = lambda done: None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Finds the nearest references of each target, nearest first, equal distances by position.
+    """Find the nearest references of each target, nearest first, equal distances by position.
 
-    Beside its arguments it needs the references once in float32.
+    In addition to its arguments, memory holds the references once in float32.
 
     Args:
         targets: Vectors (N, D) of any floating-point type.
@@ -49,8 +49,8 @@ def nearest(
     distances = np.empty((len(targets), count), np.float32)
     for start in range(0, len(targets), TARGETS):
         block = _prepare(targets[start : start + TARGETS], metric)
-        # A float32 dot product has an error below D 2^-24 |a| |b|, and 2 |a| |b| is at most a^2 + b^2. As much again
-        # covers both norms, and eight more units the other roundings.
+        # A float32 dot product has an error below D 2^-24 |a| |b|, and 2 |a| |b| is at most a^2 + b^2. Doubling it
+        # covers both norms, and eight more units cover the other roundings.
         error = (block.shape[1] + 8) * 2.0**-23 * (_squares(block) + largest)
         pending, depth = np.arange(len(block)), min(count + MARGIN, len(references))
         while len(pending):
@@ -60,7 +60,7 @@ def nearest(
                 squared = _squared_distances(block[row], references[near], metric)
                 order = np.argsort(squared, kind="stable")[:count]
                 if depth < len(references) and squared[order[-1]] >= farthest - error[row]:
-                    unresolved.append(row)  # a reference that is not among the candidates may be as near
+                    unresolved.append(row)  # a reference outside the candidates may be as near
                     continue
                 indices[start + row] = near[order]
                 # Half the squared distance of unit vectors is 1 - cosine.
@@ -71,7 +71,7 @@ def nearest(
 
 
 def _prepare_table(references: NDArray[np.floating], metric: str) -> tuple[NDArray[np.float32], float]:
-    """Returns the references as FAISS takes them, float32 (M, D), and their largest squared norm."""
+    """Return the references as FAISS requires them, float32 (M, D), and their largest squared norm."""
     if metric == "cosine":
         unit = np.empty(references.shape, np.float32)
         for start in range(0, len(references), TARGETS):
@@ -85,7 +85,7 @@ def _prepare_table(references: NDArray[np.floating], metric: str) -> tuple[NDArr
 def _squared_distances(
     target: NDArray[np.float64], references: NDArray[np.floating], metric: str
 ) -> NDArray[np.float64]:
-    """Squared euclidean distances float64 (n,) between a prepared target (D,) and references (n, D)."""
+    """Compute the squared Euclidean distances float64 (n,) of a prepared target (D,) to references (n, D)."""
     others = _prepare(references, metric) if metric == "cosine" else references
     return _squares(np.subtract(others, target, dtype=np.float64))
 
@@ -96,7 +96,7 @@ def _squares(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _prepare(vectors: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
-    """Returns the vectors in float64, with unit length if the metric is the cosine."""
+    """Convert vectors to float64, with unit length if the metric is the cosine."""
     prepared = vectors.astype(np.float64)
     if metric == "cosine":
         prepared /= np.maximum(np.linalg.norm(prepared, axis=1, keepdims=True), 1e-12)

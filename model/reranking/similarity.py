@@ -1,7 +1,7 @@
-"""How alike two sentences are, as consensus reranking asks (the paper's Section 8): CIDEr-D and mRNN-CR's BLEU.
+"""Pairwise similarities of sentences for consensus reranking (the paper's Section 8): CIDEr-D and mRNN-CR's BLEU.
 
-Both clip the count of an n-gram at what the other sentence has, so that only n-grams that two sentences share count: a
-reference has few entries in the columns of an image's hypotheses, and these are all that is looked at.
+Both clip the count of an n-gram at its count in the other sentence. Only n-grams that two sentences share matter, so
+that the few entries of a reference in the columns of an image's hypotheses suffice.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,18 @@ LENGTH_DEVIATION = 6.0  # of CIDEr-D's Gaussian length penalty, in n-grams
 
 
 class Similarity(Protocol):
-    """Compares sentences of a table."""
+    """Interface of similarities of the sentences of a table."""
 
     def __call__(self, hypotheses: NDArray[np.int64], references: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Similarity of each of some rows of the table with each of others: float64 (hypotheses, references)."""
+        """Compare sentences pairwise.
+
+        Args:
+            hypotheses: Row indices int64 (H,).
+            references: Row indices int64 (R,).
+
+        Returns:
+            Similarities float64 (H, R).
+        """
         ...
 
     def weighted_sums(
@@ -30,19 +38,24 @@ class Similarity(Protocol):
 
 
 class NgramWeights:
-    """CIDEr's weights of n-grams: ln(documents) - ln(max(1, documents that have it))."""
+    """CIDEr's weights of n-grams: ln(documents) - ln(max(1, documents that contain it))."""
 
     def __init__(self, table: SentenceTable, documents: Sequence[NDArray[np.int64]]):
-        """A document is some rows of the table."""
+        """Compute document frequencies.
+
+        Args:
+            table: Table of the documents' sentences.
+            documents: Rows of each document, int64 arrays.
+        """
         self._table, self._of_any = table, np.log(max(1, len(documents)))
         frequencies = np.maximum(1, table.document_frequencies(documents))
         self._weights: NDArray[np.float64] = self._of_any - np.log(frequencies)
 
     def of(self, table: SentenceTable) -> NDArray[np.float64]:
-        """The weights of the n-grams of this or another table: float64 (C,)."""
+        """Return the weights of the n-grams of this or another table, float64 (C,)."""
         if table is self._table:
             return self._weights
-        # An n-gram that is in no document has column -1 and so the last of the weights.
+        # An n-gram that is in no document has column -1, which selects the last weight.
         weights: NDArray[np.float64] = np.append(self._weights, self._of_any)[table.columns_in(self._table)]
         return weights
 
@@ -55,7 +68,12 @@ class CiderSimilarity:
     """
 
     def __init__(self, table: SentenceTable, documents: "Sequence[NDArray[np.int64]] | NgramWeights"):
-        """N-grams are weighed as `NgramWeights` says: by documents that are rows of the table, or of another one."""
+        """Compute weights and norms.
+
+        Args:
+            table: Table of hypotheses and references.
+            documents: Rows of each document in this table, or weights that were computed from another table.
+        """
         self._table = table
         weights = documents if isinstance(documents, NgramWeights) else NgramWeights(table, documents)
         self._weights = weights.of(table)
@@ -98,12 +116,17 @@ class CiderSimilarity:
 class BleuSimilarity:
     """The BLEU similarity of mRNN-CR, 0..1: mean over n = 1..4 of the F1 of clipped n-gram matches, no brevity penalty.
 
-    An order of which a sentence has no n-gram counts 0. With `compat`, sentences under four words score 0 on all
-    orders, as in mRNN-CR, whose test of the length is a slip.
+    An order without n-grams in a sentence counts 0. With `compat`, sentences of fewer than four tokens score 0 on all
+    orders, as in mRNN-CR, whose test of the length is an error.
     """
 
     def __init__(self, table: SentenceTable, compat: bool = False):
-        """`compat`: see above."""
+        """Compare sentences of a table.
+
+        Args:
+            table: Table of hypotheses and references.
+            compat: Whether to reproduce mRNN-CR's error.
+        """
         self._table, self._compat = table, compat
 
     def __call__(self, hypotheses: NDArray[np.int64], references: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -187,7 +210,7 @@ class _SharedNgrams:
 
 
 def _sum_by_owner(values: NDArray[np.float64], owners: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """Sums of the columns (H, E) of `values` by their owner, 0..`count` - 1 and rising: (H, count)."""
+    """Sum the columns (H, E) of `values` by their owner, 0..`count` - 1 and increasing: (H, count)."""
     sums = np.zeros((len(values), count))
     if len(owners):
         starts = np.flatnonzero(np.diff(owners, prepend=-1))

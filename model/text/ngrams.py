@@ -1,4 +1,4 @@
-"""N-grams of sentences: counted, and as the rows of one table."""
+"""Counts of n-grams in sentences, for one sentence or as the rows of a table."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -6,21 +6,28 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-ORDERS = 4  # n-grams of 1 to 4 words
+ORDERS = 4  # n-grams of 1 to 4 tokens
 Words = Sequence[str]
 Ngram = tuple[str, ...]
 
 
 def ngrams(words: Words, order: int) -> Counter[Ngram]:
-    """How often each n-gram of `order` words occurs."""
+    """Count each n-gram of `order` tokens."""
     return Counter(tuple(words[start : start + order]) for start in range(len(words) - order + 1))
 
 
 class SentenceTable:
-    """Sentences as sparse rows of n-gram counts, made once, so that any of them can be compared with any others.
+    """Sparse matrix of the n-gram counts of N sentences, from which any of them can be compared.
 
-    A column is an n-gram of 1 to `ORDERS` words; orders (C,): how many. Row i has the entries from `starts[i]` up to
-    `starts[i + 1]` of `entry_columns` and `entry_counts`; lengths (N,): words of each sentence.
+    A row is a sentence, a column an n-gram of 1 to `ORDERS` tokens. Row i has the entries `starts[i]` to
+    `starts[i + 1]` of `entry_columns` and `entry_counts`.
+
+    Attributes:
+        lengths: Number of tokens of each sentence, int64 (N,).
+        orders: Number of tokens of each n-gram, int64 (C,).
+        starts: First entry of each row, int64 (N + 1,).
+        entry_columns: Column of each entry, int64 (E,), increasing within a row.
+        entry_counts: Count of each entry, float64 (E,).
     """
 
     def __init__(self, sentences: Iterable[Words]):
@@ -34,15 +41,15 @@ class SentenceTable:
         self.lengths = np.array(lengths, np.int64)
         word = np.array(words, np.int64)
         row = np.repeat(np.arange(len(lengths)), self.lengths)
-        left = np.repeat(np.cumsum(self.lengths), self.lengths) - np.arange(len(word))  # words from here to the end
+        left = np.repeat(np.cumsum(self.lengths), self.lengths) - np.arange(len(word))  # tokens up to the end
 
         column, columns = word, len(ids)
         found, orders = [(row, column)], [np.full(columns, 1)]
         self._ids: dict[str, int] = ids
-        self._codes: list[NDArray[np.int64]] = []  # of the n-grams of 2 words, of 3, ..., rising
+        self._codes: list[NDArray[np.int64]] = []  # of the n-grams of 2 tokens, of 3, ..., increasing
         for order in range(2, ORDERS + 1):
             begins = np.flatnonzero(left >= order)
-            # An n-gram is one that is a word shorter, and its last word.
+            # An n-gram is coded by the n-gram without its last token, and that token.
             codes = column[begins] * len(ids) + word[begins + order - 1]
             distinct, numbers = np.unique(codes, return_inverse=True)
             column = np.full(len(word), -1)
@@ -63,7 +70,14 @@ class SentenceTable:
         return len(self.lengths)
 
     def document_frequencies(self, documents: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """In how many documents each n-gram occurs: int64 (C,). A document is some rows: all captions of an image."""
+        """Count the documents that contain each n-gram.
+
+        Args:
+            documents: Rows of each document, int64 arrays; a document is all captions of an image.
+
+        Returns:
+            int64 (C,).
+        """
         owners = np.repeat(np.arange(len(documents)), [len(rows) for rows in documents])
         rows = np.concatenate([np.empty(0, np.int64), *documents])
         positions, entries = self._entries(rows)
@@ -71,7 +85,7 @@ class SentenceTable:
         return np.bincount(pairs % max(1, len(self.orders)), minlength=len(self.orders))
 
     def columns_in(self, other: "SentenceTable") -> NDArray[np.int64]:
-        """Return the column that each n-gram has in another table, -1 where it has none: int64 (C,)."""
+        """Return the column of each n-gram in another table, int64 (C,); -1 where it has none."""
         word = np.array([other._ids.get(word, -1) for word in self._ids], np.int64)
         column, columns = word, len(other._ids)
         places = [column]
@@ -86,7 +100,14 @@ class SentenceTable:
         return np.concatenate(places)
 
     def counts(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return dense counts of some rows, float64 (rows, columns), and their nonzero columns in increasing order."""
+        """Extract the dense counts of some rows.
+
+        Args:
+            rows: Row indices int64 (R,).
+
+        Returns:
+            Counts float64 (R, K), and the K columns with nonzero counts, int64, in increasing order.
+        """
         owners, entries = self._entries(rows)
         columns, places = np.unique(self.entry_columns[entries], return_inverse=True)
         table = np.zeros((len(rows), len(columns)))
@@ -96,7 +117,16 @@ class SentenceTable:
     def entries(
         self, rows: NDArray[np.int64], columns: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """The entries of some rows in some columns, row after row: positions in `rows` and `columns`, and counts."""
+        """Extract the entries of some rows in some columns, row by row.
+
+        Args:
+            rows: Row indices int64 (R,).
+            columns: Column indices int64 (K,).
+
+        Returns:
+            Of each entry the position of its row in `rows`, int64, the position of its column in `columns`, int64, and
+            its count, float64.
+        """
         owners, entries = self._entries(rows)
         self._column_positions[columns] = np.arange(len(columns))
         places = self._column_positions[self.entry_columns[entries]]
@@ -105,7 +135,7 @@ class SentenceTable:
         return owners[asked], places[asked], self.entry_counts[entries[asked]]
 
     def _entries(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of the entries of the rows, row after row: positions in `rows`, and their own numbers."""
+        """Return the entries of some rows, row by row: positions in `rows` and indices of the entries, int64."""
         sizes = self.starts[rows + 1] - self.starts[rows]
         owners = np.repeat(np.arange(len(rows)), sizes)
         return owners, np.arange(len(owners)) + (self.starts[rows] - (np.cumsum(sizes) - sizes))[owners]

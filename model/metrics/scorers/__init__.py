@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError
 
 
 def scorers(java_metrics: Collection[str] = ()) -> Iterator[ModuleType]:
-    """Yields the scorers without Java, and those with Java that compute one of `java_metrics`.
+    """Yield the scorers without Java, and those with Java that compute one of `java_metrics`.
 
     Raises:
         ConfigurationError: A metric of `java_metrics` is unknown.
@@ -34,7 +34,7 @@ def scorers(java_metrics: Collection[str] = ()) -> Iterator[ModuleType]:
 
 
 def versions(metrics: Collection[str]) -> dict[str, str]:
-    """Returns scorer -> version of the scorers that compute one of `metrics`; a scorer is named by its metrics."""
+    """Return scorer -> version of the scorers that compute one of `metrics`; a scorer is named by its metrics."""
     return {
         "+".join(scorer.NAMES): scorer.VERSION for scorer in _all_scorers() if not set(scorer.NAMES).isdisjoint(metrics)
     }

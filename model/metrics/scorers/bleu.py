@@ -15,7 +15,7 @@ _TINY, _SMALL = 1e-15, 1e-9  # coco-caption's smoothing of numerators and denomi
 
 
 def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
-    """Returns the statistics of BLEU, which pool over images: clipped matches, n-grams, and lengths."""
+    """Return the statistics of BLEU, which pool over images: clipped matches, n-grams, and lengths."""
     table, images, matches = captions.table, len(captions.captions), captions.matches
     in_references = np.zeros(len(matches.entry_image))
     np.maximum.at(in_references, matches.entry, matches.in_reference)

@@ -11,7 +11,7 @@ _LENGTH_DEVIATION = 6.0  # standard deviation of the Gaussian length penalty, in
 
 
 def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
-    """Returns the statistics of CIDEr-D, a mean over images in 0..10."""
+    """Return the statistics of CIDEr-D, a mean over images in 0..10."""
     table, images, matches = captions.table, len(captions.captions), captions.matches
     ends = images + np.cumsum([len(texts) for texts in captions.references])
     documents = np.split(np.arange(images, len(table)), ends[:-1] - images)

@@ -16,7 +16,7 @@ _NUMBERS = 23  # per image
 
 
 def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
-    """Returns the statistics of METEOR, which pool over images.
+    """Return the statistics of METEOR, which pool over images.
 
     Raises:
         ScorerMissing: pycocoevalcap or Java is not installed, or the program fails or does not end in time.
@@ -40,12 +40,12 @@ def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
 
 
 def _plain(text: str) -> str:
-    """Returns a text without the program's separator, in one line."""
+    """Return a text without the program's separator, in one line."""
     return " ".join(text.replace("|||", "").split())
 
 
 def _perfect_in_one_chunk(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sets the chunks of captions that equal their reference to 0: the program counts no fragmentation for them."""
+    """Set the chunks of captions that equal their reference to 0: the program counts no fragmentation for them."""
     matches = rows[:, 4:20].reshape(-1, 4, 4)
     in_caption, in_reference = matches[..., [0, 2]].sum(axis=(1, 2)), matches[..., [1, 3]].sum(axis=(1, 2))
     equal = (in_caption == rows[:, 0]) & (in_reference == rows[:, 1]) & (rows[:, 20] == 1)
@@ -53,7 +53,7 @@ def _perfect_in_one_chunk(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _combine(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Computes METEOR from the program's numbers, (..., 23).
+    """Compute METEOR from the program's numbers, (..., 23).
 
     These are the tokens of caption and reference, the function words among them, for each of four kinds of match the
     matched content words and function words of both, and then chunks and the matched tokens of both.
@@ -70,6 +70,6 @@ def _combine(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divides, with 0 for x / 0."""
+    """Divide, with 0 for x / 0."""
     ratio: NDArray[np.float64] = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
     return ratio

@@ -13,7 +13,7 @@ _BETA = 1.2
 
 
 def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
-    """Returns the statistics of ROUGE-L, a mean over images in 0..1."""
+    """Return the statistics of ROUGE-L, a mean over images in 0..1."""
     pairs = zip(captions.captions, captions.references, strict=True)
     return {"ROUGE-L": mean_of(np.array([_of_image(caption, references) for caption, references in pairs]))}
 

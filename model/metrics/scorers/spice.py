@@ -70,13 +70,13 @@ JARS = (
 
 
 def jar_directory() -> Path:
-    """Returns where the jars are installed: `m-rnn/spice` in the user's cache (`XDG_CACHE_HOME`)."""
+    """Return where the jars are installed: `m-rnn/spice` in the user's cache (`XDG_CACHE_HOME`)."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "m-rnn" / "spice"
 
 
 def score(captions: TokenizedCaptions) -> dict[str, Statistics]:
-    """Returns the statistics of SPICE, a mean over images in 0..1.
+    """Return the statistics of SPICE, a mean over images in 0..1.
 
     Raises:
         ScorerMissing: Java, pycocoevalcap or the parser is not installed, or the program fails, does not end in time or
