@@ -39,6 +39,7 @@ class FinetuneBackboneParam:
         config_path={"section": "pipeline", "name": "finetune_backbone"},
         default=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        significant=False,  # the keys of the required stages depend on it
         description="Train the last blocks of the backbone too, and extract features again.",
     )
 

@@ -34,7 +34,7 @@ class PoolCaptions(Stage, ModelParams, SplitParam):
         """Return the sources and the training captions.
 
         Raises:
-            ConfigurationError: There is no source, or one has a parameter that GenerateCaptions has not.
+            ConfigurationError: There is no source, or one has a parameter that does not change the hypotheses.
         """
         if not self.sources:
             raise ConfigurationError("The candidate pool is empty; set sources of [PoolCaptions].")
@@ -44,11 +44,13 @@ class PoolCaptions(Stage, ModelParams, SplitParam):
         return {**required, "captions": self.upstream(TokenizeCaptions)}
 
     def _generated(self, name: str, parameters: Any) -> Stage:
-        known = {each for each, _ in GenerateCaptions.get_params()}
+        # By other parameters Luigi does not tell tasks apart.
+        known = {each for each, parameter in GenerateCaptions.get_params() if parameter.significant}
         unknown = sorted(set(parameters) - known)
         if unknown:
             raise ConfigurationError(
-                f"Source {name!r} of [PoolCaptions] has {unknown[0]}, which is not a parameter of GenerateCaptions."
+                f"Source {name!r} of [PoolCaptions] has {unknown[0]}, which is not a significant parameter of "
+                "GenerateCaptions; remove it."
             )
         return self.upstream(GenerateCaptions, **{"search": "n-best", **parameters})
 

@@ -37,7 +37,11 @@ def test_neighbors_are_those_of_the_pool_and_not_of_the_reranking():
 
 @pytest.mark.parametrize(
     ("sources", "message"),
-    [({}, "pool is empty"), ({"beam": {"width": 3}}, "'beam' of .* has width, which is not a parameter")],
+    [
+        ({}, "pool is empty"),
+        ({"beam": {"width": 3}}, "'beam' of .* has width, which is not a significant parameter"),
+        ({"beam": {}, "tuned": {"finetune_backbone": True}}, "has finetune_backbone, which is not a significant"),
+    ],
 )
 def test_wrong_sources_are_an_error(sources, message):
     with pytest.raises(ConfigurationError, match=message):
