@@ -64,7 +64,7 @@ class KerasNetwork:
     whole: keras.Model
 
     def forward(self, images: tf.Tensor) -> tf.Tensor:
-        """RGB 0..255 (B, S, S, 3) -> features (B, dimension), in inference mode."""
+        """Compute features (B, dimension) of RGB images 0..255 (B, S, S, 3), in inference mode."""
         return self.encoder(self.preprocess(images), training=False)
 
 
@@ -98,7 +98,7 @@ def compile_forward(
 
 
 def caffe_preprocess(images: tf.Tensor) -> tf.Tensor:
-    """RGB 0..255 (B, S, S, 3) -> BGR minus the mean, the input of networks trained with Caffe."""
+    """Convert RGB images 0..255 (B, S, S, 3) to BGR minus the mean, the input of networks trained with Caffe."""
     return tf.cast(images, tf.float32)[..., ::-1] - tf.constant(CAFFE_MEAN_BGR)
 
 
@@ -128,10 +128,10 @@ def pool_cells(feature_map: Any, grid: int) -> Any:
 
 
 def check_not_pooled(spec: BackboneSpec) -> None:
-    """Check that nothing but the default `pool` is asked of a network whose output is a vector.
+    """Check that a network whose output is a vector has the default `pool`.
 
     Raises:
-        ConfigurationError: A grid is asked for.
+        ConfigurationError: Another `pool` is requested.
     """
     if spec.grid > 1:
         raise ConfigurationError(

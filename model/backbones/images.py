@@ -1,4 +1,4 @@
-"""From the bytes of an image file, as found in the wild, to the pixels that a network sees."""
+"""Decoding and cropping of image files: from bytes to the pixels that a network receives."""
 
 import io
 import warnings
@@ -27,11 +27,11 @@ def describe_unread(name: str) -> str:
     """Return the end of a sentence with the reason why a file is not a readable image, and the fix."""
     if name[name.rfind(".") :].lower() in HEIF_SUFFIXES - image_suffixes():
         return f"is a HEIF image, which cannot be read without a further package; run {EXTRA}"
-    return "has no ending of an image that can be read; convert it to JPEG or PNG"
+    return "has no file extension of a readable image; convert it to JPEG or PNG"
 
 
 def image_suffixes() -> frozenset[str]:
-    """Return the lower-case endings of image files that are read: the formats of Pillow that hold photographs."""
+    """Return the lower-case file extensions of readable images: Pillow's formats for photographs."""
     registered = Image.registered_extensions()
     return frozenset({".mpo"} | {end for end, form in registered.items() if form in _FORMATS and form in Image.OPEN})
 
@@ -76,7 +76,7 @@ def decode_image(data: bytes) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         levels = np.asarray(image, np.float64)
-        # "I;16" tells the depth; plain "I" does not, and there small values are taken for 8 bits.
+        # "I;16" has 16 bits; plain "I" has no known depth, and small values are taken for 8 bits.
         if image.mode.startswith("I;16") or (image.mode == "I" and levels.max(initial=0) > 255):
             levels = levels / 257.0
         return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8)).convert("RGB")
@@ -87,11 +87,19 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def cut_crops(image: Image.Image, size: int, crop: str) -> NDArray[np.uint8]:
-    """RGB image -> uint8 (crops, size, size, 3), whose features are to be averaged.
+    """Cut the crops of an image, whose features are to be averaged.
 
-    crop: `squash` resizes both sides to `size`. `center` cuts a square of 224/256 of the short side from the middle, as
-    is usual for VGG. `ten_crop` cuts such squares from the four corners and the middle, and mirrors them (the paper's
-    Section 8.1). Each square is resized to `size`; interpolation is bicubic and antialiased.
+    Each crop is resized with antialiased bicubic interpolation.
+
+    Args:
+        image: RGB image.
+        size: Side of the crops in pixels.
+        crop: `squash` resizes both sides to `size`. `center` cuts a square of 224/256 of the short side from the
+            center, as is usual for VGG. `ten_crop` cuts such squares from the four corners and the center, and mirrors
+            them (the paper's Section 8.1).
+
+    Returns:
+        uint8 (crops, size, size, 3).
     """
     if crop == "squash":
         return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))[None]

@@ -1,4 +1,4 @@
-"""Captions from the network: beam search, diverse if wanted, batched over images. Width 1 is greedy search."""
+"""Beam search and diverse beam search, batched over images. Width 1 is greedy search."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,9 +17,12 @@ from schemas.vocabulary import BOS
 
 @dataclass(frozen=True)
 class Decoded:
-    """A caption as word ids, without start and end sign, and ln P(words, end sign | image) in nats.
+    """A decoded caption.
 
-    ln P is the network's, whatever penalties the search knows; a caption that was cut off has no end sign in it.
+    Attributes:
+        tokens: Token ids, without start and end token.
+        log_prob: ln P(tokens, end token | image) of the network in nats, without penalties of the search; a truncated
+            caption has no end token.
     """
 
     tokens: tuple[int, ...]
@@ -43,7 +46,14 @@ class BeamOptions:
     diversity: float = 0.5
 
     def check(self, beam_width: int) -> None:
-        """Raise ConfigurationError if a search of this width is impossible."""
+        """Check the options for a search.
+
+        Args:
+            beam_width: Width of the search.
+
+        Raises:
+            ConfigurationError: A search of this width is impossible.
+        """
         if self.length_penalty < 0 or self.diversity < 0:
             raise ConfigurationError(f"{self} is invalid: length_penalty and diversity must be 0 or more.")
         if beam_width < 1 or self.groups < 1 or beam_width % self.groups:
@@ -61,23 +71,30 @@ PLAIN = BeamOptions()
 
 
 class _Hypotheses(NamedTuple):
-    """Some hypotheses of each of R groups; those that are not there have a score of -inf."""
+    """At most n hypotheses of each of R groups; missing ones have a score of -inf.
 
-    words: Any  # int32 (R, n, max_length), `length` of them
-    length: Any  # int32 (R, n)
-    score: Any  # float32 (R, n): ln P less the cost of diversity
-    cost: Any  # float32 (R, n), of diversity
+    Attributes:
+        words: Token ids int32 (R, n, max_length), of which `length` are set.
+        length: Number of tokens, int32 (R, n).
+        score: ln P minus the diversity penalties, float32 (R, n).
+        cost: Diversity penalties, float32 (R, n).
+    """
+
+    words: Any
+    length: Any
+    score: Any
+    cost: Any
 
 
 class BeamSearch:
-    """Beam search over one network, or several as one.
+    """Beam search over one network, or over an ensemble.
 
-    At each step every live hypothesis is continued by every word. Of all continuations the best `beam_width` count:
-    those among them that end are finished hypotheses, and the best `beam_width` of the others live on. The score is
-    the sum of log-probabilities; among finished hypotheses it is without length normalization, as in the paper, unless
-    there is a `length_penalty`. An image is done when no live hypothesis can overtake the worst of its `beam_width`
-    finished ones, however long it became. Equal scores go to the better parent hypothesis, then to the smaller word id.
-    Hypotheses that are alive after `max_length` words compete as they are.
+    At each step every live hypothesis is extended by every token. Among the best `beam_width` extensions, those that
+    end are finished hypotheses; the best `beam_width` of the others stay alive. The score is the sum of
+    log-probabilities, without length normalization as in the paper, unless there is a `length_penalty`. The search of
+    an image ends when no live hypothesis can overtake the worst of its `beam_width` finished ones. Of equal scores that
+    of the better parent hypothesis comes first, then that of the smaller token id. Hypotheses that are alive after
+    `max_length` tokens compete as they are.
 
     In diverse beam search each group is such a beam with an equal part of the width.
     """
@@ -90,7 +107,18 @@ class BeamSearch:
         constraints: Constraints = DEFAULT_CONSTRAINTS,
         options: BeamOptions = PLAIN,
     ):
-        """Raise ConfigurationError if constraints or options cannot be satisfied."""
+        """Prepare the search, which is compiled at the first call.
+
+        Args:
+            network: One network, or an ensemble.
+            beam_width: Number of hypotheses per image.
+            max_length: Maximum number of tokens.
+            constraints: Hard decoding constraints.
+            options: Length penalty and diversity.
+
+        Raises:
+            ConfigurationError: Constraints or options cannot be satisfied.
+        """
         constraints.check(network.sizes["vocabulary_size"], max_length)
         options.check(beam_width)
         self.beam_width, self.max_length = beam_width, max_length
@@ -100,9 +128,14 @@ class BeamSearch:
         self._search = tf.function(self._search_images, input_signature=[features])
 
     def __call__(self, features: NDArray[np.floating]) -> list[list[Decoded]]:
-        """Return at most `beam_width` hypotheses per image, best first, from features (B, D).
+        """Decode a batch of images.
 
-        The groups of a diverse search are put together; what two of them found is there once.
+        Args:
+            features: Image features (B, D).
+
+        Returns:
+            At most `beam_width` hypotheses per image, best first. The groups of a diverse search are merged; duplicates
+            are removed.
 
         Raises:
             ConfigurationError: The constraints leave no valid token for an image.
@@ -127,7 +160,7 @@ class BeamSearch:
         return [sorted((Decoded(*each) for each in image.items()), key=order) for image in found]
 
     def _search_images(self, features: tf.Tensor) -> _Hypotheses:
-        """Features (B, D) -> the finished hypotheses of the groups of each image, (B * groups, width of a group)."""
+        """Return the finished hypotheses of the groups of each image, (B * groups, group width), from features."""
         groups, width = self.options.groups, self.beam_width // self.options.groups
         images = tf.shape(features)[0]
         rows = images * groups
@@ -141,12 +174,12 @@ class BeamSearch:
             tf.fill((rows, width), -np.inf),
             tf.zeros((rows, width)),
         )
-        # The hypotheses of a group start alike: only one may be continued at first.
+        # The hypotheses of a group are equal at the start, so that only one can be extended at first.
         live = nothing._replace(score=tf.tile(tf.constant([[0.0] + [-np.inf] * (width - 1)]), (rows, 1)))
         last = tf.fill((rows, width), BOS)
 
         def unfinished(length: tf.Tensor, last: Any, state: Any, live: _Hypotheses, finished: _Hypotheses) -> tf.Tensor:
-            # ln P only falls, and a longer caption's is divided by more: more than this it cannot become.
+            # ln P only decreases, and its divisor grows with the length: an upper bound of the final score.
             bound = live.score[:, 0] / self.options.divisor(float(self.max_length))
             return (length < self.max_length) & tf.reduce_any(self._rank(finished)[:, -1] < bound)
 
@@ -177,19 +210,24 @@ class BeamSearch:
         return self._best([finished, cut_off], width)
 
     def _continue(self, live: _Hypotheses, log_probs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, _Hypotheses]:
-        """Return the best continuations of each group, twice as many as it has hypotheses.
+        """Return the best extensions of each group, twice as many as it has hypotheses.
 
-        live (R, n), log_probs (R * n, V) -> parents and words, int32 (R, 2n); the hypotheses (R, 2n) without the words.
+        Args:
+            live: Live hypotheses (R, n).
+            log_probs: ln P of the next token (R * n, V).
+
+        Returns:
+            Parents and tokens, int32 (R, 2n), and the hypotheses (R, 2n) without these tokens.
         """
         groups, width, vocabulary_size = self.options.groups, live.score.shape[1], log_probs.shape[1]
         totals = live.score[:, :, None] + tf.reshape(log_probs, [-1, width, vocabulary_size])
         totals = tf.reshape(totals, [-1, groups, width, vocabulary_size])
-        price = tf.zeros((tf.shape(totals)[0], vocabulary_size))  # of each word for the next group, (B, V)
+        price = tf.zeros((tf.shape(totals)[0], vocabulary_size))  # of each token for the next group, (B, V)
         found: list[tuple[tf.Tensor, ...]] = []
         for of_group in tf.split(totals, groups, axis=1):
             if found:
                 of_group -= price[:, None, None, :]
-            # top_k puts the lower index first among equals: the better parent, then the smaller word id.
+            # top_k puts the lower index first among equals: the better parent, then the smaller token id.
             score, index = tf.math.top_k(tf.reshape(of_group, [-1, width * vocabulary_size]), 2 * width)
             parents, words = index // vocabulary_size, index % vocabulary_size
             found.append((score, parents, words, tf.gather(price, words, batch_dims=1)))
@@ -215,7 +253,7 @@ class BeamSearch:
 
 
 def _alive(words: tf.Tensor, count: int) -> tf.Tensor:
-    """Return which of the continuations (R, 2 count) stay alive, (R, count), best first; at most half of them end."""
+    """Return the indices (R, count) of extensions (R, 2 count) that stay alive, best first; at most half of them end."""
     return tf.argsort(tf.cast(words == BOS, tf.int32), axis=1, stable=True)[:, :count]
 
 
@@ -225,7 +263,17 @@ def decode_images(
     batch_size: int,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Iterator[list[Decoded]]:
-    """Yield hypotheses of each image of `features` (N, D), in order, `batch_size` images at a time."""
+    """Decode images batch by batch.
+
+    Args:
+        search: A beam search.
+        features: Image features (N, D).
+        batch_size: Number of images per batch.
+        progress: Receives the finished fraction.
+
+    Yields:
+        The hypotheses of each image, in order, best first.
+    """
     for start in range(0, len(features), batch_size):
         yield from search(features[start : start + batch_size])
         progress(min(1.0, (start + batch_size) / len(features)))

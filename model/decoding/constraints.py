@@ -29,17 +29,25 @@ class Constraints:
     no_repeat_ngram: int = 0
 
     def check(self, vocabulary_size: int, max_length: int) -> None:
-        """Raise ConfigurationError if no caption of at most `max_length` tokens satisfies the constraints."""
+        """Check that captions can satisfy the constraints.
+
+        Args:
+            vocabulary_size: Number of tokens of the vocabulary.
+            max_length: Maximum number of tokens of a caption.
+
+        Raises:
+            ConfigurationError: No caption satisfies the constraints.
+        """
         if not 0 <= self.min_length <= max_length or max_length < 1:
             raise ConfigurationError(
-                f"No caption has {self.min_length} to {max_length} words; "
+                f"No caption has {self.min_length} to {max_length} tokens; "
                 "min_length must be 0 or more and max_length neither below it nor below 1."
             )
         if self.no_repeat_ngram < 0:
             raise ConfigurationError(f"no_repeat_ngram is {self.no_repeat_ngram}; it must be 0 (off) or more.")
         if strange := [word for word in self.forbidden if not 0 <= word < vocabulary_size]:
             raise ConfigurationError(
-                f"Forbidden words {strange} are not in the vocabulary, whose ids are 0 to {vocabulary_size - 1}."
+                f"Forbidden tokens {strange} are not in the vocabulary, whose ids are 0 to {vocabulary_size - 1}."
             )
         if BOS in self.forbidden:
             raise ConfigurationError(f"The end token ({BOS}) cannot be forbidden; min_length makes captions longer.")
@@ -47,9 +55,15 @@ class Constraints:
             raise ConfigurationError("All tokens are forbidden; allow some.")
 
     def mask(self, log_probs: tf.Tensor, words: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        """Mask ln P of the next token (N, V), given the captions so far (N, T), of which `length` tokens are set.
+        """Mask the log-probabilities of the next token.
 
-        Masked tokens get -inf; the others are unchanged and not renormalized.
+        Args:
+            log_probs: ln P of the next token (N, V).
+            words: Token ids of the captions so far (N, T).
+            length: Number of tokens of these captions, a scalar; the rest of `words` is ignored.
+
+        Returns:
+            (N, V): -inf for masked tokens; the others are unchanged and not renormalized.
         """
         size, dtype = log_probs.shape[1], log_probs.dtype.as_numpy_dtype
         never = logit_mask(size, self.forbidden, dtype=dtype)
@@ -57,7 +71,7 @@ class Constraints:
         log_probs += tf.where(length < self.min_length, too_short, never)
         if not 0 < self.no_repeat_ngram <= words.shape[1]:
             return log_probs
-        # A word that once came after the last n - 1 words is barred. Where n - 1 words are not there yet, `past` is.
+        # A token is masked if it followed the last n - 1 tokens before; `past` excludes positions without n - 1 tokens.
         before = self.no_repeat_ngram - 1
         starts = words.shape[1] - before
         past = tf.range(starts) + before < length
@@ -83,9 +97,17 @@ DEFAULT_CONSTRAINTS = Constraints()
 def logit_mask(
     vocabulary_size: int, tokens: Sequence[int], value: float = -np.inf, dtype: type = np.float32
 ) -> NDArray[Any]:
-    """Return a vector (vocabulary_size,) to add to logits or log-probabilities: `value` at the masked tokens, else 0.
+    """Build a mask to add to logits or log-probabilities.
 
-    With a gradient, `value` must be finite, for 0 times infinity is not a number: see `FINITE_MASK`.
+    Args:
+        vocabulary_size: Number of tokens V.
+        tokens: Ids of the masked tokens.
+        value: Value at masked tokens. It must be finite where gradients are computed, because 0 times infinity is not
+            a number; see `FINITE_MASK`.
+        dtype: Data type of the mask.
+
+    Returns:
+        Array (V,) of `value` at the masked tokens and 0 elsewhere.
     """
     mask: NDArray[Any] = np.zeros(vocabulary_size, dtype)
     mask[list(tokens)] = value
@@ -100,6 +122,6 @@ def ids_of(words: Sequence[str], vocabulary: Vocabulary) -> tuple[int, ...]:
     """
     if strange := [word for word in words if word not in vocabulary]:
         raise ConfigurationError(
-            f"The forbidden words {strange} are not in the model's vocabulary; remove them or correct their spelling."
+            f"The forbidden tokens {strange} are not in the model's vocabulary; remove them or correct their spelling."
         )
     return tuple(vocabulary.encode(words))

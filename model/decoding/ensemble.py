@@ -1,4 +1,4 @@
-"""Several trained m-RNNs that decode as one: the mean of their probabilities at each word."""
+"""Ensemble of trained m-RNNs, which averages their probabilities of each token."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,17 @@ from schemas.errors import ConfigurationError
 
 
 class Ensemble:
-    """What `BeamSearch` needs of a network, from several with one vocabulary and the same image features.
+    """A `StepModel` of several networks with the same vocabulary and image features.
 
-    P(word) is the mean of P(word) of the networks; states and images are lists with an entry a network.
+    P(token) is the mean of P(token) of the networks; states and images are lists with one entry per network.
     """
 
     def __init__(self, networks: Sequence[StepModel]):
-        """Raise ConfigurationError if the networks differ in the sizes of vocabulary or features."""
+        """Combine networks.
+
+        Raises:
+            ConfigurationError: There are none, or they differ in the sizes of vocabulary or features.
+        """
         if not networks:
             raise ConfigurationError("An ensemble needs a network; give one or more.")
         for name in ("vocabulary_size", "feature_size"):
@@ -27,15 +31,24 @@ class Ensemble:
         self.sizes = networks[0].sizes
 
     def project_image(self, features: Any) -> list[Any]:
-        """Image features (B, D) -> what each network makes of them."""
+        """Return the projected images of each network, from features (B, D)."""
         return [network.project_image(features) for network in self.networks]
 
     def initial_state(self, batch: int, image: Sequence[Any]) -> list[Any]:
-        """Return the states of each network before the first word."""
+        """Return the states of each network before the first token."""
         return [network.initial_state(batch, own) for network, own in zip(self.networks, image, strict=True)]
 
     def step(self, tokens: Any, state: Sequence[Any], image: Sequence[Any]) -> tuple[Any, list[Any]]:
-        """One word of each caption: tokens (B,) -> ln of the mean probability (B, vocabulary_size), new states."""
+        """Advance each caption by one token.
+
+        Args:
+            tokens: Token ids int32 (B,).
+            state: States of each network before them.
+            image: Projected images of each network.
+
+        Returns:
+            ln of the mean probability, float32 (B, vocabulary_size), and the new states of each network.
+        """
         steps = [
             network.step(tokens, own_state, own_image)
             for network, own_state, own_image in zip(self.networks, state, image, strict=True)
@@ -46,5 +59,5 @@ class Ensemble:
 
 
 def as_one(networks: Sequence[StepModel]) -> StepModel:
-    """Return the only network, or the ensemble of several; errors as of `Ensemble`."""
+    """Return the only network, or the ensemble of several; raises the errors of `Ensemble`."""
     return networks[0] if len(networks) == 1 else Ensemble(networks)

@@ -16,7 +16,7 @@ def token_log_probs(model: StepModel, features: NDArray[np.floating], tokens: Se
     Args:
         model: One network, or an ensemble.
         features: Features (D,) of the image.
-        tokens: Word ids of the caption, without start and end token.
+        tokens: Token ids of the caption, without start and end token.
 
     Returns:
         float32 (len(tokens) + 1,) in nats; the last one is that of the end token.

@@ -1,4 +1,4 @@
-"""Captions drawn from the network's distribution, word by word."""
+"""Sampling of captions from the network's distribution, token by token."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +35,18 @@ class Sampling:
             )
 
     def choose(self, log_probs: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return words (N,) drawn from ln P (N, V), one for each number of `uniform` (N,) in 0..1."""
+        """Sample a token from each distribution.
+
+        Args:
+            log_probs: ln P of each token, float64 (N, V).
+            uniform: Random numbers in 0..1, float64 (N,).
+
+        Returns:
+            Token ids int64 (N,).
+        """
         if not self.top_k and self.top_p == 1:
             return _inverse_cdf(_unnormalized_probs(log_probs / self.temperature), uniform)
-        # Sorting takes longest and is only needed for top_k and top_p.
+        # Sorting dominates the cost and is only needed for top_k and top_p.
         order = np.argsort(-log_probs, axis=1, kind="stable")
         shares = _unnormalized_probs(np.take_along_axis(log_probs, order, axis=1) / self.temperature)
         shares /= shares.sum(axis=1, keepdims=True)
@@ -72,10 +80,24 @@ def sample_captions(
     max_length: int = 30,
     constraints: Constraints = DEFAULT_CONSTRAINTS,
 ) -> list[list[Decoded]]:
-    """Sample `count` captions per image from features (B, D), in the order of the draws.
+    """Sample captions of images.
 
-    `log_prob` is that of the network, whatever was drawn from. What an image gets depends on `seed` and on its number,
-    `first` + its row, and not on the images beside it.
+    The captions of an image depend on `seed` and on its number, `first` + its row, and not on the other images of the
+    batch.
+
+    Args:
+        network: One network, or an ensemble.
+        features: Features (B, D).
+        count: Number of captions per image.
+        sampling: Distribution that tokens are sampled from.
+        seed: Seed of the random numbers.
+        first: Number of the first image among all.
+        max_length: Maximum number of tokens.
+        constraints: Hard decoding constraints.
+
+    Returns:
+        The captions of each image, in the order of the draws. `log_prob` is that of the network, without `sampling` and
+        constraints.
 
     Raises:
         ConfigurationError: The constraints leave no valid token.
@@ -123,9 +145,9 @@ def _step(
     history: tf.Tensor,
     length: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-    """Return one word of each caption -> ln P of the next, ln P where it may come, the states.
+    """Advance each caption by one token: ln P of the next token, ln P under the constraints, new states.
 
-    It is the module's, so that it is traced once a network and not for every batch.
+    It is a function of the module, so that it is traced once per network and not for every batch.
     """
     logits, state = network.step(words, state, image)
     log_probs = tf.nn.log_softmax(tf.cast(logits, tf.float64))

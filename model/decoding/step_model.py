@@ -19,7 +19,7 @@ class StepModel(Protocol):
         ...
 
     def project_image(self, features: tf.Tensor) -> Any:
-        """Image features (B, D) -> what the model computes once for each image, with leading axis B."""
+        """Compute what depends on the image alone from features (B, D), with leading axis B."""
         ...
 
     def initial_state(self, batch: Any, image: Any) -> Any:
@@ -27,5 +27,14 @@ class StepModel(Protocol):
         ...
 
     def step(self, tokens: tf.Tensor, state: Any, image: Any) -> tuple[tf.Tensor, Any]:
-        """Return one token of each caption (B,) -> logits or log-probabilities (B, vocabulary_size), new states."""
+        """Advance each caption by one token.
+
+        Args:
+            tokens: Token ids int32 (B,).
+            state: States before these tokens.
+            image: Projected images of the captions.
+
+        Returns:
+            Logits or log-probabilities of the next token (B, vocabulary_size), and the new states.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Searches for captions as plain values, which can be sent to the process that has the network."""
+"""Decoding strategies as plain values, which can be sent to the process that has the network."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Search(Protocol):
         ...
 
     def __call__(self, network: StepModel) -> Decode:
-        """Return the search in a network; what it compiles is compiled once."""
+        """Return the search in a network, which is compiled once."""
         ...
 
 
@@ -103,11 +103,11 @@ def decode_rows(
 
     Args:
         decode: A search in a network.
-        vocabulary: That of the network.
-        image_ids: Ids of the images.
+        vocabulary: Vocabulary of the network.
+        image_ids: Ids of the N images.
         rows: Their features (N, D).
-        batch_size: Images per batch.
-        first: Number of the first image among all, from which samples are drawn alike in any batch.
+        batch_size: Number of images per batch.
+        first: Number of the first image among all, on which the samples of an image depend.
 
     Yields:
         The hypotheses of each image, in order.

@@ -1,4 +1,4 @@
-"""Batches of captions of similar length: little padding, every caption once an epoch, in an order fixed by a seed."""
+"""Batches of captions of similar length, with little padding, in an order that depends on a seed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,12 +32,18 @@ class Batch:
         return int((self.targets != PAD).sum())
 
     def shard(self, index: int, count: int) -> "Batch":
-        """Captions `index`, `index` + `count`, ...: shards of similar size and length, possibly empty."""
+        """Return captions `index`, `index` + `count`, ...: a shard of similar size and length, possibly empty."""
         return Batch(self.inputs[index::count], self.targets[index::count], self.image_index[index::count])
 
 
 def collate(captions: Captions, chosen: NDArray[np.int64], max_length: int) -> Batch:
-    """The chosen captions as one batch; longer ones are truncated to `max_length` tokens (before the end token)."""
+    """Collate captions to a padded batch.
+
+    Args:
+        captions: All captions.
+        chosen: Caption indices int64 (B,).
+        max_length: Maximum number of tokens, without the end token; longer captions are truncated.
+    """
     truncated = [captions[caption][:max_length] for caption in chosen]
     steps = max(len(tokens) for tokens in truncated) + 1
     inputs = np.full((len(truncated), steps), PAD, np.int32)
@@ -53,25 +59,44 @@ def collate(captions: Captions, chosen: NDArray[np.int64], max_length: int) -> B
 def all_captions(
     by_image: Sequence[NDArray[np.int64]], images: NDArray[np.integer]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of all captions of the images, image by image, and the position of its image for each.
+    """Collect all captions of some images, image by image.
 
-    by_image: as `Captions.by_image` has it.
+    Args:
+        by_image: Caption indices of each image, see `Captions.by_image`.
+        images: Image indices (B,).
+
+    Returns:
+        Caption indices int64 (C,), and for each the position of its image in `images`, int64 (C,).
     """
-    numbers = [by_image[image] for image in images]
-    return np.concatenate(numbers), np.repeat(np.arange(len(images)), [len(each) for each in numbers])
+    chosen = [by_image[image] for image in images]
+    return np.concatenate(chosen), np.repeat(np.arange(len(images)), [len(each) for each in chosen])
 
 
 def image_batches(
     images: NDArray[np.integer], batch_size: int, random: np.random.Generator
 ) -> Iterator[NDArray[np.integer]]:
-    """All images (N,) once, in random order, `batch_size` at a time."""
+    """Yield batches of images, every image once, in random order.
+
+    Args:
+        images: Image indices (N,).
+        batch_size: Number of images per batch.
+        random: Generator of the order.
+    """
     order = random.permutation(images)
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 
 
 def training_batches(captions: Captions, batch_size: int, max_length: int, seed: int, epoch: int) -> Iterator[Batch]:
-    """One epoch: every caption exactly once, in an order that depends on (seed, epoch) alone."""
+    """Yield the batches of one epoch, every caption once, in an order that depends on seed and epoch alone.
+
+    Args:
+        captions: Captions of the training split.
+        batch_size: Number of captions per batch.
+        max_length: Maximum number of tokens, without the end token.
+        seed: Seed of the order.
+        epoch: Number of the epoch, from 0.
+    """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(captions))
     lengths = np.diff(captions.offsets)
@@ -85,7 +110,13 @@ def training_batches(captions: Captions, batch_size: int, max_length: int, seed:
 
 
 def evaluation_batches(captions: Captions, batch_size: int, max_length: int) -> Iterator[Batch]:
-    """Every caption once, shortest first."""
+    """Yield batches of all captions, every caption once, shortest first.
+
+    Args:
+        captions: Captions of a split.
+        batch_size: Number of captions per batch.
+        max_length: Maximum number of tokens, without the end token.
+    """
     order = np.argsort(np.diff(captions.offsets), kind="stable")
     for start in range(0, len(order), batch_size):
         yield collate(captions, order[start : start + batch_size], max_length)

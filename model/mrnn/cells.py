@@ -1,8 +1,8 @@
 """The recurrent layers of the m-RNNs, as cells for `keras.layers.RNN`.
 
-A cell has `input_size`, the size of the vectors that it adds to what it makes of its state. In the paper these are the
-words themselves; before the gated cells a matrix makes them from the words, for all words at once. An image in the
-recurrent layer is added to them too.
+A cell has `input_size`, the size of the vectors that it adds to its mapped state. In the paper these are the embedded
+tokens; for gated cells a matrix maps the embedded tokens to them, for all tokens at once. An image in the recurrent
+layer is added to them too.
 """
 
 from typing import Any
@@ -14,20 +14,20 @@ from model.mrnn.initializers import Initializers
 
 
 class AdditiveCell(keras.layers.Layer):
-    """r(t) = ReLU(U_r r(t-1) + x(t) + b): the word is ADDED to the mapped state (Mao et al. 2015, Equation 2).
+    """r(t) = ReLU(U_r r(t-1) + x(t) + b): the token is added to the mapped state (Mao et al. 2015, Equation 2).
 
     x (B, units), states [r (B, units)] -> r, [r].
     """
 
     def __init__(self, units: int, initializers: Initializers, **options: Any):
-        """`units` is the size of the state and of what is added to it."""
+        """Create the cell; `units` is the size of the state and of the input."""
         super().__init__(**options)
         self.initializers = initializers
         self.input_size = self.output_size = units
         self.state_size = [units]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes U_r, orthogonal so that gradients keep their length at first, and b."""
+        """Create U_r, orthogonal so that gradients keep their length at first, and b."""
         units = self.output_size
         self.kernel = self.add_weight(name="kernel", shape=(units, units), initializer=self.initializers.orthogonal())
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
@@ -48,14 +48,14 @@ class GRUCell(keras.layers.Layer):
     """
 
     def __init__(self, units: int, initializers: Initializers, **options: Any):
-        """`units` is the size of the state."""
+        """Create the cell; `units` is the size of the state."""
         super().__init__(**options)
         self.initializers = initializers
         self.input_size, self.output_size = 3 * units, units
         self.state_size = [units]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes [U_r U_z], U_c and b; the gates' biases start at 1, so that the state is kept at first."""
+        """Create [U_r U_z], U_c and b; the gates' biases start at 1, so that the state is kept at first."""
         units = self.output_size
         self.gates = self.add_weight(name="gates", shape=(units, 2 * units), initializer=self.initializers.orthogonal())
         self.candidate = self.add_weight(
@@ -85,7 +85,7 @@ class LSTMCell(keras.layers.Layer):
     """
 
     def __init__(self, units: int, initializers: Initializers, peepholes: bool = False, **options: Any):
-        """`units` is the size of h and of c."""
+        """Create the cell; `units` is the size of h and of c."""
         super().__init__(**options)
         self.initializers = initializers
         self.input_size, self.output_size = 4 * units, units
@@ -93,7 +93,7 @@ class LSTMCell(keras.layers.Layer):
         self.peepholes = peepholes
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes U, b and [p_i p_f p_o]; the bias of f starts at 1, so that c is kept at first."""
+        """Create U, b and [p_i p_f p_o]; the bias of f starts at 1, so that c is kept at first."""
         units = self.output_size
         self.kernel = self.add_weight(
             name="kernel", shape=(units, 4 * units), initializer=self.initializers.orthogonal()
@@ -116,7 +116,14 @@ class LSTMCell(keras.layers.Layer):
 
 
 def make_cell(recurrence: str, units: int, initializers: Initializers, name: str) -> keras.layers.Layer:
-    """The cell of a `Variant.recurrence`."""
+    """Create the cell of a variant.
+
+    Args:
+        recurrence: See `Variant.recurrence`.
+        units: Size of the state.
+        initializers: Source of the initial weights.
+        name: Name of the layer.
+    """
     if recurrence == "relu":
         return AdditiveCell(units, initializers, name=name)
     if recurrence == "gru":
@@ -125,7 +132,7 @@ def make_cell(recurrence: str, units: int, initializers: Initializers, name: str
 
 
 def _part_is_one(start: int, stop: int) -> Any:
-    """An initializer of vectors: ones from `start` to `stop`, zeros elsewhere."""
+    """Return an initializer of vectors: ones from `start` to `stop`, zeros elsewhere."""
 
     def initialize(shape: tuple[int, ...], dtype: Any = None) -> Any:
         positions = ops.arange(shape[0])

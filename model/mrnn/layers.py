@@ -1,4 +1,4 @@
-"""The layers of the m-RNNs (Mao et al., ICLR 2015, Section 3) that Keras does not have, but for the recurrent ones."""
+"""Feed-forward layers of the m-RNNs (Mao et al., ICLR 2015, Section 3) that Keras does not have."""
 
 from typing import Any
 
@@ -14,7 +14,15 @@ from schemas.features import FeatureRows
 def mean_and_std(
     features: NDArray[np.floating] | FeatureRows, rows: int = 256
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of each column of the features (N, D), computed block by block in double precision: float64 (D,) each."""
+    """Compute the mean and standard deviation of each column, block by block in double precision.
+
+    Args:
+        features: Feature matrix (N, D).
+        rows: Number of rows per block.
+
+    Returns:
+        Mean and standard deviation, float64 (D,) each.
+    """
     mean, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     done = 0
     for start in range(0, len(features), rows):
@@ -41,29 +49,34 @@ class FeatureScaling(keras.layers.Layer):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the two non-trainable weights, of shape (D,)."""
+        """Create the two non-trainable weights, of shape (D,)."""
         shape = (input_shape[-1],)
         self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
         self.std = self.add_weight(name="std", shape=shape, initializer="ones", trainable=False)
 
     def adapt(self, mean: Any, std: Any) -> None:
-        """Sets the statistics (D,); columns that never vary are left unscaled instead of being blown up."""
+        """Set the statistics.
+
+        Args:
+            mean: Mean of each column (D,).
+            std: Standard deviation of each column (D,); constant columns are not divided.
+        """
         self.mean.assign(mean)
         self.std.assign(ops.where(ops.convert_to_tensor(std) > 1e-6, std, 1.0))
 
     def call(self, features: Any) -> Any:
-        """Scales the features."""
+        """Scale the features."""
         return (features - self.mean) / self.std
 
 
 class MultimodalLayer(keras.layers.Layer):
-    """Where language and image meet, in one of two forms.
+    """Fusion of language and image, in one of two forms.
 
         m(t) = g2(V_w w(t) + V_r r(t) + V_I I + b)            `scaled_tanh` (Mao et al. 2015, Equation 3)
         m(t) = relu(V_r r(t) + b_r) + relu(V_I I + b_I)       `relu` (TF-mRNN)
 
-    Word and image may be left out. The parts are calls of their own, since the image's is the same at every word and
-    the language's for every image: `project_image` and `project_language`, then the layer itself joins them.
+    Token and image can be left out. `project_image` and `project_language` compute the parts, since that of the image
+    is the same at every token and that of the language for every image; the layer itself adds them.
     """
 
     def __init__(
@@ -75,7 +88,7 @@ class MultimodalLayer(keras.layers.Layer):
         image: bool = True,
         **options: Any,
     ):
-        """`units` is the size of the multimodal space; `word` and `image` select the inputs.
+        """Create the layer.
 
         Args:
             units: Size of the multimodal space.
@@ -99,7 +112,13 @@ class MultimodalLayer(keras.layers.Layer):
         self.from_image: Any = dense("from_image", own_bias) if image else None
 
     def build(self, word_shape: Any, recurrent_shape: Any, image_shape: Any) -> None:
-        """Makes the weights, from the shapes of words, recurrent states and (scaled) image features."""
+        """Create the weights.
+
+        Args:
+            word_shape: Shape of the embedded tokens.
+            recurrent_shape: Shape of the recurrent states.
+            image_shape: Shape of the scaled image features.
+        """
         if self.from_word:
             self.from_word.build(word_shape)
         self.from_recurrent.build(recurrent_shape)
@@ -108,21 +127,21 @@ class MultimodalLayer(keras.layers.Layer):
         self.built = True
 
     def project_image(self, features: Any) -> Any:
-        """V_I I: (..., D) -> (..., units)."""
+        """Compute V_I I: (..., D) -> (..., units)."""
         return self.of_part(self.from_image(features))
 
     def project_language(self, words: Any, recurrent: Any) -> Any:
-        """V_w w + V_r r + b: words (..., W), recurrent (..., R) -> (..., units)."""
+        """Compute V_w w + V_r r + b from embedded tokens (..., W) and recurrent states (..., R): (..., units)."""
         part = self.of_part(self.from_recurrent(recurrent))
         return self.of_part(self.from_word(words)) + part if self.from_word else part
 
     def call(self, language: Any, image: Any = None) -> Any:
-        """Both parts (..., units), leading axes broadcast -> m (..., units)."""
+        """Fuse both parts (..., units), whose leading axes broadcast, to m (..., units)."""
         return self.of_sum(language if image is None else language + image)
 
 
 class TiedSoftmax(keras.layers.Layer):
-    """Transposed weight sharing: logits = E1 f(W m + b) + b', E1 being the word embedding (arXiv 1504.06692).
+    """Transposed weight sharing: logits = E1 f(W m + b) + b', E1 being the token embedding (arXiv 1504.06692).
 
     m (..., M) and E1 (V, E) -> logits (..., V).
     """
@@ -130,7 +149,15 @@ class TiedSoftmax(keras.layers.Layer):
     def __init__(
         self, vocabulary_size: int, embedding_size: int, activation: str, initializers: Initializers, **options: Any
     ):
-        """`activation` is f: `scaled_tanh` or `relu`."""
+        """Create the layer.
+
+        Args:
+            vocabulary_size: Number of tokens V.
+            embedding_size: Size of the embedding E.
+            activation: The function f, `scaled_tanh` or `relu`.
+            initializers: Source of the initial weights.
+            options: Options of `keras.layers.Layer`.
+        """
         super().__init__(**options)
         self.vocabulary_size = vocabulary_size
         self.to_embedding = keras.layers.Dense(
@@ -141,11 +168,11 @@ class TiedSoftmax(keras.layers.Layer):
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes W, b and b'."""
+        """Create W, b and b'."""
         self.to_embedding.build(input_shape)
         self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,), initializer="zeros")
         self.built = True
 
     def call(self, joint: Any, embeddings: Any) -> Any:
-        """The logits."""
+        """Compute the logits (..., V)."""
         return ops.matmul(self.to_embedding(joint), ops.transpose(embeddings)) + self.bias

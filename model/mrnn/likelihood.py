@@ -19,10 +19,19 @@ MAX_NATS = 700.0  # e ** 700 is still a float
 def losses_and_logits(
     network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of every real word of a batch, end signs included: -ln P(word | words before, image), and the logits behind it.
+    """Compute the losses and logits of all tokens of a batch, end tokens included and padding excluded.
 
-    float32 (words,) and (words, vocabulary). The multimodal layer and the softmax, which cost most, run on real words
-    only, never on padding.
+    The multimodal layer and the softmax, which dominate the cost, run on tokens only, never on padding.
+
+    Args:
+        network: The m-RNN.
+        inputs: int32 (B, T), see `Batch`.
+        targets: int32 (B, T), see `Batch`.
+        features: Features of the image of each caption, float32 (B, D).
+        training: Whether dropout is applied.
+
+    Returns:
+        -ln P(token | tokens before, image) in nats, float32 (N,), and the logits float32 (N, V), of the N tokens.
     """
     words, direct = network.embed(inputs, training)
     image = network.project_image(features, training)
@@ -43,9 +52,17 @@ def perplexity(
     batch_size: int = 256,
     progress: Callable[[float], None] = lambda done: None,
 ) -> float:
-    """2 ** (mean bits per word) over all captions; the end sign counts as a word, unknown words as `<unk>`.
+    """Compute the perplexity of captions, 2 ** (mean bits per token) (Section 4, Equation 5).
 
-    features: (images, D), in the order of `captions.image_ids`.
+    The end token counts as a token, and unknown tokens as `<unk>`.
+
+    Args:
+        network: The m-RNN.
+        captions: Reference captions.
+        features: Features (images, D), in the order of `captions.image_ids`.
+        max_length: Maximum number of tokens, without the end token.
+        batch_size: Number of captions per batch.
+        progress: Receives the finished fraction.
     """
     nats = tokens = 0.0
     done = 0
@@ -65,6 +82,6 @@ def of_nats(nats: float) -> float:
 
 @tf.function(reduce_retracing=True)
 def _total(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-    """Sum of the word losses; of the module, so that it is traced once a network and not in every epoch."""
+    """Sum the token losses in nats; a function of the module, so that it is traced once per network."""
     losses, _ = losses_and_logits(network, inputs, targets, features, training=False)
     return tf.reduce_sum(losses)

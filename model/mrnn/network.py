@@ -20,7 +20,7 @@ from schemas.errors import ArtifactError, ConfigurationError
 
 DEFAULT_CONFIG = ModelConfig()
 
-Image = dict[str, Any]  # what an image brings to each layer that it enters, rows (B, ...); see `MRNN.project_image`
+Image = dict[str, Any]  # projection of images (B, ...) by the layer that it enters; see `MRNN.project_image`
 
 
 @keras.saving.register_keras_serializable("mrnn")
@@ -29,14 +29,14 @@ class MRNN(keras.Model):
 
     The default is the m-RNN of Mao et al. 2015, Section 3.2 and Figure 2:
 
-        w1(t) = E1[word_t]            w(t) = W2 w1(t)
+        w1(t) = E1[token_t]           w(t) = W2 w1(t)
         r(t)  = ReLU(U_r r(t-1) + w(t))
         m(t)  = g2(V_w w(t) + V_r r(t) + V_I I)
         P     = softmax(U_M m(t) + b)
 
     The variants leave out, replace or move parts of it, see `model/variants`. Image features are standardized first.
-    Dropout acts at the three places of TF-mRNN: on the words, on the recurrent layer's output and on the multimodal
-    layer; `image_dropout` on the standardized image features.
+    Dropout is applied where TF-mRNN applies it: to the embedded tokens, to the recurrent layer's output and to the
+    multimodal layer; `image_dropout` is applied to the standardized image features.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MRNN(keras.Model):
         seed: int = 0,
         name: str = "mrnn",
     ):
-        """Makes all weights.
+        """Create all weights.
 
         Args:
             vocabulary_size: Number of tokens V.
@@ -129,17 +129,33 @@ class MRNN(keras.Model):
         return bool({"recurrent", "state"} & {*self.choices.image_input})
 
     def embed(self, words: Any, training: bool = False) -> tuple[Any, Any]:
-        """Word ids (...) -> what the recurrent and what the multimodal layer get of the words, (..., size) each."""
+        """Embed tokens for the recurrent and for the multimodal layer.
+
+        Args:
+            words: Token ids int32 (...).
+            training: Whether dropout is applied.
+
+        Returns:
+            Inputs of the recurrent layer and of the multimodal layer, (..., size) each.
+        """
         first = self.embedding_1(words)
         last = self.word_dropout(self.embedding_2(first) if self.embedding_2 else first, training=training)
         direct = self.word_dropout(first, training=training) if self.choices.word_input == "w1" else last
         return last, direct
 
     def project_image(self, features: Any, training: bool = False) -> Image:
-        """Image features (B, D), as the CNN gave them -> by layer what it gets of the image, computed once an image.
+        """Project images for the layers that they enter.
 
-        `multimodal`: V_I I (B, multimodal_size); `recurrent`: U_I I, added to the words before the cell; `state`: its
-        first states side by side.
+        Args:
+            features: Features (B, D) of the backbone.
+            training: Whether dropout is applied.
+
+        Returns:
+            By layer:
+
+            * `multimodal`: V_I I (B, multimodal_size),
+            * `recurrent`: U_I I (B, input size of the cell), added to the embedded tokens before the cell,
+            * `state`: the concatenated initial states (B, state sizes).
         """
         places = self.choices.image_input
         if not places:
@@ -155,54 +171,107 @@ class MRNN(keras.Model):
         return image
 
     def initial_state(self, batch: int, image: Image) -> list[Any]:
-        """The recurrent layer's states before the first word, (batch, size) each: of the image, or 0."""
+        """Return the recurrent layer's states before the first token, (batch, size) each: of the image, or 0."""
         sizes = self.cell.state_size
         if "state" in image:
             return list(ops.split(image["state"], len(sizes), axis=1))
         return [ops.zeros((batch, size)) for size in sizes]
 
     def run_recurrent(self, words: Any, image: Image) -> Any:
-        """The recurrent layer over the embedded words (B, T, W) of captions and their images -> (B, T, R)."""
+        """Run the recurrent layer over captions.
+
+        Args:
+            words: Embedded tokens (B, T, W).
+            image: Projected images of the captions.
+
+        Returns:
+            Outputs (B, T, R).
+        """
         if "recurrent" in image:
             image = {**image, "recurrent": image["recurrent"][:, None, :]}
         state = self.initial_state(ops.shape(words)[0], image)
         return self.recurrent(self._cell_inputs(words, image), initial_state=state)
 
     def recurrent_step(self, words: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
-        """The recurrent layer at one embedded word (B, W) of each caption -> r (B, R), new state."""
+        """Run the recurrent layer for one token of each caption.
+
+        Args:
+            words: Embedded tokens (B, W).
+            state: States before them, (B, size) each.
+            image: Projected images of the captions.
+
+        Returns:
+            Outputs r (B, R) and the new states.
+        """
         output, new_state = self.cell(self._cell_inputs(words, image), state)
         return output, new_state
 
     def fuse_language(self, words: Any, recurrent: Any, training: bool = False) -> Any:
-        """What the words so far bring to the multimodal layer, or r itself where there is none: (..., size)."""
+        """Project the tokens so far for the multimodal layer.
+
+        Args:
+            words: Embedded tokens (..., W).
+            recurrent: Outputs of the recurrent layer (..., R).
+            training: Whether dropout is applied.
+
+        Returns:
+            V_w w + V_r r (..., multimodal_size), or r in variants without a multimodal layer.
+        """
         recurrent = self.recurrent_dropout(recurrent, training=training)
         return self.multimodal.project_language(words, recurrent) if self.multimodal else recurrent
 
     def word_logits(self, language: Any, image: Image, training: bool = False) -> Any:
-        """The language at some positions and their images -> logits (..., vocabulary_size) of the next word."""
+        """Compute the logits of the next token.
+
+        Args:
+            language: Output of `fuse_language` at some positions, (..., size).
+            image: Projected images of these positions.
+            training: Whether dropout is applied.
+
+        Returns:
+            Logits (..., vocabulary_size).
+        """
         joint = language
         if self.multimodal:
             joint = self.multimodal_dropout(self.multimodal(language, image.get("multimodal")), training=training)
         return self.softmax(joint, self.embedding_1.embeddings) if self.choices.tied else self.softmax(joint)
 
     def call(self, tokens: Any, features: Any, training: bool = False) -> Any:
-        """Map tokens int32 (B, T), starting with `<bos>`, and features (B, D) to logits (B, T, vocabulary_size)."""
+        """Compute the logits of the next token at each position of captions.
+
+        Args:
+            tokens: Token ids int32 (B, T), starting with `<bos>`.
+            features: Image features (B, D).
+            training: Whether dropout is applied.
+
+        Returns:
+            Logits (B, T, vocabulary_size).
+        """
         words, direct = self.embed(tokens, training)
         image = self.project_image(features, training)
         language = self.fuse_language(direct, self.run_recurrent(words, image), training)
         return self.word_logits(language, {layer: of_layer[:, None, :] for layer, of_layer in image.items()}, training)
 
     def step(self, tokens: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
-        """One word of each caption: tokens (B,), states, images -> logits (B, vocabulary_size), new states."""
+        """Advance each caption by one token; see `StepModel.step`.
+
+        Args:
+            tokens: Token ids int32 (B,).
+            state: States before them, (B, size) each.
+            image: Projected images of the captions.
+
+        Returns:
+            Logits (B, vocabulary_size) and the new states.
+        """
         words, direct = self.embed(tokens)
         recurrent, state = self.recurrent_step(words, state, image)
         return self.word_logits(self.fuse_language(direct, recurrent), image), state
 
     def refine(self, features: Any) -> Any:
-        """Image features (B, D) -> refined ones (B, refined_size), the image as the layer that it enters sees it.
+        """Refine image features (B, D) to the activations (B, refined_size) of the layer that the image enters.
 
-        g2(V_I I) where it enters the multimodal layer (the paper's Section 8.1), the first states where it becomes
-        these, ReLU(U_I I) where it only enters the recurrent layer.
+        These are g2(V_I I) of the multimodal layer (the paper's Section 8.1), the initial states, or ReLU(U_I I) if the
+        image enters the recurrent layer only.
         """
         image = self.project_image(features)
         if "multimodal" in image:
@@ -211,10 +280,10 @@ class MRNN(keras.Model):
 
     @property
     def refined_size(self) -> int:
-        """The length of a refined feature vector.
+        """Length of a refined feature vector.
 
         Raises:
-            ConfigurationError: the variant does not see images.
+            ConfigurationError: The variant does not see images.
         """
         places = self.choices.image_input
         if not places:
@@ -224,18 +293,18 @@ class MRNN(keras.Model):
         return sum(self.cell.state_size) if "state" in places else self.cell.input_size
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` makes an equal network of, all sizes and rates resolved; for `.keras` files."""
+        """Return the arguments of `from_config`, with all sizes and rates resolved; for `.keras` files."""
         return {**self.sizes, **self.dropout_rates, "variant": self.variant, "seed": self.seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "MRNN":
-        """The network that `get_config` describes, with initial weights."""
+        """Create the network that `get_config` describes, with initial weights."""
         options = {field.name for field in fields(ModelConfig)} & config.keys()
         own = {name: value for name, value in config.items() if name not in options}
         return cls(config=ModelConfig(**{name: config[name] for name in options}), **own)
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Nothing is left to do: the constructor makes all weights."""
+        """Do nothing: the constructor creates all weights."""
 
     def _cell_inputs(self, words: Any, image: Image) -> Any:
         inputs = self.word_to_cell(words) if self.word_to_cell else words
@@ -269,10 +338,10 @@ class MRNN(keras.Model):
 
 
 def load_network(path: Path) -> MRNN:
-    """Loads a trained network from a `.keras` file, without running any code that the file brings.
+    """Load a trained network from a `.keras` file, without running code of the file.
 
     Raises:
-        ArtifactError: the file is missing, damaged or not an m-RNN.
+        ArtifactError: The file is missing, damaged or not an m-RNN.
     """
     try:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -287,6 +356,6 @@ def load_network(path: Path) -> MRNN:
 
 
 def refine_features(network: MRNN, blocks: Iterator[NDArray[np.floating]]) -> Iterator[NDArray[np.float32]]:
-    """Map blocks of features (n, D) to refined ones, g2(V_I I) or as `MRNN.refine`, float32 (n, refined size)."""
+    """Refine blocks of features (n, D) by `MRNN.refine`; yields float32 (n, refined size)."""
     for block in blocks:
         yield network.refine(tf.constant(block)).numpy()

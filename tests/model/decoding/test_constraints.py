@@ -39,9 +39,9 @@ def test_mask_matches_the_naive_mask(constraints, length, seed):
 @pytest.mark.parametrize(
     ("constraints", "max_length", "message"),
     [
-        (Constraints(min_length=6), 5, "6 to 5 words"),
-        (Constraints(min_length=-1), 5, "-1 to 5 words"),
-        (Constraints(), 0, "0 to 0 words"),
+        (Constraints(min_length=6), 5, "6 to 5 tokens"),
+        (Constraints(min_length=-1), 5, "-1 to 5 tokens"),
+        (Constraints(), 0, "0 to 0 tokens"),
         (Constraints(no_repeat_ngram=-1), 5, "no_repeat_ngram is -1"),
         (Constraints(forbidden=(1, 6, -2)), 5, r"\[6, -2\] are not in the vocabulary, whose ids are 0 to 5"),
         (Constraints(forbidden=(BOS,)), 5, "end token"),

@@ -342,7 +342,7 @@ def test_ambiguous_name_means_the_image_of_its_split(tmp_path):
     ("name", "message"),
     [
         ("b.HEIC", r'line 2: b\.HEIC is a HEIF image, .* run pip install "m-rnn\[heif\]"'),
-        ("b.svg", r"line 2: b\.svg has no ending of an image that can be read; convert it"),
+        ("b.svg", r"line 2: b\.svg has no file extension of a readable image; convert it"),
     ],
 )
 def test_unreadable_image_is_distinguished_from_a_missing_one(root, monkeypatch, name, message):
