@@ -253,7 +253,7 @@ class BeamSearch:
 
 
 def _alive(words: tf.Tensor, count: int) -> tf.Tensor:
-    """Return the indices (R, count) of extensions (R, 2 count) that stay alive, best first; at most half of them end."""
+    """Return the indices (R, count) of the extensions (R, 2 count) that stay alive; at most half of them end."""
     return tf.argsort(tf.cast(words == BOS, tf.int32), axis=1, stable=True)[:, :count]
 
 

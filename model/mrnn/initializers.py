@@ -1,4 +1,4 @@
-"""Initializers with seeds of their own, so that making a network leaves all global random generators alone."""
+"""Seeded initializers, so that creating a network does not touch global random generators."""
 
 import random
 
@@ -8,22 +8,22 @@ _MAX_SEED = 10**9
 
 
 class Initializers:
-    """Makes initializers whose seeds are drawn one after another from a generator of this object."""
+    """Source of initializers, whose seeds are drawn in order from a generator of this object."""
 
     def __init__(self, seed: int):
-        """Equal seeds give equal initial weights, if initializers are made in the same order."""
+        """Seed the generator; equal seeds give equal weights if initializers are created in the same order."""
         self._random = random.Random(seed)
 
     def glorot_uniform(self) -> keras.initializers.Initializer:
-        """For dense layers."""
+        """Return an initializer for dense layers."""
         return keras.initializers.GlorotUniform(self._next_seed())
 
     def orthogonal(self) -> keras.initializers.Initializer:
-        """For recurrent weights."""
+        """Return an initializer for recurrent weights."""
         return keras.initializers.Orthogonal(seed=self._next_seed())
 
     def uniform(self) -> keras.initializers.Initializer:
-        """For embeddings."""
+        """Return an initializer for embeddings."""
         return keras.initializers.RandomUniform(seed=self._next_seed())
 
     def _next_seed(self) -> int:

@@ -26,7 +26,7 @@ class TrainingRun:
     """State of a training run, which callbacks read and change.
 
     Attributes:
-        objective: What is minimized.
+        objective: Loss that is minimized, and its batches.
         optimizers: One for each of the objective's weight groups.
         replicas: Devices of the run.
         epochs: Maximum number of epochs.
@@ -47,15 +47,15 @@ class TrainingRun:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that the next step depends on."""
+        """All variables that the next step depends on."""
         return [*self.objective.variables, *(each for optimizer in self.optimizers for each in optimizer.variables)]
 
     def values(self) -> list[NDArray[Any]]:
-        """Current values of the objective's variables."""
+        """Return the current values of the objective's variables."""
         return [variable.numpy() for variable in self.objective.variables]
 
     def diverged(self, what: str) -> TrainingError:
-        """The error for losses, metrics and weights that are not finite, and for losses that grow beyond measure."""
+        """Return the error for losses, metrics and weights that are not finite, and for losses that doubled."""
         epoch, step = len(self.curve) + 1, self.metrics.steps
         return TrainingError(f"Training diverged in epoch {epoch}, step {step}: {what}; {self.objective.remedy}.")
 
@@ -64,34 +64,34 @@ class Callback:
     """Hooks of `model.training.trainer.fit`; those of several callbacks are called in the order of the callbacks."""
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Before the first epoch of this process."""
+        """Called before the first epoch of this process."""
 
     def on_step(self, run: TrainingRun) -> None:
-        """After a step, whose metrics are counted."""
+        """Called after a step, whose metrics are counted."""
 
     def before_validation(self, run: TrainingRun) -> None:
-        """After the last step of an epoch."""
+        """Called after the last step of an epoch."""
 
     def after_validation(self, run: TrainingRun, report: EpochReport) -> None:
-        """Before the report is appended to the curve."""
+        """Called before the report is appended to the curve."""
 
     def on_epoch(self, run: TrainingRun) -> None:
-        """After the report was appended to the curve and the metrics were reset."""
+        """Called after the report was appended to the curve and the metrics were reset."""
 
     def on_end(self, run: TrainingRun) -> None:
-        """After the last epoch."""
+        """Called after the last epoch."""
 
 
 class StopOnDivergence(Callback):
     """Ends training with a `TrainingError` as soon as a loss or weight is not finite, or the loss has doubled."""
 
     def on_step(self, run: TrainingRun) -> None:
-        """Checks the loss."""
+        """Check the loss."""
         if not run.metrics.is_finite:
             raise run.diverged("the loss is not finite")
 
     def before_validation(self, run: TrainingRun) -> None:
-        """Checks weights, perplexity and the growth of the loss."""
+        """Check weights, perplexity and the growth of the loss."""
         check_weights(run)
         loss = run.metrics.mean_loss
         if not np.isfinite(run.metrics.perplexity):
@@ -100,7 +100,7 @@ class StopOnDivergence(Callback):
             raise run.diverged(f"its loss is {loss:.1f}, that of epoch 1 was {run.curve[0].loss:.1f}")
 
     def after_validation(self, run: TrainingRun, report: EpochReport) -> None:
-        """Checks the validation perplexity."""
+        """Check the validation perplexity."""
         if not np.isfinite(report.val_perplexity):
             raise run.diverged("the validation perplexity is not finite")
 
@@ -109,16 +109,16 @@ class KeepBest(Callback):
     """Keeps the values of the best epoch, and restores them at the end."""
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Without an epoch, the initial values are the best."""
+        """Start with the initial values."""
         run.best = run.values()
 
     def after_validation(self, run: TrainingRun, report: EpochReport) -> None:
-        """Keeps the values, of the moving average if there is one, if no epoch before was as good."""
+        """Keep the values, of the moving average if there is one, if no epoch before was as good."""
         if all(report.score > past.score for past in run.curve):
             run.best = run.values()
 
     def on_end(self, run: TrainingRun) -> None:
-        """Restores them."""
+        """Restore the best values."""
         for variable, value in zip(run.objective.variables, run.best, strict=True):
             variable.assign(value)
 
@@ -127,18 +127,18 @@ class MovingAverage(Callback):
     """Validates the exponential moving average of the weights, which the optimizers keep, in place of the weights."""
 
     def __init__(self) -> None:
-        """Nothing is replaced yet."""
+        """Start without replaced weights."""
         self._weights: list[list[NDArray[Any]]] = []
 
     def before_validation(self, run: TrainingRun) -> None:
-        """Replaces the weights by their average."""
+        """Replace the weights by their average."""
         groups = run.objective.weight_groups
         self._weights = [[weight.numpy() for weight in group] for group in groups]
         for optimizer, group in zip(run.optimizers, groups, strict=True):
             optimizer.finalize_variable_values(group)
 
     def after_validation(self, run: TrainingRun, report: EpochReport) -> None:
-        """Puts the weights back."""
+        """Restore the weights."""
         for group, values in zip(run.objective.weight_groups, self._weights, strict=True):
             for weight, value in zip(group, values, strict=True):
                 weight.assign(value)
@@ -148,11 +148,11 @@ class TensorBoard(Callback):
     """Writes each epoch's report as an event file of its own."""
 
     def __init__(self, directory: Path):
-        """The directory of the event files."""
+        """Set the directory of the event files."""
         self.directory = directory
 
     def on_epoch(self, run: TrainingRun) -> None:
-        """Writes the last report."""
+        """Write the last report."""
         if run.replicas.is_chief:
             write_events(self.directory, asdict(run.curve[-1]))
 
@@ -164,12 +164,12 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: Path):
-        """The HDF5 file of the state."""
+        """Set the HDF5 file of the checkpoint."""
         self.path = path
         self._saved_at = 0.0
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Restores the state, if there is one.
+        """Restore the checkpoint, if there is one.
 
         Raises:
             ArtifactError: The file is damaged or belongs to another network.
@@ -181,13 +181,13 @@ class Checkpoint(Callback):
             run.metrics = EpochMetrics(**record["metrics"])
 
     def on_step(self, run: TrainingRun) -> None:
-        """Saves, if the last save is long ago."""
+        """Save, if the last save was more than `SECONDS_BETWEEN_SAVES` ago."""
         is_last = run.metrics.steps == run.objective.steps_per_epoch
         if not is_last and time.monotonic() - self._saved_at > SECONDS_BETWEEN_SAVES:
             self._save(run)
 
     def on_epoch(self, run: TrainingRun) -> None:
-        """Saves."""
+        """Save."""
         self._save(run)
 
     def _save(self, run: TrainingRun) -> None:
@@ -202,15 +202,15 @@ class EarlyStopping(Callback):
     """Ends training when `patience` epochs in a row did not improve the score."""
 
     def __init__(self, patience: int):
-        """The number of epochs."""
+        """Set the patience in epochs."""
         self.patience = patience
 
     def on_begin(self, run: TrainingRun) -> None:
-        """A resumed run may be at its end."""
+        """Stop a resumed run that is at its end."""
         self.on_epoch(run)
 
     def on_epoch(self, run: TrainingRun) -> None:
-        """Counts the epochs since the best."""
+        """Count the epochs since the best one."""
         run.stopped = out_of_patience(run.curve, self.patience)
 
 
@@ -218,11 +218,11 @@ class Progress(Callback):
     """Reports the fraction of training that is done and a message, after each step and each epoch."""
 
     def __init__(self, report: Callable[[float, str], None]):
-        """Where to report."""
+        """Set the function that receives the fraction and a message."""
         self.report = report
 
     def on_step(self, run: TrainingRun) -> None:
-        """Loss, perplexity and speed of the epoch so far."""
+        """Report loss, perplexity and speed of the epoch so far."""
         epoch, metrics = len(run.curve), run.metrics
         self.report(
             (epoch + metrics.steps / run.objective.steps_per_epoch) / run.epochs,
@@ -231,7 +231,7 @@ class Progress(Callback):
         )
 
     def on_epoch(self, run: TrainingRun) -> None:
-        """Validation metrics."""
+        """Report validation metrics."""
         last = run.curve[-1]
         self.report(
             len(run.curve) / run.epochs,
@@ -240,7 +240,7 @@ class Progress(Callback):
 
 
 def check_weights(run: TrainingRun) -> None:
-    """Refuses weights that are not worth saving: a step with a finite loss may leave infinite ones.
+    """Check that weights are finite, which they may not be after a step with a finite loss.
 
     Raises:
         TrainingError: A value is infinite or not a number.

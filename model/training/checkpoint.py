@@ -14,7 +14,14 @@ from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
 
 
 def save_state(path: Path, variables: Sequence[Any], best: Sequence[NDArray[Any]], record: dict[str, Any]) -> None:
-    """Stores all variables (network, optimizer, random generators), the best weights so far and a record for JSON."""
+    """Save a checkpoint.
+
+    Args:
+        path: HDF5 file to write.
+        variables: Variables of network, optimizers and random generators.
+        best: Values of the best weights so far.
+        record: Curve and metrics, as JSON values.
+    """
     text, values_now = json.dumps(record), [variable.numpy() for variable in variables]
     with create_hdf5(path) as file:
         file.attrs["digest"] = _digest(text, values_now, best)
@@ -25,10 +32,17 @@ def save_state(path: Path, variables: Sequence[Any], best: Sequence[NDArray[Any]
 
 
 def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], list[NDArray[Any]]]:
-    """Puts the stored values into `variables`; returns the record and the best weights.
+    """Load a checkpoint and assign its values to `variables`.
+
+    Args:
+        path: HDF5 file of `save_state`.
+        variables: Variables in the same order.
+
+    Returns:
+        The record and the best weights.
 
     Raises:
-        ArtifactError: the file is damaged, or was made by another network or optimizer.
+        ArtifactError: The file is damaged, or was written by another network or optimizer.
     """
     try:
         with open_hdf5(path, ("variables", "best", "record")) as file:
@@ -37,8 +51,8 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], li
             (text,) = read_strings(file["record"])
             record: dict[str, Any] = json.loads(text)
             if file.attrs.get("digest") != _digest(text, stored, best):
-                raise ValueError("its digest is another")
-    except (ArtifactError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:  # as h5py likes
+                raise ValueError("its digest differs")
+    except (ArtifactError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:  # depends on the damage
         raise ArtifactError(f"{path} is damaged; remove it to train from the start.") from error
     if [value.shape for value in stored] != [tuple(variable.shape) for variable in variables]:
         raise ArtifactError(f"{path} belongs to another network; remove it to train from the start.")
@@ -48,7 +62,7 @@ def load_state(path: Path, variables: Sequence[Any]) -> tuple[dict[str, Any], li
 
 
 def _digest(text: str, variables: Sequence[NDArray[Any]], best: Sequence[NDArray[Any]]) -> str:
-    """SHA-256 of all that a state holds: no weight may change on the disk unnoticed."""
+    """Return the SHA-256 of a checkpoint's content, which detects changed weights."""
     digest = hashlib.sha256(text.encode("utf-8"))
     for value in (*variables, *best):
         digest.update(np.ascontiguousarray(value).data)

@@ -57,7 +57,7 @@ class OptimizerConfig:
     )
 
     def __post_init__(self) -> None:
-        """Checks the name of the optimizer."""
+        """Check the name of the optimizer."""
         check_choices(self)
 
 
@@ -82,7 +82,7 @@ class ScheduleConfig:
     )
 
     def __post_init__(self) -> None:
-        """Checks the name of the schedule."""
+        """Check the name of the schedule."""
         check_choices(self)
 
 
@@ -101,13 +101,13 @@ class ValidationConfig:
     beam_width: int = option(3, "Beam width of the captions generated for validation (1 is greedy search).")
 
     def __post_init__(self) -> None:
-        """Checks the name of the metric."""
+        """Check the name of the metric."""
         check_choices(self)
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """Everything that `model.training.trainer.fit` needs to know beside the objective."""
+    """Options of `model.training.trainer.fit`."""
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -152,7 +152,7 @@ class ExecutionConfig:
     )
 
     def __post_init__(self) -> None:
-        """Checks the names."""
+        """Check the names."""
         check_choices(self)
 
 
@@ -192,7 +192,7 @@ class SelfCriticalConfig:
     likelihood: float = option(0.0, "Weight of the cross-entropy of the reference captions in the loss (0 to below 1).")
 
     def __post_init__(self) -> None:
-        """Checks all values."""
+        """Check all values."""
         check_choices(self)
         least = 2 if self.baseline == "samples" else 1
         if self.samples < least:

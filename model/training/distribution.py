@@ -1,7 +1,7 @@
 """Data-parallel training: each batch is sharded across replicas, and every replica applies the summed gradients.
 
-Every replica normalizes its loss by the token count of the whole batch, so that sums over the replicas are the loss and
-the gradient on one device, up to rounding.
+Every replica normalizes its loss by the token count of the global batch, so that sums over the replicas are the loss
+and the gradient on one device, up to rounding.
 """
 
 import json
@@ -31,7 +31,7 @@ class Worker:
 
 
 def this_worker() -> Worker:
-    """This host by `TF_CONFIG`; worker 0 is the chief if none is named.
+    """Identify this host by `TF_CONFIG`; worker 0 is the chief if none is named.
 
     Raises:
         ConfigurationError: `TF_CONFIG` is not set or not valid.
@@ -58,10 +58,11 @@ _SEED_STRIDE = 1 << 32  # between the dropout generators of two replicas; their 
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """The strategy in whose `scope` networks are made and trained.
+    """Create the strategy in whose `scope` networks are created and trained.
 
-    `one-device`; `mirrored`: all GPUs of this host; `multi-worker`: those of the hosts in `TF_CONFIG`. The latter waits
-    for the other hosts, and must be made before TensorFlow computes anything.
+    Args:
+        name: `one-device`, `mirrored` for all GPUs of this host, or `multi-worker` for those of the hosts in
+            `TF_CONFIG`. The latter waits for the other hosts, and must be created before TensorFlow computes anything.
 
     Raises:
         ConfigurationError: There is no such strategy, or `TF_CONFIG` is not valid.
@@ -75,7 +76,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
 @contextmanager
 def multi_worker_errors() -> Iterator[None]:
-    """Guards computations that need all workers.
+    """Convert the errors of computations that need all workers.
 
     Raises:
         TrainingError: A worker is gone, whichever operation noticed it.
@@ -91,7 +92,14 @@ def multi_worker_errors() -> Iterator[None]:
 
 
 class Replicas:
-    """Replicas of the strategy in whose scope this is made."""
+    """Replicas of the strategy in whose scope the object is created.
+
+    Attributes:
+        strategy: The strategy.
+        count: Number of replicas on all hosts.
+        on_several_hosts: Whether training runs on several hosts.
+        is_chief: Whether this host validates and writes.
+    """
 
     def __init__(self) -> None:
         """Read the strategy in whose scope the object is created."""
@@ -101,24 +109,24 @@ class Replicas:
         self.is_chief = not self.on_several_hosts or this_worker().is_chief
 
     def distribute(self, make: Callable[[int, int], Any]) -> Any:
-        """The values of `make(replica, count)` for each replica of this host, as the arguments of `run`."""
+        """Return the values of `make(replica, count)` for each replica of this host, as arguments of `run`."""
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: make(context.replica_id_in_sync_group, self.count)
         )
 
     def run(self, step: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """Runs the step on each replica; returns the result of the first one of this host."""
+        """Run the step on each replica and return the result of the first one of this host."""
         results = self.strategy.run(step, arguments)
         return tf.nest.map_structure(lambda each: self.strategy.experimental_local_results(each)[0], results)
 
     @staticmethod
     def sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Sums of the tensors over all replicas, to be called within `run`."""
+        """Sum tensors over all replicas; to be called within `run`."""
         context = tf.distribute.get_replica_context()
         return list(context.all_reduce(tf.distribute.ReduceOp.SUM, list(tensors)))
 
     def decorrelate_rngs(self, variables: Sequence[Any]) -> None:
-        """Gives each replica its own dropout masks; the states of the generators are saved from replica 0."""
+        """Give each replica its own dropout masks; the states of the generators are saved from replica 0."""
         for variable in variables:
             if variable.path.endswith("seed_generator_state"):
                 state = variable.numpy()
@@ -128,10 +136,18 @@ class Replicas:
                     copy.assign(state + np.array([replica * _SEED_STRIDE, 0]))
 
     def broadcast_from_chief(self, measure: Callable[[], Sequence[float]], count: int) -> list[float]:
-        """`count` numbers that the chief measures, on every worker: so all take the same decisions."""
+        """Broadcast measurements of the chief, so that all workers take the same decisions.
+
+        Args:
+            measure: Returns `count` numbers; called on the chief only.
+            count: Number of values.
+
+        Returns:
+            The values, on every worker.
+        """
         if not self.on_several_hosts:
             return list(measure())
         given = self.distribute(lambda replica, _: tf.constant([0.0] * count if replica else measure(), tf.float64))
-        # A sum needs tensors that have a device, which those have that are computed within the step.
+        # A sum needs tensors with a device; those that are computed within the step have one.
         (everywhere,) = self.run(tf.function(lambda numbers: self.sum([tf.identity(numbers)])), (given,))
         return [float(number) for number in everywhere]

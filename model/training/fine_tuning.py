@@ -21,7 +21,7 @@ from schemas.features import FeatureRows
 class JointCrossEntropy(Objective):
     """Cross-entropy as a function of the weights of both networks; batches are images, each with all its captions.
 
-    Every image comes once an epoch. The features of `data` are the activations at the split point.
+    Every image is in one batch of an epoch. The features of `data` are the activations at the split point.
     """
 
     remedy = "lower backbone_learning_rate, learning_rate or clip_norm and run it again"
@@ -53,20 +53,20 @@ class JointCrossEntropy(Objective):
 
     @property
     def weight_groups(self) -> list[list[keras.Variable]]:
-        """The m-RNN's and the backbone's."""
+        """Weights of the m-RNN and of the backbone."""
         return [*super().weight_groups, self.backbone.variables]
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Of both networks."""
+        """Variables of both networks."""
         return [*super().variables, *self.backbone.variables]
 
     def peak_learning_rates(self, learning_rate: float) -> list[float]:
-        """The m-RNN's and the backbone's."""
+        """Return the peak learning rates of the m-RNN and of the backbone."""
         return [learning_rate, self.backbone_learning_rate]
 
     def image_features(self, features: NDArray[np.floating] | FeatureRows) -> NDArray[np.float32]:
-        """Activations at the split point (n, L) -> float32 (n, D), the features that the backbone now gives."""
+        """Compute the current features float32 (n, D) from activations at the split point (n, L)."""
         size = self.config.batch_size
         return np.concatenate(
             [
@@ -81,25 +81,25 @@ class JointCrossEntropy(Objective):
         return math.ceil(len(self.data.captions.image_ids) / self.config.batch_size)
 
     def batches(self, epoch: int) -> Iterator[NDArray[np.integer]]:
-        """Image numbers (B,)."""
+        """Yield batches of image indices (B,)."""
         images = np.arange(len(self.data.captions.image_ids))
         yield from image_batches(images, self.config.batch_size, np.random.default_rng([self.config.seed, epoch]))
 
     def step_inputs(self, batch: NDArray[np.integer], replicas: Replicas) -> StepInputs:
-        """Activations, inputs and targets of all captions, the place of the image of each, number of tokens."""
+        """Return activations of the images, inputs, targets and image positions of all captions, and their tokens."""
         chosen, owners = all_captions(self._captions_of, batch)
         captions = collate(self.data.captions, chosen, self.config.max_length)
         arrays = (self.data.features[batch], captions.inputs, captions.targets, owners, np.float32(captions.tokens))
         return StepInputs(tuple(map(tf.constant, arrays)), captions.tokens)
 
     def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of activations, inputs and targets, owners and number of tokens, as `step_inputs` makes them."""
+        """Compute the loss of the tensors of `step_inputs`."""
         rows, inputs, targets, owners, tokens = tensors
         features = tf.gather(self._mean_over_crops(rows), owners)
         return cross_entropy(self.network, inputs, targets, features, tokens, self.label_smoothing)
 
     def _mean_over_crops(self, rows: tf.Tensor) -> tf.Tensor:
-        """float32 (n, L) -> features (n, D); the mean over an image's crops, as in feature extraction."""
+        """Compute features (n, D) from activations float32 (n, L), averaged over crops as in feature extraction."""
         trainable = self.backbone.trainable
         of_crops = trainable(tf.reshape(rows, [-1, *trainable.input_shape[1:]]), training=False)
         return tf.reduce_mean(tf.reshape(of_crops, [tf.shape(rows)[0], -1, of_crops.shape[-1]]), axis=1)

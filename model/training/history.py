@@ -66,7 +66,7 @@ class EpochReport:
     Attributes:
         epoch: Number, from 1.
         loss: Mean loss: bits per token plus weight decay, or minus the mean reward in self-critical training.
-        train_perplexity: 2 ** (bits per token) of what was trained on.
+        train_perplexity: 2 ** (bits per token) of the training captions, or of the samples.
         val_perplexity: 2 ** (bits per token) of the validation captions.
         val_cider: CIDEr-D of the generated validation captions.
         score: Value that selects the best epoch; higher is better.
@@ -89,6 +89,6 @@ class EpochReport:
 
 
 def out_of_patience(curve: Sequence[EpochReport], patience: int) -> bool:
-    """Whether the last `patience` epochs did not improve the score."""
+    """Return whether the last `patience` epochs did not improve the score."""
     scores = [report.score for report in curve]
     return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience

@@ -38,39 +38,45 @@ class StepInputs:
 
 
 class Objective(ABC):
-    """What `model.training.trainer.fit` minimizes.
+    """Loss that `model.training.trainer.fit` minimizes, and its batches.
 
     Attributes:
         network: The m-RNN that is trained.
         data: Training captions and features.
         config: Batch size, maximum length and seed.
         can_shard: Whether batches can be sharded across several replicas.
-        remedy: What the user can do if training diverges.
+        remedy: Advice for the user if training diverges.
     """
 
     can_shard = False
     remedy = "lower learning_rate or clip_norm and train again"
 
     def __init__(self, network: MRNN, data: TrainingData, config: TrainingConfig):
-        """The network's feature scaling must be set already."""
+        """Store the inputs.
+
+        Args:
+            network: The m-RNN, whose feature scaling is set already.
+            data: Training captions and features.
+            config: Batch size, maximum length and seed.
+        """
         self.network, self.data, self.config = network, data, config
 
     @property
     def weight_groups(self) -> list[list[keras.Variable]]:
-        """The trained weights; each group has an optimizer of its own."""
+        """Trained weights; each group has an optimizer of its own."""
         return [self.network.trainable_variables]
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that training changes except optimizers: weights, and the states of dropout generators."""
+        """Variables that training changes, without those of optimizers: weights, and states of dropout generators."""
         return [*self.network.variables]
 
     def peak_learning_rates(self, learning_rate: float) -> list[float]:
-        """The peak learning rate of each group, given that of the m-RNN."""
+        """Return the peak learning rate of each group, given that of the m-RNN."""
         return [learning_rate]
 
     def image_features(self, features: NDArray[np.floating] | FeatureRows) -> NDArray[np.floating] | FeatureRows:
-        """Stored features (images, ...) -> what the m-RNN gets (images, D), for validation."""
+        """Convert stored features (images, ...) to the m-RNN's input (images, D), for validation."""
         return features
 
     @property
@@ -80,22 +86,22 @@ class Objective(ABC):
 
     @abstractmethod
     def batches(self, epoch: int) -> Iterator[Any]:
-        """Batches of an epoch, counted from 0, in an order that depends on the seed and the epoch alone."""
+        """Yield the batches of an epoch, counted from 0, in an order that depends on seed and epoch alone."""
 
     @abstractmethod
     def step_inputs(self, batch: Any, replicas: Replicas) -> StepInputs:
-        """Inputs of the step on a batch."""
+        """Return the inputs of the step on a batch, distributed to the replicas."""
 
     @abstractmethod
     def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """A replica's part of the loss and of the negative log-likelihood in nats of the batch's tokens."""
+        """Compute a replica's part of the loss, and of the negative log-likelihood of the batch's tokens in nats."""
 
 
 class CrossEntropy(Objective):
     """The paper's loss: mean negative log-likelihood in bits per token, every caption once an epoch.
 
-    On n replicas, replica k computes on captions k, k + n, ... of a batch and divides by the tokens of the whole batch,
-    so that the sum over replicas is the loss on one device, up to rounding.
+    On n replicas, replica k computes on captions k, k + n, ... of a batch and divides by the token count of the global
+    batch, so that the sum over replicas is the loss on one device, up to rounding.
     """
 
     can_shard = True
@@ -107,7 +113,7 @@ class CrossEntropy(Objective):
         config: TrainingConfig,
         label_smoothing: float = 0.0,
     ):
-        """See `Objective` and `cross_entropy`."""
+        """Store the inputs; see `Objective` and `cross_entropy`."""
         super().__init__(network, data, config)
         self.label_smoothing = label_smoothing
 
@@ -117,12 +123,12 @@ class CrossEntropy(Objective):
         return math.ceil(len(self.data.captions) / self.config.batch_size)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Captions of similar length."""
+        """Yield batches of captions of similar length."""
         config = self.config
         return training_batches(self.data.captions, config.batch_size, config.max_length, config.seed, epoch)
 
     def step_inputs(self, batch: Batch, replicas: Replicas) -> StepInputs:
-        """Inputs, targets, features and number of tokens."""
+        """Return inputs, targets, features and the number of tokens of a batch."""
 
         def shard(replica: int, count: int) -> tuple[tf.Tensor, ...]:
             own = batch.shard(replica, count)
@@ -132,7 +138,7 @@ class CrossEntropy(Objective):
         return StepInputs(replicas.distribute(shard), batch.tokens)
 
     def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of inputs and targets int32 (B, T), features (B, D) and the number of tokens of the whole batch."""
+        """Compute the loss of inputs and targets int32 (B, T), features (B, D) and the global token count."""
         inputs, targets, features, tokens = tensors
         return cross_entropy(self.network, inputs, targets, features, tokens, self.label_smoothing)
 
@@ -145,7 +151,7 @@ def cross_entropy(
     tokens: tf.Tensor,
     label_smoothing: float,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cross-entropy in bits per token, with label smoothing, and the negative log-likelihood in nats.
+    """Compute the cross-entropy in bits per token, with label smoothing, and the negative log-likelihood in nats.
 
     Args:
         network: The m-RNN, in training mode.

@@ -22,9 +22,13 @@ _CLASSES = {
 class LearningRate:
     """Learning rate over the steps, after a linear warm-up to `peak`.
 
-    `constant`; `cosine`: half a cosine from the peak to a tenth of it over `total_steps`; `step`: times `decay_factor`
-    after each `decay_every` steps beyond the first `decay_keep` (TF-mRNN: 0.85, 10,000, 300,000); `plateau`: times
-    `decay_factor` whenever `decay_every` epochs in a row do not improve the score.
+    Schedules are
+
+    * `constant`,
+    * `cosine`: half a cosine from the peak to a tenth of it over `total_steps`,
+    * `step`: multiplied by `decay_factor` after each `decay_every` steps beyond the first `decay_keep` (TF-mRNN: 0.85,
+      10,000, 300,000),
+    * `plateau`: multiplied by `decay_factor` whenever `decay_every` epochs in a row do not improve the score.
 
     Attributes:
         config: Schedule and its options.
@@ -37,7 +41,12 @@ class LearningRate:
     total_steps: int
 
     def at(self, step: int, scores: Sequence[float]) -> float:
-        """The learning rate of a step, counted from 0, after epochs with these scores (higher is better)."""
+        """Return the learning rate of a step.
+
+        Args:
+            step: Number of the step, from 0.
+            scores: Scores of the finished epochs; higher is better.
+        """
         config, rate = self.config, self.peak
         if config.warmup_steps:
             rate *= min(1.0, (step + 1) / config.warmup_steps)
@@ -61,12 +70,12 @@ class LearningRate:
 
 
 def make_optimizer(config: OptimizerConfig, scale_loss: bool = False) -> keras.optimizers.Optimizer:
-    """An optimizer whose `learning_rate` is to be assigned before each step.
+    """Create an optimizer whose `learning_rate` is to be assigned before each step.
 
     Args:
         config: Its name and options; `weight_decay` is used by AdamW only.
-        scale_loss: Whether gradients are those of `optimizer.scale_loss(loss)`, so that float16 holds small ones; a
-            step whose gradient is not finite is skipped and the scale halved.
+        scale_loss: Whether gradients are those of `optimizer.scale_loss(loss)`, so that float16 can represent small
+            ones; a step whose gradient is not finite is skipped and the scale halved.
     """
     decay = {"weight_decay": config.weight_decay} if config.optimizer == "adamw" else {}
     averaging = {"use_ema": True, "ema_momentum": config.ema_decay} if config.ema_decay else {}

@@ -44,12 +44,26 @@ class CaptionReward:
     """
 
     def __init__(self, captions: Sequence[Words], by_image: Sequence[NDArray[np.int64]], bleu: float = 0.0):
-        """Captions and, by image, the numbers of its own, see `Captions.by_image`."""
+        """Compute document frequencies.
+
+        Args:
+            captions: Tokens of all reference captions.
+            by_image: Caption indices of each image, see `Captions.by_image`.
+            bleu: Weight of the BLEU similarity.
+        """
         self._captions, self._rows, self._bleu = captions, by_image, bleu
         self._weights = NgramWeights(SentenceTable(captions), self._rows)
 
     def __call__(self, sentences: Sequence[Words], images: NDArray[np.integer]) -> NDArray[np.float64]:
-        """The rewards of sentences, of the image of each: float64 (sentences,)."""
+        """Compute rewards.
+
+        Args:
+            sentences: Tokens of N captions.
+            images: Image index of each caption, (N,).
+
+        Returns:
+            float64 (N,).
+        """
         owners, places = np.unique(images, return_inverse=True)
         references = [self._captions[row] for image in owners for row in self._rows[image]]
         table = SentenceTable([*sentences, *references])
@@ -66,10 +80,10 @@ class CaptionReward:
 
 
 class SelfCritical(Objective):
-    """Expected reward of sampled captions; batches are images, every image with captions once an epoch.
+    """Expected reward of sampled captions; batches are images, every image with captions once per epoch.
 
-    The reported loss is minus the mean reward of the samples, and the reported perplexity that of the samples: it falls
-    as the network becomes certain. Samples depend on seed, epoch and batch alone.
+    The reported loss is minus the mean reward of the samples. The reported perplexity is that of the samples, which
+    decreases as the network becomes certain. Samples depend on seed, epoch and batch alone.
     """
 
     def __init__(
@@ -80,7 +94,15 @@ class SelfCritical(Objective):
         config: TrainingConfig,
         self_critical: SelfCriticalConfig,
     ):
-        """`network` is trained already; the batch size is a number of images."""
+        """Prepare the reward and the greedy baseline.
+
+        Args:
+            network: The m-RNN, trained with cross-entropy.
+            vocabulary: Its vocabulary.
+            data: Training captions and features.
+            config: Batch size in images, maximum length and seed.
+            self_critical: Options of the gradient estimate.
+        """
         super().__init__(network, data, config)
         self.vocabulary, self.self_critical = vocabulary, self_critical
         self._images = np.unique(data.captions.image_index)
@@ -95,13 +117,13 @@ class SelfCritical(Objective):
         return math.ceil(len(self._images) / self.config.batch_size)
 
     def batches(self, epoch: int) -> Iterator[tuple[NDArray[np.integer], int]]:
-        """Image numbers (B,) and the seed of their samples."""
+        """Yield image indices (B,) and the seed of their samples."""
         random = np.random.default_rng([self.config.seed, epoch])
         for images in image_batches(self._images, self.config.batch_size, random):
             yield images, int(random.integers(2**32))
 
     def step_inputs(self, batch: tuple[NDArray[np.integer], int], replicas: Replicas) -> StepInputs:
-        """Inputs, targets, features and advantages of the samples, and those of the reference captions.
+        """Return inputs, targets, features and advantages of the samples; with `likelihood` also the references.
 
         Raises:
             FloatingPointError: The network assigns probabilities that are not finite.
@@ -129,14 +151,22 @@ class SelfCritical(Objective):
     def references(
         self, images: NDArray[np.integer], features: NDArray[np.float32]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-        """Inputs, targets and features of all captions of the images; truncated ones have no end token."""
+        """Collate all captions of some images; truncated captions have no end token.
+
+        Args:
+            images: Image indices (B,).
+            features: Their features float32 (B, D).
+
+        Returns:
+            Inputs and targets int32 (C, T), and the features float32 (C, D), of the C captions.
+        """
         max_length = self.config.max_length
         chosen, owners = all_captions(self._captions_of, images)
         batch = collate(self.data.captions, chosen, max_length)
         return batch.inputs[:, :max_length], batch.targets[:, :max_length], features[owners]
 
     def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The policy loss of the samples, mixed with the cross-entropy of the reference captions."""
+        """Compute the policy loss of the samples, mixed with the cross-entropy of the reference captions."""
         inputs, targets, features, advantages, *references = tensors
         loss, nats = policy_loss(self.network, inputs, targets, features, advantages)
         if references:
@@ -149,10 +179,17 @@ class SelfCritical(Objective):
         return loss, nats
 
     def rewards(self, captions: Sequence[Sequence[int]], images: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Rewards float64 (captions,) by the training captions of the images, in tokens of the vocabulary.
+        """Compute the rewards of captions by the training captions of their images, in tokens of the vocabulary.
 
-        The end token counts, as in Rennie's code: captions that break off or end in the middle of a phrase get less.
-        Those of the maximum length have none.
+        The end token counts, as in Rennie's code, so that truncated captions and captions that end in the middle of a
+        phrase get a lower reward. Captions of the maximum length have no end token.
+
+        Args:
+            captions: Token ids of N captions.
+            images: Image index of each caption, (N,).
+
+        Returns:
+            float64 (N,).
         """
         max_length = self.config.max_length
         return self._reward([self._words(tokens, len(tokens) < max_length) for tokens in captions], images)
@@ -164,13 +201,13 @@ class SelfCritical(Objective):
 def policy_loss(
     network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor, advantages: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A loss whose gradient is the estimate, and the negative log-likelihood of the tokens in nats.
+    """Compute a loss whose gradient is the estimate, and the negative log-likelihood of the tokens in nats.
 
     Args:
         network: The policy.
-        inputs: int32 (N, T), as `as_batch` makes them.
-        targets: int32 (N, T), likewise.
-        features: float32 (N, D).
+        inputs: int32 (N, T), see `as_batch`.
+        targets: int32 (N, T), see `as_batch`.
+        features: Features of the images, float32 (N, D).
         advantages: float32 (N,), reward minus baseline of each caption.
     """
     _, logits = losses_and_logits(network, inputs, targets, features, training=False)
@@ -182,7 +219,15 @@ def policy_loss(
 
 
 def as_batch(sentences: Sequence[Sequence[int]], max_length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Inputs and targets, int32 (N, T), of generated captions; those of `max_length` tokens have no end token."""
+    """Collate generated captions; those of `max_length` tokens have no end token.
+
+    Args:
+        sentences: Token ids of N captions.
+        max_length: Maximum number of tokens.
+
+    Returns:
+        Inputs and targets int32 (N, T).
+    """
     offsets = np.cumsum([0, *map(len, sentences)])
     tokens = np.fromiter((token for sentence in sentences for token in sentence), np.int32, offsets[-1])
     numbers = np.arange(len(sentences))

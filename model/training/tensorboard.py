@@ -21,10 +21,10 @@ _SHOWN = {
 
 
 def write_events(directory: Path, report: dict[str, Any]) -> None:
-    """Writes the event file of an epoch, in place of the one that is there; the step of its points is the epoch.
+    """Write or replace the event file of an epoch; the step of its points is the epoch.
 
-    Each epoch has a file of its own: a kill leaves it complete or absent, TensorBoard follows the run, and a resumed
-    run duplicates no point.
+    Each epoch has a file of its own: a killed run leaves it complete or absent, TensorBoard follows the run, and a
+    resumed run duplicates no point.
 
     Args:
         directory: Directory of the event files.

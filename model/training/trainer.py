@@ -32,14 +32,14 @@ TrainStep = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 
 
 def make_deterministic() -> None:
-    """From here on TensorFlow computes the same bits in every run on the same machine; call it before anything else."""
+    """Make TensorFlow compute the same bits in every run on the same machine; to be called before anything else."""
     tf.config.experimental.enable_op_determinism()
 
 
 def default_callbacks(
     config: FitConfig, state_path: Path, report_progress: Callable[[float, str], None]
 ) -> list[Callback]:
-    """The callbacks of all stages that train, in their order.
+    """Create the callbacks of all stages that train, in their order.
 
     Args:
         config: Patience, and whether a moving average is kept.
@@ -61,14 +61,14 @@ def default_callbacks(
 def fit(
     objective: Objective, validator: Validator, config: FitConfig, callbacks: Sequence[Callback], xla: bool = False
 ) -> list[EpochReport]:
-    """Trains until the last epoch, or until a callback stops it.
+    """Train until the last epoch, or until a callback stops it.
 
-    On several devices it is called in the scope of the strategy that the network was made in, see
+    On several devices it is called in the scope of the strategy that the network was created in, see
     `model.training.distribution`; every worker validates with the chief's results. The loss of a network that computes
     in float16 is scaled.
 
     Args:
-        objective: What is minimized, on which batches.
+        objective: Loss to minimize, and its batches.
         validator: Validates the objective's network after each epoch.
         config: Epochs, optimizer, schedule and selection of the best epoch.
         callbacks: See `default_callbacks`.
@@ -118,14 +118,25 @@ def make_train_step(
     config: OptimizerConfig,
     xla: bool,
 ) -> TrainStep:
-    """Compiles one step: from the tensors of `StepInputs` to its loss and the negative log-likelihood in nats."""
+    """Compile a training step.
+
+    Args:
+        objective: Loss to minimize.
+        optimizers: One for each of the objective's weight groups.
+        replicas: Devices of the run.
+        config: Options of the optimizers.
+        xla: Whether the step is compiled with XLA.
+
+    Returns:
+        Function from the tensors of `StepInputs` to the loss and the negative log-likelihood in nats.
+    """
     groups = objective.weight_groups
     weights = [weight for group in groups for weight in group]
     l2 = 0.0 if config.optimizer == "adamw" else config.weight_decay
 
     @tf.function(reduce_retracing=True, jit_compile=xla or None)
     def gradients_of(*tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        """A replica's part of the loss, the negative log-likelihood and the gradient."""
+        """Compute a replica's part of the loss, the negative log-likelihood and the gradient."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([weight.value for weight in weights])
             loss, nats = objective.loss(*tensors)
@@ -154,7 +165,7 @@ def make_train_step(
 def _train_epoch(
     run: TrainingRun, train_step: TrainStep, rates: Sequence[LearningRate], callbacks: Sequence[Callback]
 ) -> None:
-    """The steps of the epoch that the metrics do not count yet."""
+    """Run the steps of the epoch that the metrics do not count yet."""
     objective, metrics, epoch = run.objective, run.metrics, len(run.curve)
     scores = [report.score for report in run.curve]
     before, started = metrics.seconds, time.monotonic()
@@ -176,7 +187,7 @@ def _train_epoch(
 
 
 def _validate(run: TrainingRun, validator: Validator, select_by: str, callbacks: Sequence[Callback]) -> EpochReport:
-    """Validates after the last step of an epoch, on the chief alone."""
+    """Validate after the last step of an epoch, on the chief alone."""
     started = time.monotonic()
     for callback in callbacks:
         callback.before_validation(run)

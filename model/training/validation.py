@@ -21,7 +21,7 @@ class ValidationMetrics:
     """Metrics of one validation.
 
     Attributes:
-        perplexity: Of the validation captions.
+        perplexity: Perplexity of the validation captions.
         cider: CIDEr-D of the generated captions; 0 if the perplexity is not finite.
         distinct_captions: Number of different captions among those generated.
     """
@@ -35,14 +35,22 @@ class Validator:
     """Validates one network on one split; its search is compiled once."""
 
     def __init__(self, network: MRNN, vocabulary: Vocabulary, data: TrainingData, max_length: int, beam_width: int):
-        """Network, vocabulary, validation split, maximum length in tokens and width of the search."""
+        """Prepare the search.
+
+        Args:
+            network: The m-RNN.
+            vocabulary: Its vocabulary.
+            data: Captions of the validation split.
+            max_length: Maximum number of tokens of a caption.
+            beam_width: Width of the search.
+        """
         self.network, self.vocabulary, self.data, self.max_length = network, vocabulary, data, max_length
         self._search = BeamSearch(network, beam_width, max_length)
 
     def __call__(self, features: NDArray[np.floating] | FeatureRows) -> ValidationMetrics:
-        """Metrics with these features (images, D) of the split's images."""
+        """Measure perplexity and CIDEr-D with features (images, D) of the split's images."""
         found = perplexity(self.network, self.data.captions, features, self.max_length)
-        if not math.isfinite(found):  # there is nothing to search in such probabilities
+        if not math.isfinite(found):  # a search is meaningless with such probabilities
             return ValidationMetrics(found, 0.0, 0)
         return ValidationMetrics(found, *generated_cider(self._search, self.vocabulary, self.data.captions, features))
 
@@ -50,9 +58,16 @@ class Validator:
 def generated_cider(
     search: BeamSearch, vocabulary: Vocabulary, captions: Captions, features: NDArray[np.floating] | FeatureRows
 ) -> tuple[float, int]:
-    """CIDEr-D of generated captions against `captions`, in tokens of the vocabulary, and how many of them differ.
+    """Score generated captions, in tokens of the vocabulary.
 
-    features: (images, D), in the order of `captions.image_ids`.
+    Args:
+        search: Search in the network.
+        vocabulary: Vocabulary of the network.
+        captions: Reference captions.
+        features: Features (images, D), in the order of `captions.image_ids`.
+
+    Returns:
+        CIDEr-D, and the number of different captions among those generated.
     """
     decoded = decode_images(search, features, batch_size=100)
     hypotheses = {

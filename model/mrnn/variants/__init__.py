@@ -1,6 +1,6 @@
 """The published m-RNNs, one module per publication; `docs/explanation/model.md` gives equations and sources.
 
-A module states its `VARIANTS`, by name; a name is there once.
+A module declares its `VARIANTS` by name; names are unique.
 """
 
 import importlib
@@ -18,10 +18,14 @@ VARIANTS: dict[str, Variant] = {
 
 
 def find_variant(name: str, **given: float | None) -> Variant:
-    """The variant, with `given` instead of its own sizes and dropout where they are not None.
+    """Find a variant and override its sizes and dropout.
+
+    Args:
+        name: Name in `VARIANTS`.
+        given: Fields of `Variant` to override; those that are None stay.
 
     Raises:
-        ConfigurationError: there is no such variant, or its layers do not fit together in these sizes.
+        ConfigurationError: There is no such variant, or its layers do not fit together in these sizes.
     """
     if name not in VARIANTS:
         raise ConfigurationError(f"There is no variant {name!r} of the m-RNN; choose one of {', '.join(VARIANTS)}.")
@@ -29,7 +33,7 @@ def find_variant(name: str, **given: float | None) -> Variant:
     variant = replace(VARIANTS[name], **changes)
     if variant.recurrence == "relu" and not variant.two_embeddings and variant.embedding_size != variant.recurrent_size:
         raise ConfigurationError(
-            f"In {name} words are added to the recurrent state: embedding_size ({variant.embedding_size}) and "
+            f"In {name} tokens are added to the recurrent state: embedding_size ({variant.embedding_size}) and "
             f"recurrent_size ({variant.recurrent_size}) must be equal."
         )
     if variant.one_image_map and variant.recurrent_size != variant.multimodal_size:
