@@ -54,7 +54,7 @@ class BuildReport(AllScores):
         from tasks.data.download_dataset import dataset_root
 
         inputs = workspace.inputs
-        scores = {name.removeprefix("scores "): path for name, path in inputs.items() if name.startswith("scores ")}
+        scores = {label: inputs[f"scores {label}"] for label in self.score_rows()}
         extracted = read_provenance(inputs["features"]).parameters
         is_vgg = str(extracted.get("backbone", "")).startswith("vgg")  # a Hub module has weights of its own
         note = RANDOM_WEIGHTS_NOTE if is_vgg and str(extracted.get("weights", "")).startswith("random:") else None
