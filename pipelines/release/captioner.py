@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipelines.data.datasets import DATASETS
-from pipelines.release.build import write_provenance
 from pipelines.release.cards import LICENSE, render_card
 from pipelines.release.layout import INDEX, SUMS, released_files
+from pipelines.release.publish_features import write_provenance
 from schemas.checkpoint import BACKBONE_WEIGHTS, MODEL_FILES
 from schemas.errors import ArtifactError
 from schemas.features import FeatureFile

@@ -5,8 +5,8 @@ from typing import Any
 
 import luigi
 
-from schemas.errors import ConfigurationError, InputError
-from schemas.io.files import read_json, write_json
+from schemas.errors import ConfigurationError
+from schemas.io.files import read_json
 from tasks.base.stage import Stage
 from tasks.runtime.workspace import Workspace
 
@@ -37,40 +37,17 @@ class DownloadDataset(Stage):
 
     def work(self, workspace: Workspace) -> None:
         """Write `manifest.json`: where the files are, where they came from and under which license."""
-        from pipelines.data.dataset import GeneratedDataset
         from pipelines.data.datasets import find_dataset
-        from pipelines.data.download.fetch import fetch_all, record_checksum
-        from pipelines.data.download.unpack import unpack
+        from pipelines.data.download_dataset import download_dataset
 
-        dataset = find_dataset(self.dataset)
-        root, archives = workspace.directory / "files", []
-        if self.source:
-            root = source_root(self.source)
-            if not root.is_dir():
-                raise InputError(f"There is no folder {root}; set `source` of DownloadDataset to that of the dataset.")
-        elif not dataset.archives and not isinstance(dataset, GeneratedDataset):
-            raise ConfigurationError(
-                f"{dataset.title} cannot be downloaded automatically; pass --DownloadDataset-source DIR."
-            )
-        elif isinstance(dataset, GeneratedDataset):
-            dataset.generate(root, seed=self.seed, images=self.images, progress=workspace.progress)
-        else:
-            folder = workspace.directory.parent / "archives"
-            downloaded = fetch_all(dataset.archives, folder, self.mirrors, workspace.progress)
-            for archive, found in zip(dataset.archives, downloaded, strict=True):
-                unpack(found.path, root, workspace.progress)
-                record_checksum(folder, archive.name, found.sha256)  # not earlier: now it is known to be complete
-                archives.append({"name": archive.name, "url": found.url, "size": found.size, "sha256": found.sha256})
-        write_json(
-            workspace.directory / "manifest.json",
-            {
-                "root": str(root) if self.source else root.name,
-                "archives": archives,
-                "title": dataset.title,
-                "homepage": dataset.homepage,
-                "license": dataset.license,
-                "citation": dataset.citation,
-            },
+        download_dataset(
+            find_dataset(self.dataset),
+            workspace.directory,
+            source_root(self.source) if self.source else None,
+            self.mirrors,
+            self.images,
+            self.seed,
+            workspace.progress,
         )
 
 
@@ -80,7 +57,7 @@ def dataset_root(download: Path) -> Path:
 
 
 def source_root(source: str) -> Path:
-    """Return the absolute path of a folder that the user names.
+    """Return the absolute path of a directory that the user names.
 
     Raises:
         ConfigurationError: It is not UTF-8, so that no artifact could record it.

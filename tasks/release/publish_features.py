@@ -62,7 +62,7 @@ class PublishFeatures(Stage, ModelParams, PoolParam):
     def work(self, workspace: Workspace) -> None:
         """Write the release."""
         from pipelines.data.datasets import find_dataset
-        from pipelines.release.build import ReleaseOptions, write_release
+        from pipelines.release.publish_features import ReleaseOptions, write_release
 
         options = ReleaseOptions(self.dtype, self.formats, self.base_url, self.date)
         dataset = find_dataset(self.dataset)

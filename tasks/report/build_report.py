@@ -44,22 +44,17 @@ class BuildReport(AllScores):
     def work(self, workspace: Workspace) -> None:
         """Write `report.html` and `summary.json`, the main numbers and some captions."""
         from pipelines.data.datasets import find_dataset
-        from pipelines.report.collect import collect_contents
+        from pipelines.report.build_report import build_report
         from pipelines.report.data import ReportInputs
-        from pipelines.report.render import render_report
-        from pipelines.report.summary import summarize
-        from schemas.annotations import read_annotations
-        from schemas.io.files import write_json, write_text
         from schemas.provenance import read_provenance
         from tasks.data.download_dataset import dataset_root
 
         inputs = workspace.inputs
-        scores = {label: inputs[f"scores {label}"] for label in self.score_rows()}
         extracted = read_provenance(inputs["features"]).parameters
         is_vgg = str(extracted.get("backbone", "")).startswith("vgg")  # a Hub module has weights of its own
-        note = RANDOM_WEIGHTS_NOTE if is_vgg and str(extracted.get("weights", "")).startswith("random:") else None
+        has_random_weights = is_vgg and str(extracted.get("weights", "")).startswith("random:")
         dataset = find_dataset(self.dataset)
-        contents = collect_contents(
+        build_report(
             ReportInputs(
                 title=dataset.title,
                 dataset=dataset,
@@ -71,13 +66,10 @@ class BuildReport(AllScores):
                 hypotheses=inputs["hypotheses"],
                 reranked=inputs["reranked"],
                 neighbors={kind: inputs[f"neighbors {kind}"] for kind in ("refined", "original")},
-                scores=scores,
+                scores={label: inputs[f"scores {label}"] for label in self.score_rows()},
                 retrieval=inputs["retrieval"],
-                note=note,
-            )
+                note=RANDOM_WEIGHTS_NOTE if has_random_weights else None,
+            ),
+            BEAM_ROW,
+            workspace.directory,
         )
-        write_text(workspace.directory / "report.html", render_report(contents))
-        images = {image.image_id: image for image in read_annotations(inputs["annotations"], "test")}
-        examples = BEAM_ROW if BEAM_ROW in scores else contents.main_label
-        summary = summarize(scores, examples, images, inputs["retrieval"], note)
-        write_json(workspace.directory / "summary.json", summary)

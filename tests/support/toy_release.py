@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.release.build import ReleaseOptions, write_release
 from pipelines.release.layout import CROISSANT, SUMS, released_files
+from pipelines.release.publish_features import ReleaseOptions, write_release
 from schemas.annotations import AnnotatedImage, write_annotations
 from schemas.checkpoint import write_checkpoint
 from schemas.features import FeatureDescription, write_features

@@ -23,5 +23,5 @@ def test_run_makes_one_stage_with_the_given_parameters(mrnn, tmp_path):
 def test_failed_stage_has_the_packaged_exit_code_in_any_directory(mrnn):
     run = mrnn("run", "custom", "DownloadDataset", "--set", "DownloadDataset.source=nowhere")
     assert run.returncode == 30
-    assert "There is no folder" in run.stderr
+    assert "There is no directory" in run.stderr
     assert "Traceback" not in run.stderr
