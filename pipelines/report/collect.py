@@ -121,7 +121,7 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
         rows=rows,
         main_label=main,
         published=published_captions(name),
-        retrieval=read_retrieval_scores(inputs.retrieval) if inputs.retrieval is not None else None,
+        retrieval=read_retrieval_scores(inputs.retrieval),
         published_retrieval=published_retrieval(name),
         gallery=gallery,
         gallery_seed=SEED,
@@ -134,8 +134,7 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
 
 def _artifacts(inputs: ReportInputs) -> list[Path]:
     single = (inputs.annotations, inputs.captions, inputs.features, inputs.model, inputs.hypotheses, inputs.reranked)
-    retrieval = [] if inputs.retrieval is None else [inputs.retrieval]
-    return [*single, *inputs.neighbors.values(), *inputs.scores.values(), *retrieval]
+    return [*single, *inputs.neighbors.values(), *inputs.scores.values(), inputs.retrieval]
 
 
 def _main_label(inputs: ReportInputs) -> str:

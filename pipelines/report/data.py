@@ -32,7 +32,7 @@ class ReportInputs:
         reranked: The same hypotheses, reranked.
         neighbors: Nearest training images of the test images, by feature kind (`original`, `refined`).
         scores: Score artifacts by the label of their row.
-        retrieval: Artifact of `EvaluateRetrieval`, if there is one.
+        retrieval: Artifact of `EvaluateRetrieval`.
         note: A sentence that a reader must know before everything else, if there is one.
     """
 
@@ -47,7 +47,7 @@ class ReportInputs:
     reranked: Path
     neighbors: Mapping[str, Path]
     scores: Mapping[str, Path]
-    retrieval: Path | None
+    retrieval: Path
     note: str | None
 
 
