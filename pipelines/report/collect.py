@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.metrics.captions import compare_captions, score_systems
 from pipelines.html.thumbnails import Thumbnails
 from pipelines.report.data import (
     DatasetFacts,
@@ -15,6 +16,7 @@ from pipelines.report.data import (
     RejectedImage,
     ReportContents,
     ReportInputs,
+    RerankingGain,
     ScoreRow,
     SplitCounts,
     StageEntry,
@@ -120,6 +122,7 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
         stages=walk_stages(_artifacts(inputs)),
         rows=rows,
         main_label=main,
+        gain=_reranking_gain(inputs, images),
         published=published_captions(name),
         retrieval=read_retrieval_scores(inputs.retrieval),
         published_retrieval=published_retrieval(name),
@@ -130,6 +133,15 @@ def collect_contents(inputs: ReportInputs) -> ReportContents:
         ),
         words=count_words(results, {image_id: images[image_id].captions for image_id in results}),
     )
+
+
+def _reranking_gain(inputs: ReportInputs, images: Mapping[str, AnnotatedImage]) -> RerankingGain | None:
+    if inputs.claim is None:
+        return None
+    systems = {label: read_results(inputs.scores[label] / "results.json") for label in inputs.claim}
+    label, baseline = inputs.claim
+    scores = score_systems(systems, {image_id: images[image_id].captions for image_id in systems[label]})
+    return RerankingGain(label, baseline, compare_captions(scores[label], scores[baseline]))
 
 
 def _artifacts(inputs: ReportInputs) -> list[Path]:

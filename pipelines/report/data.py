@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.metrics.bootstrap import Difference
 from pipelines.data.dataset import Dataset
 from pipelines.html.thumbnails import Thumbnail
 from pipelines.report.published_results import PublishedCaptions, PublishedRetrieval
@@ -34,6 +35,8 @@ class ReportInputs:
         scores: Score artifacts by the label of their row.
         retrieval: Artifact of `EvaluateRetrieval`.
         note: A sentence that a reader must know before everything else, if there is one.
+        claim: Labels of two rows whose difference tests the paper's claim about reranking: the hypotheses after
+            consensus reranking, and the first of the same hypotheses; None if there are no such rows.
     """
 
     title: str
@@ -49,6 +52,7 @@ class ReportInputs:
     scores: Mapping[str, Path]
     retrieval: Path
     note: str | None
+    claim: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,21 @@ class ScoreRow:
     label: str
     key: str
     scores: CaptionScores
+
+
+@dataclass(frozen=True)
+class RerankingGain:
+    """Gain by consensus reranking over the first of the same hypotheses, which the paper claims.
+
+    Attributes:
+        label: Label of the row with the reranked hypotheses.
+        baseline: Label of the row with the first hypotheses.
+        differences: Paired difference by metric.
+    """
+
+    label: str
+    baseline: str
+    differences: Mapping[str, Difference]
 
 
 @dataclass(frozen=True)
@@ -295,6 +314,7 @@ class ReportContents:
         stages: All artifacts, each after those that it was made from.
         rows: Score table.
         main_label: Label of the row that the headline and the gallery are about.
+        gain: Gain by consensus reranking, if its rows are there.
         published: Published scores of captions.
         retrieval: Retrieval scores, if there are any.
         published_retrieval: Published retrieval scores.
@@ -317,6 +337,7 @@ class ReportContents:
     stages: tuple[StageEntry, ...]
     rows: tuple[ScoreRow, ...]
     main_label: str
+    gain: RerankingGain | None
     published: tuple[PublishedCaptions, ...]
     retrieval: RetrievalScores | None
     published_retrieval: tuple[PublishedRetrieval, ...]

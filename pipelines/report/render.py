@@ -17,7 +17,7 @@ from pipelines.report.plots import (
     loss_plot,
     perplexity_plot,
 )
-from pipelines.report.published_results import MARKS
+from pipelines.report.published_results import MARKS, PUBLISHED_GAIN
 from pipelines.report.run_facts import headline, run_facts
 from schemas.scores import CaptionScores, in_order
 from schemas.text import quantity
@@ -80,6 +80,8 @@ def render_report(contents: ReportContents) -> str:
         contents: The content of the report; `render_page` escapes all of it.
     """
     marks = {each.mark for each in contents.published} | {each.mark for each in contents.published_retrieval}
+    if contents.gain:
+        marks.add(PUBLISHED_GAIN.mark)
     metrics = metric_columns(contents)
     return render_page(
         _TEMPLATES / "report.html",
@@ -95,6 +97,7 @@ def render_report(contents: ReportContents) -> str:
         left_out_reason=left_out_reason,
         conditions=conditions(contents.rows),
         marks={mark: meaning for mark, meaning in MARKS.items() if mark in marks},
+        published_gain=PUBLISHED_GAIN,
         listed=LISTED,
     )
 

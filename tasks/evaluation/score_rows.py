@@ -11,6 +11,8 @@ from tasks.evaluation.evaluate_captions import EvaluateCaptions
 from tasks.evaluation.evaluate_retrieval import EvaluateRetrieval
 
 BEAM_ROW = "m-RNN, beam"
+N_BEST_ROW = "m-RNN, n-best"
+CONSENSUS_ROW = "m-RNN, reranked (CIDEr, refined)"
 
 
 class AllScores(Stage, ModelParams, PoolParam):
@@ -35,8 +37,8 @@ class AllScores(Stage, ModelParams, PoolParam):
         rows = {
             "m-RNN, greedy": row(captions="greedy"),
             BEAM_ROW: row(captions="beam"),
-            "m-RNN, n-best": row(captions="n-best"),
-            "m-RNN, reranked (CIDEr, refined)": row(**n_best, similarity="cider", feature_kind="refined"),
+            N_BEST_ROW: row(captions="n-best"),
+            CONSENSUS_ROW: row(**n_best, similarity="cider", feature_kind="refined"),
             "m-RNN, reranked (BLEU, refined)": row(**n_best, similarity="bleu", feature_kind="refined"),
             "m-RNN, reranked (CIDEr, original)": row(**n_best, similarity="cider", feature_kind="original"),
             "m-RNN, reranked (CIDEr, self)": row(**n_best, similarity="cider", method="self-consensus"),

@@ -7,7 +7,7 @@ from tasks.captions.rerank_captions import RerankCaptions
 from tasks.data.download_dataset import DownloadDataset
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.data.tokenize_captions import TokenizeCaptions
-from tasks.evaluation.score_rows import BEAM_ROW, AllScores
+from tasks.evaluation.score_rows import BEAM_ROW, CONSENSUS_ROW, N_BEST_ROW, AllScores
 from tasks.runtime.workspace import Workspace
 from tasks.training.source import model_stage
 from tasks.training.trained_model import model_features_stage
@@ -21,7 +21,7 @@ RANDOM_WEIGHTS_NOTE = (
 class BuildReport(AllScores):
     """Write scores, curves, galleries and provenance to one HTML file that needs no network."""
 
-    version = 4  # captions in the summary
+    version = 5  # gain by consensus reranking
     page = "report.html"
 
     def requires(self) -> dict[str, Stage]:
@@ -69,6 +69,7 @@ class BuildReport(AllScores):
                 scores={label: inputs[f"scores {label}"] for label in self.score_rows()},
                 retrieval=inputs["retrieval"],
                 note=RANDOM_WEIGHTS_NOTE if has_random_weights else None,
+                claim=(CONSENSUS_ROW, N_BEST_ROW),
             ),
             BEAM_ROW,
             workspace.directory,

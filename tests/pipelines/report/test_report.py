@@ -1,15 +1,19 @@
 """The report of imitated artifacts, which the real writers wrote: it shows their numbers."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from model.metrics.captions import score_captions
 from pipelines.report.collect import collect_contents
 from pipelines.report.data import ReportContents, ReportInputs
 from pipelines.report.published_results import MARKS, published_captions, published_retrieval
 from pipelines.report.render import render_report
+from schemas.annotations import read_annotations
 from schemas.errors import ArtifactError
 from schemas.features import Reject, write_rejects
+from schemas.results import read_results
 from schemas.scores import read_caption_scores
 from tests.support.imitation import HOSTILE, METEOR_REASON, WARNING
 from tests.support.report_page import Page, parse
@@ -51,6 +55,25 @@ def test_headline_shows_the_reranked_row(page: Page, contents: ReportContents) -
     assert f"CIDEr-D{contents.main_row.scores.metrics['CIDEr-D']:.3f}" in page.text
     assert page.text.count("is the image-blind control") == 1
     assert "“blind” is the image-blind control" in page.text
+
+
+def test_report_shows_the_gain_by_reranking(inputs: ReportInputs, page: Page) -> None:
+    claimed = replace(inputs, claim=("reranked", "beam"))
+    shown = parse(render_report(collect_contents(claimed)))
+    texts = {label: read_results(inputs.scores[label] / "results.json") for label in claimed.claim}
+    references = {
+        image.image_id: image.captions
+        for image in read_annotations(inputs.annotations)
+        if image.image_id in texts["beam"]
+    }
+    ours, theirs = (score_captions(texts[label], references).corpus for label in claimed.claim)
+    row = next(row for row in shown.rows if row[0].endswith("(the first of the same hypotheses)"))
+    for cell, metric in zip(row[1:], ("BLEU-4", "CIDEr-D"), strict=True):
+        value, low, high = map(float, re.findall(r"[+-][\d.]+", cell))
+        assert value == pytest.approx(ours[metric] - theirs[metric], abs=6e-4)
+        assert low <= value <= high
+    assert any("minus m-RNN-shared memory-high" in " ".join(row[0].split()) for row in shown.rows)
+    assert "the first of the same hypotheses" not in page.text
 
 
 def test_report_shows_published_results_with_their_marks(page: Page, contents: ReportContents) -> None:
