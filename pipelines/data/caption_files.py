@@ -57,8 +57,8 @@ class CaptionFile:
     """A captions file.
 
     Attributes:
-        path: Where it is.
-        read: Yields its records; their `file` is as written there.
+        path: Path of the file.
+        read: Yields its records; their `file` is as given in the captions file.
         split: Split of its records that have none.
     """
 
@@ -85,7 +85,7 @@ def find_caption_files(root: Path, paths: Sequence[PurePosixPath]) -> list[Capti
     if not found:
         others = [path for path in shallow if path.suffix.lower() not in image_suffixes().union(SUFFIXES)]
         lacks = [f"{path} {reader}" for path, reader in readers.items()]
-        lacks += [f"{path} is in no format that is read" for path in others]
+        lacks += [f"{path} has an unsupported format" for path in others]
         seen = f" ({'; '.join(sorted(lacks, key=_by_likelihood)[:_NAMED_FILES])})" if lacks else ""
         raise InputError(f"There are no captions below {root}{seen}; add a file with captions as {WANTED}.")
     if len(found) == 1:
@@ -94,8 +94,8 @@ def find_caption_files(root: Path, paths: Sequence[PurePosixPath]) -> list[Capti
     if "" in splits or len(set(splits)) < len(splits):
         names = ", ".join(str(file.path.relative_to(root)) for file in found)
         raise InputError(
-            f"There are several files of captions below {root} ({names}); leave one, or one for each split with train, "
-            "val or test in the name of the file or of its folder."
+            f"There are several captions files below {root} ({names}); keep one, or one for each split with train, val "
+            "or test in the name of the file or of its directory."
         )
     return [replace(file, split=split) for file, split in zip(found, splits, strict=True)]
 
@@ -134,7 +134,7 @@ def read_captions(files: Sequence[CaptionFile], problems: Problems) -> Iterator[
 
 
 def _recognize(path: Path, image_keys: Sequence[str]) -> Reader | str:
-    """Return the reader of a captions file, or what the file lacks to be one."""
+    """Return the reader of a captions file, or the reason why the file is not one."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as stream:  # the reader decodes strictly
             head = stream.read(_HEAD_CHARACTERS).lstrip()
@@ -180,7 +180,7 @@ def _recognize_json(path: Path, head: str, image_keys: Sequence[str]) -> Reader 
 
 
 def _missing_key(head: str, image_keys: Sequence[str]) -> str:
-    """Return which key the JSON records in `head` lack, empty if they have an image and a caption."""
+    """Describe the key that the JSON records in `head` lack; empty if they have an image and a caption."""
     keys = {_plain_key(key) for key in re.findall(r'"([^"\\]{1,40})"\s*:', head)}
     if not keys.intersection(image_keys):
         return "has no key for the image (image, file_name, ...)"

@@ -1,4 +1,4 @@
-"""The interface of a dataset module: where its files are published, and how they become records."""
+"""Interface of dataset modules: published files, and their conversion to records."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ class Archive:
 
     Attributes:
         name: File name.
-        urls: Addresses, in order of preference.
+        urls: URLs, in order of preference.
         size: Bytes, where known.
         sha256: SHA-256 in hex, where known.
     """
@@ -36,7 +36,7 @@ class Finding:
     Attributes:
         level: `error` must be fixed before the dataset can be used; `invalid` is a caption that is left out and
             counted; `remark` is anything else that is left out or odd.
-        kind: What all findings of this kind have in common, as a plural noun phrase.
+        kind: Kind of the finding, as a plural noun phrase.
         message: One sentence that names file and line or image.
     """
 
@@ -49,7 +49,7 @@ class Problems:
     """Findings of one pass over a dataset.
 
     Attributes:
-        findings: What was found so far.
+        findings: Findings so far.
     """
 
     def __init__(self, collect_errors: bool = False):
@@ -62,7 +62,7 @@ class Problems:
         self._collect_errors = collect_errors
 
     def error(self, kind: str, message: str) -> None:
-        """Record what must be fixed before the dataset can be used.
+        """Record a problem that must be fixed before the dataset can be used.
 
         Raises:
             InputError: Unless errors are collected.
@@ -76,7 +76,7 @@ class Problems:
         self.findings.append(Finding("invalid", kind, message))
 
     def remark(self, kind: str, message: str) -> None:
-        """Record what is left out or odd."""
+        """Record anything else that is left out or odd."""
         self.findings.append(Finding("remark", kind, message))
 
     def of_level(self, level: str) -> list[Finding]:
@@ -89,7 +89,7 @@ class Dataset(ABC):
 
     Attributes:
         title: Full name.
-        homepage: Address of its home page.
+        homepage: URL of its home page.
         license: Terms of use, as sentences.
         citation: The publications to cite.
         archives: Files to download.
@@ -117,8 +117,15 @@ class Dataset(ABC):
 
 
 class GeneratedDataset(Dataset):
-    """A dataset that is generated on the spot instead of downloaded."""
+    """A dataset that is generated instead of downloaded."""
 
     @abstractmethod
     def generate(self, root: Path, *, seed: int, images: int, progress: Progress) -> None:
-        """Write the files that `records` reads below `root`; the same seed makes the same files."""
+        """Write the files that `records` reads below `root`; the same seed gives the same files.
+
+        Args:
+            root: Directory of the dataset.
+            seed: Seed of the images and captions.
+            images: Number of images.
+            progress: Called with a fraction and a message.
+        """

@@ -50,7 +50,13 @@ def index_files(root: Path) -> dict[str, str]:
 
 
 def required_file(root: Path, files: dict[str, str], name: str, archive: str) -> Path:
-    """Return the file of that name, from the index of `root`.
+    """Return the path of a required file.
+
+    Args:
+        root: Directory of the dataset.
+        files: Index of `root`, see `index_files`.
+        name: Name of the file.
+        archive: Archive that contains it, for the message.
 
     Raises:
         InputError: There is none; names the archive that contains it.
@@ -112,11 +118,11 @@ def read_token_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str,
 
 
 def describe_skipped(paths: Sequence[str]) -> str:
-    """Return how many files there are, in all and by ending, and the first of them: `2 files (2 .svg), such as a.svg`.
+    """Describe files by number and file extension, such as `2 files (2 .svg), such as a.svg`.
 
-    Where some are images in a format that needs a package, its name is in the text.
+    For images in a format that needs a further package, the text contains its name.
     """
-    kinds = Counter(PurePosixPath(path).suffix.lower() or "no ending" for path in paths)
+    kinds = Counter(PurePosixPath(path).suffix.lower() or "no extension" for path in paths)
     counts = ", ".join(
         f"{count} {kind}, which needs {EXTRA}" if kind in HEIF_SUFFIXES else f"{count} {kind}"
         for kind, count in kinds.most_common()
@@ -129,16 +135,16 @@ def has_word(caption: str) -> bool:
     return any(character.isalnum() or unicodedata.category(character) == "So" for character in caption)
 
 
-_WITHOUT_ENDING = 2  # first of the forms of a path that lack its ending
+_WITHOUT_ENDING = 2  # first of the forms of a path that lack its file extension
 
 
 class ImageIndex:
     """Finds images by the names that captions, lists or feature files give them.
 
-    Names are compared first as they are, then by Unicode's canonical composition (NFC) with `/` for a backslash, then
-    without case. Where one of the two has the ending of an image and the other has none, it does not count; of names
-    that are numbers, also in COCO's form `COCO_val2014_000000000042`, leading zeros do not count. Of a path, as many
-    folders from the end count as are needed to tell images apart.
+    Names are compared as they are, then in Unicode's canonical composition (NFC) with `/` for backslashes, then without
+    case. The extension of an image file is ignored if only one of the names has it. Leading zeros of numbers are
+    ignored, also in COCO's form `COCO_val2014_000000000042`. Of the directories of a path, counted from its end, as
+    many are compared as are needed to distinguish images.
     """
 
     def __init__(self, paths: Iterable[str]):
@@ -160,11 +166,11 @@ class ImageIndex:
         return plain, folded, stem, f"{folder}{slash}{number[1]}" if number else stem
 
     def _has_ending(self, name: str) -> bool:
-        """Return whether a name ends as an image does."""
+        """Return whether a name has the file extension of an image."""
         return os.path.splitext(name)[1].lower() in self._suffixes  # noqa: PTH122  (of a text, not of a path here)
 
     def find(self, name: str) -> list[str]:
-        """Return the paths that `name` may mean: one, or none, or several where it is ambiguous."""
+        """Return the paths that match `name`: one, or none, or several where it is ambiguous."""
         if name in self._paths:
             return [name]
         has_ending = self._has_ending(name)
@@ -191,7 +197,7 @@ def _folders_agree(path: str, other: str) -> bool:
 
 
 def _shared_tail(path: str, other: str) -> int:
-    """Return how many parts, from the end, two paths have in common."""
+    """Count the parts that two paths have in common, from the end."""
     count = 0
     for part, each in zip(reversed(PurePosixPath(path).parts), reversed(PurePosixPath(other).parts), strict=False):
         if part != each:

@@ -1,4 +1,4 @@
-"""From a dataset's records to annotated images: sizes are looked up, what cannot be used is left out and reported."""
+"""Conversion of a dataset's records to annotated images; unusable records are left out and reported."""
 
 import hashlib
 import warnings
@@ -27,17 +27,20 @@ def annotate(
     partition: str = "published",
     max_invalid_fraction: float = MAX_INVALID_FRACTION,
 ) -> tuple[list[AnnotatedImage], list[Finding]]:
-    """Return the dataset's images in its order, and what was left out or odd.
+    """Annotate the images of a dataset.
 
     Invalid captions, and images without a file or, unless they are unlabeled, without a caption, are left out. An
-    image that cannot be read stays, with width and height 0: feature extraction rejects it.
+    image that cannot be read is kept, with width and height 0; feature extraction rejects it.
 
     Args:
         dataset: The dataset.
-        root: Its folder.
+        root: Its directory.
         progress: Called with a fraction and a message.
         partition: See `pipelines.data.splits`.
         max_invalid_fraction: Largest tolerated fraction of invalid captions.
+
+    Returns:
+        The images in the dataset's order, and findings about captions and images that were left out or are odd.
 
     Raises:
         InputError: Two records have the same id, a split that training and evaluation need has no image, or there are
@@ -61,11 +64,18 @@ def annotate(
 def read_records(
     dataset: Dataset, root: Path, partition: str, problems: Problems, max_invalid_fraction: float = 1.0
 ) -> list[Record]:
-    """Return the usable records of a dataset, with their valid captions and splits.
+    """Read the usable records of a dataset, with their valid captions and splits.
+
+    Args:
+        dataset: The dataset.
+        root: Its directory.
+        partition: See `pipelines.data.splits`.
+        problems: Receives findings.
+        max_invalid_fraction: Largest tolerated fraction of invalid captions.
 
     Raises:
-        InputError: Two records have the same id, there are none, or too many captions cannot be read; and as the
-            dataset and its partition do.
+        InputError: Two records have the same id, there are none, or too many captions cannot be read; also the errors
+            of the dataset and its partition.
     """
     records = list(dataset.records(root, problems))
     check_records(dataset, records, root, problems)
@@ -75,7 +85,14 @@ def read_records(
 
 
 def check_records(dataset: Dataset, records: Sequence[Record], root: Path, problems: Problems) -> None:
-    """Add repeated ids, and that there are no captions at all, to the errors of `problems`."""
+    """Check that ids are unique and that there are captions.
+
+    Args:
+        dataset: The dataset.
+        records: Its records.
+        root: Its directory, for messages.
+        problems: Receives the errors.
+    """
     seen: dict[str, str] = {}
     for record in records:
         if record.image_id in seen:
@@ -87,12 +104,21 @@ def check_records(dataset: Dataset, records: Sequence[Record], root: Path, probl
         seen[record.image_id] = record.file
     if not records and not problems.of_level("invalid"):
         problems.error(
-            "missing captions", f"{dataset.title} below {root} has files of captions with no caption; add some."
+            "missing captions", f"{dataset.title} below {root} has captions files without a caption; add some."
         )
 
 
 def keep_usable(records: Sequence[Record], root: Path, problems: Problems) -> list[Record]:
-    """Return the records with a file and a caption, with their valid captions; the rest goes to `problems`."""
+    """Select the records with a file and a valid caption.
+
+    Args:
+        records: Records with splits.
+        root: Directory of the dataset.
+        problems: Receives findings about all other records and captions.
+
+    Returns:
+        The selected records with their valid captions.
+    """
     usable = []
     for record in records:
         valid = {}
@@ -115,7 +141,16 @@ def keep_usable(records: Sequence[Record], root: Path, problems: Problems) -> li
 
 
 def too_many_invalid(records: Sequence[Record], problems: Problems, limit: float) -> str:
-    """Return a sentence if more than the fraction `limit` of the captions is invalid, else an empty text."""
+    """Describe the invalid captions if they are too many.
+
+    Args:
+        records: Records with their valid captions.
+        problems: Findings about invalid captions.
+        limit: Largest tolerated fraction of invalid captions.
+
+    Returns:
+        One sentence, or an empty string.
+    """
     invalid = problems.of_level("invalid")
     total = len(invalid) + sum(len(record.captions) for record in records)
     if len(invalid) <= limit * total:
@@ -149,8 +184,8 @@ class DatasetDigests:
     """Digests that artifacts of a dataset depend on, SHA-256 in hex.
 
     Attributes:
-        images: Of the ids and contents of the usable images, in any order.
-        annotations: Of the usable records, with splits and captions, and of the contents of their images.
+        images: Digest of the ids and contents of the usable images, in any order.
+        annotations: Digest of the usable records, with splits and captions, and of the contents of their images.
     """
 
     images: str
@@ -158,15 +193,15 @@ class DatasetDigests:
 
 
 def digest_dataset(dataset: Dataset, root: Path, partition: str, cache: Path) -> DatasetDigests | None:
-    """Return the digests of what `annotate` would use below `root`; None where it would fail.
+    """Return the digests of the input of `annotate` below `root`; None where it would fail.
 
-    Files that do not matter, such as a README or an image without captions, have no influence.
+    Files that are not used, such as a README or an image without captions, have no influence.
 
     Args:
         dataset: The dataset.
-        root: Its folder.
+        root: Its directory.
         partition: See `pipelines.data.splits`.
-        cache: File that remembers digests of images, see `schemas.io.digests`.
+        cache: File that stores digests of images, see `schemas.io.digests`.
     """
     try:
         records = read_records(dataset, root, partition, Problems())

@@ -13,8 +13,8 @@ from schemas.errors import ConfigurationError, InputError
 from schemas.interop.captions import read_anno_list, read_karpathy
 from schemas.io.files import digest_file
 
-FORMS = "published, lists, lists:FOLDER, karpathy, karpathy:FILE or random:VAL:TEST:SEED"
-NAMED = 3  # images that a message names, of many
+FORMS = "published, lists, lists:DIR, karpathy, karpathy:FILE or random:VAL:TEST:SEED"
+NAMED = 3  # maximum number of images in a message
 _KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 _ANNO_LIST_PARTS = {"train": "train", "val": "modelVal", "test": "crVal", UNLABELED: "test2014"}
 
@@ -22,12 +22,27 @@ _ANNO_LIST_PARTS = {"train": "train", "val": "modelVal", "test": "crVal", UNLABE
 def assign_splits(
     dataset: Dataset, records: Sequence[Record], root: Path, partition: str, problems: Problems
 ) -> list[Record]:
-    """Return the records with the splits of a partition, in their order.
+    """Assign the splits of a partition.
 
-    partition: `published` leaves the dataset's own; `lists` goes by `train.txt`, `val.txt` and `test.txt` in a folder
-    (or below `root`), an image name a line, or by m-RNN's `anno_list_*.npy`; `karpathy` goes by his file (or the
-    dataset's below `root`); `random` draws (see `draw_splits`). Images in none of the lists are left out, with a
-    sentence; unlabeled ones stay what they are unless they are listed.
+    Partitions are
+
+    * `published`: the splits of the dataset itself,
+    * `lists` or `lists:DIR`: name lists `train.txt`, `val.txt` and `test.txt` below `root` or in a directory, with one
+      image name per line, or m-RNN's `anno_list_*.npy`,
+    * `karpathy` or `karpathy:FILE`: Karpathy's file below `root`, or another file,
+    * `random:VAL:TEST:SEED`: random splits, see `draw_splits`.
+
+    Images in none of the lists are left out and reported; unlabeled images stay unlabeled unless they are listed.
+
+    Args:
+        dataset: The dataset.
+        records: Its records.
+        root: Its directory.
+        partition: One of the partitions above.
+        problems: Receives findings about images that are left out.
+
+    Returns:
+        The records with their splits, in their order.
 
     Raises:
         ConfigurationError: There is no such partition.
@@ -49,7 +64,7 @@ def assign_splits(
 
 
 def digest_partition(partition: str) -> str | None:
-    """Return the SHA-256 over the files that a partition names, as a part of keys; None if it names none."""
+    """Return the SHA-256 of the files that a partition names, for artifact keys; None if it names none."""
     argument = partition.partition(":")[2]
     path = Path(argument)
     if partition.startswith("random:") or not argument or not path.exists():
@@ -84,10 +99,19 @@ def read_name_lists(paths: Mapping[str, Path]) -> dict[str, str]:
 
 
 def draw_splits(image_ids: Iterable[str], val: int, test: int, seed: int) -> dict[str, str]:
-    """Draw `val` and `test` images; the others are for training.
+    """Assign images to splits at random.
 
-    The images are ordered by the SHA-256 of seed and id, the first are `test` and the last `val`: an image that is
-    added or taken away moves at most one other image into each of the two, or out of it.
+    The images are ordered by the SHA-256 of seed and id; the first are `test` and the last `val`. Adding or removing an
+    image moves at most one other image into or out of each of these splits.
+
+    Args:
+        image_ids: Ids of the images.
+        val: Number of validation images.
+        test: Number of test images; all other images are for training.
+        seed: Seed of the order.
+
+    Returns:
+        Split by image id.
     """
     order = sorted(image_ids, key=lambda image_id: image_order(image_id, seed))
     split_of = dict.fromkeys(order, "train")
@@ -124,7 +148,7 @@ def suggest_partition(records: Sequence[Record]) -> str:
 
 
 def _draw(dataset: Dataset, records: Sequence[Record], val: int, test: int, seed: int) -> list[Record]:
-    """Draw splits; with val or test = 0 that split stays as published. Images without captions are not drawn."""
+    """Draw splits; a split of size 0 stays as published. Images without captions are not drawn."""
     kept = {UNLABELED, *(split for split, count in (("val", val), ("test", test)) if count == 0)}
 
     def fixed(record: Record) -> bool:
@@ -132,9 +156,9 @@ def _draw(dataset: Dataset, records: Sequence[Record], val: int, test: int, seed
 
     pool = [record.image_id for record in records if not fixed(record)]
     if val + test >= len(pool):
-        remedy = "ask for fewer" if len(pool) >= len(SPLITS) else "add images, at least one for each split"
+        remedy = "request fewer" if len(pool) >= len(SPLITS) else "add images, at least one for each split"
         raise ConfigurationError(
-            f"random:{val}:{test}:{seed} asks for {val + test} of the {len(pool)} captioned images of {dataset.title} "
+            f"random:{val}:{test}:{seed} requests {val + test} of the {len(pool)} captioned images of {dataset.title} "
             f"and leaves none for training; {remedy}."
         )
     split_of = draw_splits(pool, val, test, seed)
@@ -145,7 +169,7 @@ def _draw(dataset: Dataset, records: Sequence[Record], val: int, test: int, seed
 
 
 def _assign(split_of: Mapping[str, str], source: str, records: Sequence[Record], problems: Problems) -> list[Record]:
-    """Assign listed splits; a listed name is an image's id, its path or its file's name, with or without ending."""
+    """Assign listed splits; a listed name is an image's id, path or file name, with or without file extension."""
     index = ImageIndex(record.file for record in records)
     row_of_file = {record.file: row for row, record in enumerate(records)}
     row_of_id = {record.image_id: row for row, record in enumerate(records)}
@@ -163,7 +187,7 @@ def _assign(split_of: Mapping[str, str], source: str, records: Sequence[Record],
     for name, split in split_of.items():
         if len(rows[name]) > 1:
             files = [records[row].file for row in sorted(rows[name])]
-            raise InputError(f"{source} has {name}, which may be {_some(files)}; list paths instead of names.")
+            raise InputError(f"{source} has {name}, which matches {_some(files)}; list paths instead of names.")
         (row,) = rows[name]
         if row in chosen:
             raise InputError(f"{source} has {records[row].file} twice, also as {name}; remove one of the two.")

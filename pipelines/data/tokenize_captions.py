@@ -1,4 +1,4 @@
-"""From raw captions to word ids: vocabulary, `captions.h5` and the tokens as JSON lines."""
+"""Tokenization of captions: vocabulary, token ids (`captions.h5`) and tokens as JSON lines."""
 
 import sys
 from collections import Counter
@@ -17,12 +17,18 @@ from schemas.vocabulary import Vocabulary
 def tokenize(images: Sequence[AnnotatedImage], tokenizer: str, min_count: int, directory: Path) -> dict[str, Any]:
     """Write `vocabulary.txt` (of the training captions), `captions.h5`, `tokens.jsonl` and `coverage.json`.
 
+    Args:
+        images: Images with their raw captions.
+        tokenizer: Name of the tokenizer, a key of `TOKENIZERS`.
+        min_count: Occurrences in training captions that make a token known.
+        directory: Directory to write to.
+
     Returns:
         The size of the vocabulary and, for each split, the content of `coverage.json` (see `measure_coverage`).
 
     Raises:
         ConfigurationError: There is no such tokenizer.
-        InputError: A caption has no word; names the image and the caption.
+        InputError: A caption has no token; names the image and the caption.
     """
     words = split_words(images, tokenizer)
     in_training = [
@@ -50,17 +56,17 @@ def tokenize(images: Sequence[AnnotatedImage], tokenizer: str, min_count: int, d
 
 
 def split_words(images: Sequence[AnnotatedImage], tokenizer: str) -> list[list[list[str]]]:
-    """Return the tokens of each caption of each image; raises as `tokenize` does."""
+    """Return the tokens of each caption of each image; raises the errors of `tokenize`."""
     if tokenizer not in TOKENIZERS:
         raise ConfigurationError(f"There is no tokenizer {tokenizer!r}; set it to one of {', '.join(TOKENIZERS)}.")
     cut = TOKENIZERS[tokenizer]
-    # Interned, a token is stored once, however often it occurs.
+    # Interning stores each token once.
     words = [[list(map(sys.intern, cut(caption))) for caption in image.captions] for image in images]
     for image, captions in zip(images, words, strict=True):
         for number, caption in enumerate(captions):
             if not caption:
                 raise InputError(
-                    f"Caption {number} of image {image.image_id}, {image.captions[number]!r}, has no word; remove it "
+                    f"Caption {number} of image {image.image_id}, {image.captions[number]!r}, has no token; remove it "
                     "from the dataset."
                 )
     return words
@@ -69,12 +75,21 @@ def split_words(images: Sequence[AnnotatedImage], tokenizer: str) -> list[list[l
 def measure_coverage(
     images: Sequence[AnnotatedImage], words: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary
 ) -> dict[str, dict[str, float]]:
-    """Return, for each split that has captions, how much of them the vocabulary covers.
+    """Measure the coverage of each split's captions by the vocabulary.
+
+    Args:
+        images: Images with their splits.
+        words: Tokens of each caption of each image.
+        vocabulary: The vocabulary.
 
     Returns:
-        For each split: `captions` and `words`, their numbers; `unknown_share`, the fraction of the words outside the
-        vocabulary; `distinct_words`; `distinct_covered`, the fraction of them in the vocabulary; `captions_covered`,
-        the fraction of captions without an unknown word.
+        For each split that has captions:
+
+        * `captions`, `words`: numbers of captions and tokens,
+        * `unknown_share`: fraction of the tokens that are not in the vocabulary,
+        * `distinct_words`: number of different tokens,
+        * `distinct_covered`: fraction of the different tokens that are in the vocabulary,
+        * `captions_covered`: fraction of the captions without unknown tokens.
     """
     coverage = {}
     for split in EVERY_SPLIT:

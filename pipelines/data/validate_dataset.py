@@ -35,7 +35,7 @@ BLOCK_ROWS = 1024
 
 
 def image_hash(image: Image.Image) -> NDArray[np.bool_]:
-    """Return the perceptual hash (imagehash's phash) of an image: bool (64,)."""
+    """Return the perceptual hash (imagehash's phash) of an image, bool (64,)."""
     return np.asarray(imagehash.phash(image, HASH_SIDE).hash).ravel()
 
 
@@ -74,7 +74,7 @@ COMMON_WORDS = 20
 
 @dataclass(frozen=True)
 class Demands:
-    """What the pipeline asks of a dataset, to be compared with what it has.
+    """Requirements of the pipeline for a dataset.
 
     Attributes:
         neighbors: Training images whose captions are references in reranking (`k`).
@@ -111,7 +111,7 @@ class ValidationReport:
         root: Its folder.
         partition: The partition that was validated.
         findings: Errors, invalid captions and remarks.
-        limits: Parameters that the pipeline will limit for want of data, one sentence each.
+        limits: Parameters that the pipeline will limit because there is little data, one sentence each.
         facts: Statistics, one line each.
     """
 
@@ -129,7 +129,7 @@ class ValidationReport:
 
     @property
     def remarks(self) -> list[str]:
-        """What is left out or odd."""
+        """Captions and images that are left out or odd."""
         return [finding.message for finding in self.findings if finding.level != "error"]
 
     def groups(self) -> list[FindingGroup]:

@@ -40,9 +40,9 @@ class Downloaded:
     """A verified file.
 
     Attributes:
-        path: Where it is.
-        url: Where it came from.
-        size: Bytes.
+        path: Location of the file.
+        url: Source that it was downloaded from.
+        size: Size in bytes.
         sha256: SHA-256 in hex.
     """
 
@@ -59,7 +59,17 @@ def fetch_all(
     progress: Progress,
     policy: RetryPolicy = DEFAULT_POLICY,
 ) -> list[Downloaded]:
-    """Fetch each archive as `fetch` does, several at once; if one fails, the others stop and can be resumed.
+    """Fetch archives concurrently; if one fails, the others stop and can be resumed.
+
+    Args:
+        archives: Archives, see `fetch`.
+        directory: Directory for downloads.
+        mirrors: URLs or directories.
+        progress: Called with a fraction and a message.
+        policy: Retries and timeouts of each source.
+
+    Returns:
+        The verified files, in the order of the archives.
 
     Raises:
         DownloadError: An archive cannot be fetched, or the disk has no room for all of those whose size is known.
@@ -97,18 +107,18 @@ def fetch(
     """Fetch an archive from the first source that has it complete.
 
     Sources are a file in `directory`, the mirrors (the archive's name is appended to each), and the archive's own
-    addresses, in this order. A file on a local disk is verified and used in place. Downloads go to
+    URLs, in this order. A file on a local disk is verified and used in place. Downloads are written to
     `directory/NAME.part` and are resumed there, also by a later call. A proxy is taken from the environment.
 
     Args:
         archive: The archive. Without a SHA-256, that of the directory's SHA256SUMS is used, if any.
-        directory: Folder for downloads.
-        mirrors: Addresses (`http://`, `https://`, `file://`) or folders.
+        directory: Directory for downloads.
+        mirrors: URLs (`http://`, `https://`, `file://`) or directories.
         progress: Called with a fraction and a message.
-        policy: When to give up a source.
+        policy: Retries and timeouts of each source.
 
     Raises:
-        DownloadError: No source has the file; lists what was tried and why each failed.
+        DownloadError: No source has the file; lists the sources and their errors.
     """
     directory.mkdir(parents=True, exist_ok=True)
     failures = []
@@ -125,9 +135,9 @@ def fetch(
             except SourceError as failure:
                 _log.warning("%s: %s: %s", archive.name, source, failure)
                 failures.append(f"{source} ({failure})")
-    tried = "; ".join(failures) or "no address is known"
+    tried = "; ".join(failures) or "no URL is known"
     raise DownloadError(
-        f"{archive.name} could not be downloaded: {tried}. Download it by hand into a folder and name that as a mirror."
+        f"{archive.name} could not be downloaded: {tried}. Download it by hand and give its directory as a mirror."
     )
 
 
@@ -142,7 +152,7 @@ def _sources(archive: Archive, directory: Path, mirrors: Sequence[str]) -> Itera
 
 
 def _local_path(source: str) -> Path | None:
-    """Return the absolute path that a folder name or a `file://` address means; None for other addresses."""
+    """Return the absolute path of a directory name or `file://` URL; None for other URLs."""
     if source.startswith("file://"):
         return Path(url2pathname(urlsplit(source).path)).absolute()
     return None if "://" in source else Path(source).expanduser().absolute()
@@ -153,7 +163,7 @@ def _part(archive: Archive, directory: Path) -> Path:
 
 
 def _download(url: str, archive: Archive, directory: Path, progress: Progress, policy: RetryPolicy) -> Downloaded:
-    """Download, verify and keep a file; another file than expected is removed, because resuming it is no use."""
+    """Download, verify and keep a file; an unexpected file is removed, because it cannot be resumed."""
     part, path = _part(archive, directory), directory / archive.name
     download(url, part, archive.name, archive.size, progress, policy)
     try:
@@ -196,7 +206,7 @@ def _verify(path: Path, url: str, archive: Archive, directory: Path, progress: P
 
 
 def _check_format(path: Path, suffix: str) -> None:
-    """Tell an archive from the error page that some servers send in its place with status 200."""
+    """Distinguish an archive from the error page that some servers send in its place with status 200."""
     with open(path, "rb") as stream:
         head = stream.read(512)
     offset, signatures = _MAGIC.get(suffix, (0, (b"",)))
@@ -226,6 +236,12 @@ def read_checksums(directory: Path) -> dict[str, str]:
 
 
 def record_checksum(directory: Path, name: str, sha256: str) -> None:
-    """Record a file's digest, to be enforced from now on; one that is recorded already stays."""
+    """Record a file's digest, which later downloads must have; a digest that is recorded already is kept.
+
+    Args:
+        directory: Directory of the SHA256SUMS file.
+        name: Name of the file.
+        sha256: Its SHA-256 in hex.
+    """
     checksums = {name: sha256} | read_checksums(directory)
     write_text(directory / CHECKSUMS, "".join(f"{checksums[each]}  {each}\n" for each in sorted(checksums)))

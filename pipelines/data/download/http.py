@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to try one source.
+    """Retries and timeouts of one source.
 
     Attributes:
-        attempts: Maximum number of consecutive attempts that bring nothing.
+        attempts: Maximum number of consecutive attempts without received bytes.
         first_wait: Seconds before the second attempt; doubled before each further one.
-        longest_wait: Maximum wait in seconds, also where the server asks for more (Retry-After).
+        longest_wait: Maximum wait in seconds, also where the server requests more (Retry-After).
         connect_timeout: Seconds to connect.
         read_timeout: Seconds without a byte.
         least_rate: Minimum mean rate over each `read_timeout`, in bytes per second.
@@ -50,7 +50,7 @@ class RetryPolicy:
 
 
 class SourceError(Exception):
-    """This source does not have the file; the next may."""
+    """A source does not have the file; the next one may have it."""
 
 
 class _BodyError(Exception):
@@ -74,28 +74,28 @@ class _Retry(urllib3.Retry):
                 asked = self.get_retry_after(response) or 0.0
         reason = str(self.history[-1].error) if response is None else _status(response.status, response.reason)
         if asked > self.policy.longest_wait:
-            raise SourceError(f"{reason} and to come again in {asked:.0f} s")
+            raise SourceError(f"{reason} and requests a retry in {asked:.0f} s")
         self.pause(max(asked, self.policy.wait(len(self.history))), reason)
 
 
 def download(url: str, part: Path, name: str, size: int | None, progress: Progress, policy: RetryPolicy) -> None:
-    """Download the file at `url` to `part`, resuming what is there.
+    """Download the file at `url` to `part`, resuming a partial download.
 
-    The file `metadata_path(part)` identifies the version of the file by which a later call for the same address, also
-    in another process, resumes.
+    The file `metadata_path(part)` identifies the version of the file, by which a later call for the same URL, also in
+    another process, resumes.
 
     Args:
-        url: Address.
+        url: URL of the file.
         part: File to write.
-        name: What messages call it.
+        name: Name of the file in messages.
         size: Expected size in bytes, if known.
         progress: Called with a fraction and a message.
-        policy: When to give up.
+        policy: Retries and timeouts.
 
     Raises:
-        SourceError: This address does not have the file, or not as expected, or all attempts failed; attempts are
-            counted anew after one that brought bytes.
-        DownloadError: The disk is full or cannot be written; another address would not help.
+        SourceError: The URL does not have the file, or not the expected one, or all attempts failed; the count of
+            attempts restarts after one that received bytes.
+        DownloadError: The disk is full or cannot be written; another URL would not help.
     """
 
     def pause(seconds: float, reason: str) -> None:
@@ -133,7 +133,7 @@ def _receive(
     progress: Progress,
     policy: RetryPolicy,
 ) -> None:
-    """Append what is missing to `part`, or start again if it cannot be resumed, with one request."""
+    """Append the missing bytes to `part`, or start again if it cannot be resumed, with one request."""
     metadata = _read_metadata(part, url)
     start = size_of(part) if metadata else 0
     if metadata and start == metadata["size"]:
@@ -147,13 +147,13 @@ def _receive(
         cause = getattr(error.args[0], "reason", error) if error.args else error
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise SourceError(
-                f"its certificate cannot be verified: {cause}; if this network has an authority of its own, name that "
-                "by REQUESTS_CA_BUNDLE"
+                f"its certificate cannot be verified: {cause}; if this network has its own certificate authority, set "
+                "REQUESTS_CA_BUNDLE to its file"
             ) from error
         raise SourceError(f"the connection failed: {cause}") from error
     except requests.exceptions.InvalidSchema as error:
         raise SourceError(f"only http and https are followed ({error})") from error
-    except (requests.RequestException, ValueError) as error:  # the latter for a redirect to a malformed address
+    except (requests.RequestException, ValueError) as error:  # the latter for a redirect to a malformed URL
         raise SourceError(str(error)) from error
     with response:
         start, offered = _check_response(response, start, part)
@@ -170,11 +170,11 @@ def _receive(
         except OSError as error:  # a full disk, for example
             raise DownloadError(f"Downloading to {part} failed ({error}); fix that and start again.") from error
     if size is not None and size_of(part) != size:
-        raise _BodyError(f"{size_of(part)} of {size} bytes came")
+        raise _BodyError(f"{size_of(part)} of {size} bytes were received")
 
 
 def _check_response(response: requests.Response, start: int, part: Path) -> tuple[int, int | None]:
-    """Return the byte at which the body of a usable response starts, and the size of the whole file if known."""
+    """Return the position in the file at which the body of a usable response starts, and the file's size if known."""
     status = _status(response.status_code, response.reason)
     if response.status_code == 200:
         return 0, _number(response.headers.get("Content-Length", ""))
@@ -183,13 +183,13 @@ def _check_response(response: requests.Response, start: int, part: Path) -> tupl
         span, _, size = extent.partition("/")
         if response.status_code == 206 and unit == "bytes" and span.partition("-")[0] == str(start):
             return start, _number(size)
-        metadata_path(part).unlink(missing_ok=True)  # what is there cannot be resumed here
+        metadata_path(part).unlink(missing_ok=True)  # the partial download cannot be resumed here
         raise _BodyError(f"{status} for bytes from {start} and sends {extent or 'no range'}")
     raise SourceError(status)
 
 
 def _begin(response: requests.Response, url: str, part: Path, size: int | None) -> None:
-    """Empty `part`, and record by what the server identifies this version of the file."""
+    """Empty `part`, and record the server's identification of this version of the file."""
     metadata_path(part).unlink(missing_ok=True)
     part.write_bytes(b"")
     etag = response.headers.get("ETag", "")
@@ -204,8 +204,8 @@ def _append(
 ) -> None:
     counted, since = done, time.monotonic()
     with open(part, "ab", buffering=0) as stream:
-        # The bytes as sent: what a server labels `Content-Encoding: gzip` may be the .gz itself. And as they come, so
-        # that none are lost when the connection fails.
+        # Bytes are not decoded, because a file with `Content-Encoding: gzip` may be the .gz itself. They are written as
+        # they arrive, so that none are lost when the connection fails.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
             stream.write(chunk)
             done += len(chunk)
@@ -222,7 +222,7 @@ def _append(
 
 
 def _read_metadata(part: Path, url: str) -> dict[str, Any] | None:
-    """Return the metadata of a part that can be resumed from this address."""
+    """Return the metadata of a part that can be resumed from this URL."""
     if not size_of(part) or not metadata_path(part).exists():
         return None
     try:
@@ -234,7 +234,16 @@ def _read_metadata(part: Path, url: str) -> dict[str, Any] | None:
 
 
 def require_space(directory: Path, needed: int, what: str) -> None:
-    """Raise DownloadError unless `needed` bytes, and some to spare, are free on the directory's disk."""
+    """Check that a disk has enough space, with `SPARE_BYTES` left.
+
+    Args:
+        directory: Directory on the disk.
+        needed: Number of bytes.
+        what: Name of the files, for the message.
+
+    Raises:
+        DownloadError: The disk has less space.
+    """
     free = shutil.disk_usage(directory).free
     if needed > free - SPARE_BYTES:
         raise DownloadError(

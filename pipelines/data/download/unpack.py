@@ -16,8 +16,8 @@ from pipelines.data.dataset import Progress
 from pipelines.data.download.progress import Meter
 from schemas.errors import InputError
 
-RATIO_LIMIT = 200  # bytes out for a byte in
-FREE_BYTES = 1 << 20  # that any archive may have
+RATIO_LIMIT = 200  # unpacked bytes per packed byte
+FREE_BYTES = 1 << 20  # unpacked bytes that any archive may have
 NAME_LIMIT = 1 << 20  # bytes of a tar's extended header, which is read into memory
 _EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
@@ -26,7 +26,7 @@ _EXTENDED = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-# Of a tar archive. Left to itself, tarfile also tries LZMA, in which chance bytes ask for 4 GiB of memory.
+# Modes of tar archives. By default tarfile also tries LZMA, for which random bytes can request 4 GiB of memory.
 _TarMode = Literal["r:", "r:gz", "r:bz2", "r:xz"]
 _COMPRESSED: dict[_TarMode, bytes] = {"r:gz": b"\x1f\x8b", "r:bz2": b"BZh", "r:xz": b"\xfd7zXZ\0"}
 _DAMAGE = (
@@ -43,9 +43,10 @@ _DAMAGE = (
 
 
 def unpack(archive: Path, destination: Path, progress: Progress, limit: int | None = None) -> int:
-    """Extract the files of a .zip or .tar (plain, .gz, .bz2, .xz), told by content, below `destination`.
+    """Extract the files of a .zip or .tar (plain, .gz, .bz2, .xz), recognized by content, below `destination`.
 
-    Existing files are overwritten. What macOS adds is skipped; empty folders, times and permissions are not restored.
+    Existing files are overwritten. Additions of macOS are skipped; empty directories, times and permissions are not
+    restored.
 
     Args:
         archive: The archive.
@@ -98,24 +99,24 @@ class _Rules:
         """Return the relative path to write a member to, None if it is skipped; raise for a harmful name."""
         path = PurePosixPath(member)
         if path.is_absolute() or ".." in path.parts:
-            raise self.refusal(member, "leads out of the folder")
+            raise self.refusal(member, "is outside the destination")
         if "\0" in member or "\\" in member or re.match("[A-Za-z]:", member) or (is_file and not path.parts):
             raise self.refusal(member, "has a name that is no portable path")
         if not is_file or "__MACOSX" in path.parts or path.name == ".DS_Store" or path.name.startswith("._"):
             return None
         if path in self._paths:
-            raise self.refusal(member, "is there twice")
+            raise self.refusal(member, "is contained twice")
         self._paths.add(path)
         return path
 
     def count(self, member: str, size: int) -> None:
-        """Add bytes that come out of the archive; raise if they are too many."""
+        """Count unpacked bytes; raise if they are too many."""
         self._bytes += size
         if self._bytes > self._limit:
             raise self.refusal(member, f"brings the content over {self._limit} bytes")
 
     def clear(self, path: PurePosixPath) -> None:
-        """Remove what is in the place of a member, rather than write through what may be a link."""
+        """Remove an existing file at the path of a member, because it may be a link."""
         (self.destination / path).unlink(missing_ok=True)
 
     def require_space(self, needed: int) -> None:
@@ -129,8 +130,8 @@ class _Rules:
 
 def _unpack_zip(rules: _Rules, start: bytes, meter: Meter) -> int:
     with zipfile.ZipFile(rules.raw) as archive:
-        # The directory is known beforehand: nothing is written unless all of it is admitted. zipfile extracts no more
-        # than the size that it states.
+        # The directory is known in advance: nothing is written unless all members are admitted. zipfile extracts no
+        # more than the declared size.
         members = []
         for member in archive.infolist():
             name = member.orig_filename
@@ -149,7 +150,7 @@ def _unpack_zip(rules: _Rules, start: bytes, meter: Meter) -> int:
             try:
                 archive.extract(member, rules.destination)
             except NotImplementedError as error:
-                raise rules.refusal(str(path), f"is packed by a method unknown here ({error})") from error
+                raise rules.refusal(str(path), f"is compressed by an unsupported method ({error})") from error
             meter.update(rules.raw.tell())
     return len(members)
 

@@ -1,4 +1,4 @@
-"""Shapes: small images of colored shapes with five captions each, generated, so that no download is needed."""
+"""Shapes: a generated dataset of small images of colored shapes with five captions each."""
 
 import os
 import re
@@ -32,10 +32,16 @@ class Shapes(GeneratedDataset):
     archives = ()
 
     def generate(self, root: Path, *, seed: int = 0, images: int = 1200, progress: Progress) -> None:
-        """Write `images/shapes_00000.png`, ... and last of all `captions.jsonl` below `root`.
+        """Write `images/shapes_00000.png`, ... and finally `captions.jsonl` below `root`.
 
         Of each twelve images nine are for training, one for validation and two for testing: 900, 100 and 200 of 1200.
-        The same seed makes the same files, byte for byte under the same versions of NumPy and Pillow.
+        The same seed gives the same bytes under the same versions of NumPy and Pillow.
+
+        Args:
+            root: Directory of the dataset.
+            seed: Seed of the images and captions.
+            images: Number of images.
+            progress: Called with a fraction and a message.
         """
         (root / "images").mkdir(parents=True, exist_ok=True)
 
@@ -49,7 +55,7 @@ class Shapes(GeneratedDataset):
         write_json_lines(root / "captions.jsonl", lines())
 
     def records(self, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yield the generated images in order; `extras["scene"]` is what is in each. Nothing is ever left out.
+        """Yield the generated images in order; `extras["scene"]` describes each. No image is left out.
 
         Raises:
             InputError: `captions.jsonl` is missing, or one of its lines (named) is not as `generate` writes it.
@@ -66,7 +72,7 @@ class Shapes(GeneratedDataset):
 
 
 def _generate_image(root: Path, seed: int, index: int) -> dict[str, Any]:
-    """Generate and writes one image; returns its line of `captions.jsonl`."""
+    """Generate and write one image; return its line of `captions.jsonl`."""
     # Three streams, so that a change of the captions leaves the images as they are.
     for_scene, for_captions, for_drawing = np.random.default_rng([seed, index]).spawn(3)
     scene = sample_scene(for_scene)
@@ -86,7 +92,7 @@ def _split(seed: int, index: int) -> str:
 
 
 def _parse(line: str) -> Record:
-    """Return one line of `captions.jsonl`. Raises ValueError with what is wrong."""
+    """Parse one line of `captions.jsonl`; raises ValueError with the problem."""
     fields = parse_json(line)
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")

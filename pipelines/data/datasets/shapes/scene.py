@@ -53,7 +53,16 @@ _MIDDLE = (40.0, 56.0)
 
 @dataclass(frozen=True)
 class Thing:
-    """One shape; `x` and `y` are its center and `radius` half the side of its box, in pixels from the top left."""
+    """One shape in a scene.
+
+    Attributes:
+        shape: One of `SHAPES`.
+        color: Key of `COLORS`.
+        size: Key of `RADII`.
+        x: Horizontal position of its center, in pixels from the left.
+        y: Vertical position of its center, in pixels from the top.
+        radius: Half the side of its box, in pixels.
+    """
 
     shape: str
     color: str
@@ -80,7 +89,13 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A background, a key of `BACKGROUNDS` and one of `TEXTURES`, and the things on it in drawing order."""
+    """Shapes on a background.
+
+    Attributes:
+        background: Key of `BACKGROUNDS`.
+        texture: One of `TEXTURES`.
+        things: The shapes, in drawing order.
+    """
 
     background: str
     texture: str
@@ -88,13 +103,22 @@ class Scene:
 
 
 def pick(rng: np.random.Generator, weights: Mapping[Option, float]) -> Option:
-    """Return one of the keys, with a probability in proportion to its value. Far quicker than `Generator.choice`."""
+    """Sample one of the keys in proportion to its weight; much faster than `Generator.choice`.
+
+    Args:
+        rng: Random generator.
+        weights: Weight of each key.
+    """
     edges = list(accumulate(weights.values()))
     return list(weights)[bisect(edges, rng.random() * edges[-1], hi=len(edges) - 1)]
 
 
 def relation(a: Thing, b: Thing) -> str:
-    """Return the position of `a` relative to `b`: inside, around, or by the axis with the larger distance."""
+    """Describe the position of one shape relative to another.
+
+    Returns:
+        `inside`, `around`, `left`, `right`, `above` or `below`; the latter by the axis with the larger distance.
+    """
     dx, dy = b.x - a.x, b.y - a.y
     if max(abs(dx), abs(dy)) < max(a.radius, b.radius):  # boxes are otherwise disjoint
         return "inside" if a.radius < b.radius else "around"
@@ -110,7 +134,7 @@ def aligned(a: Thing, b: Thing) -> bool:
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """Samples a scene. Things differ in color, except for a pair that is alike in color and shape."""
+    """Sample a scene. Shapes differ in color, except for a pair of equal color and shape."""
     background = pick(rng, _BACKGROUND_WEIGHTS)
     texture = pick(rng, _TEXTURE_WEIGHTS)
     arrangement = pick(rng, _ARRANGEMENT_WEIGHTS)
