@@ -1,6 +1,6 @@
-"""Storage: bytes at a local path or at the address of an object, the same for driver and workers.
+"""Storage: bytes at a local path or at the URL of an object, the same for driver and workers.
 
-An address is any that fsspec knows: `s3://` and `gs://` (the extras `s3` and `gcs`), `hdfs://`, `abfs://` and others. A
+A URL is any that fsspec supports: `s3://` and `gs://` (the extras `s3` and `gcs`), `hdfs://`, `abfs://` and others. A
 process has one client per store. Credentials and endpoints come from the environment variables of the store's own
 tools, and from `configure`. What is written appears at once and complete, or not at all.
 """
@@ -63,12 +63,12 @@ def configured() -> Options:
 
 
 def is_address(path: str) -> bool:
-    """Return whether a path is the address of a store, and no path of this machine."""
+    """Return whether a path is the URL of a store, and no path of this machine."""
     return "://" in path
 
 
 def join(directory: str, name: str) -> str:
-    """Return the path or address of a file in a directory."""
+    """Return the path or URL of a file in a directory."""
     return f"{directory.rstrip('/')}/{name}"
 
 
@@ -76,9 +76,9 @@ def read(path: str) -> bytes:
     """Return the bytes of a file or object.
 
     Raises:
-        OSError: It cannot be read: FileNotFoundError, PermissionError, or another after some attempts. Of an address it
+        OSError: It cannot be read: FileNotFoundError, PermissionError, or another after some attempts. For a URL it
             is a StorageError too, which is one sentence.
-        ConfigurationError: No file system supports the address.
+        ConfigurationError: No file system supports the URL.
     """
     data: bytes = _attempt(path, lambda client, name: client.cat_file(name))
     return data
@@ -89,7 +89,7 @@ def write(path: str, data: bytes) -> None:
 
     Raises:
         OSError: It cannot be written, see `read`.
-        ConfigurationError: No file system supports the address.
+        ConfigurationError: No file system supports the URL.
     """
     _create(path, lambda client, name: client.pipe_file(name, data))
 
@@ -200,7 +200,7 @@ def _client(path: str) -> fsspec.AbstractFileSystem:
                 if protocol in ("s3", "s3a"):
                     client.connect()  # here, once: threads that connect at the same time make a client each
             except (ImportError, TypeError, ValueError) as error:
-                extra = f"install the extra `{_EXTRAS[protocol]}`" if protocol in _EXTRAS else "check the address"
+                extra = f"install the extra `{_EXTRAS[protocol]}`" if protocol in _EXTRAS else "check the URL"
                 raise ConfigurationError(
                     f"No file system supports {path} ({reason(error, _REASON)}); {extra} and [storage] options."
                 ) from error
@@ -246,9 +246,9 @@ def _is_refused(error: BaseException) -> bool:
 def _translate(path: str, error: BaseException) -> StorageError:
     quoted = reason(error, _REASON)
     if _is_missing(error):
-        return MissingObjectError(f"{path} does not exist ({quoted}); check the address.")
+        return MissingObjectError(f"{path} does not exist ({quoted}); check the URL.")
     if _is_refused(error):
         return StorageAccessError(
             f"{path} cannot be used with these credentials ({quoted}); set those of the store in the environment."
         )
-    return StorageError(f"{path} cannot be reached or written ({quoted}); check the address and [storage] options.")
+    return StorageError(f"{path} cannot be reached or written ({quoted}); check the URL and [storage] options.")

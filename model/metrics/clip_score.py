@@ -23,7 +23,7 @@ NAMES = ("CLIPScore", "RefCLIPScore")
 FILES = ("vision_model.onnx", "text_model.onnx", "tokenizer.json")
 _WEIGHT, _PROMPT = 2.5, "A photo depicts "  # as in the authors' program
 _MAX_TOKENS, _BATCH = 77, 32
-# CLIP's preprocessing, where the folder has no preprocessor_config.json.
+# CLIP's preprocessing, where the directory has no preprocessor_config.json.
 _SIZE = 224
 _MEAN, _STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 
@@ -34,11 +34,11 @@ class ClipModel:
     """Embeddings of images and texts.
 
     Attributes:
-        version: Name of the folder and digest of the image model, for a signature.
+        version: Name of the directory and digest of the image model, for a signature.
     """
 
     def __init__(self, folder: Path):
-        """Load `vision_model.onnx`, `text_model.onnx` and `tokenizer.json` of a folder, or of its subfolder `onnx`.
+        """Load `vision_model.onnx`, `text_model.onnx` and `tokenizer.json` of a directory, or of its `onnx` directory.
 
         Raises:
             ScorerMissing: A package or file is missing, or a file cannot be loaded.
@@ -130,7 +130,7 @@ def _find(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / "onnx" / name):
         if path.is_file():
             return path
-    raise ScorerMissing(f"{folder} has no {name}; give the folder of a CLIP model in ONNX with {', '.join(FILES)}.")
+    raise ScorerMissing(f"{folder} has no {name}; give the directory of a CLIP model in ONNX with {', '.join(FILES)}.")
 
 
 def _output(session: Any, name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:

@@ -26,7 +26,7 @@ class ImageSource:
 
     Attributes:
         image_id: Id of the image.
-        path: Local path, or address of an object; empty where the pixels are not needed.
+        path: Local path, or URL of an object; empty where the pixels are not needed.
     """
 
     image_id: str
@@ -38,7 +38,7 @@ class Shard:
     """A range of the images.
 
     Attributes:
-        path: Path or address of the file that is made of the images.
+        path: Path or URL of the file that is made of the images.
         first: Position of the first image among all.
         count: Number of images.
     """
@@ -49,17 +49,17 @@ class Shard:
 
     @property
     def manifest_path(self) -> str:
-        """Path or address of the list of images: JSON lines with `id` and `path`."""
+        """Path or URL of the list of images: JSON lines with `id` and `path`."""
         return f"{self.path}{MANIFEST}"
 
     @property
     def digest_path(self) -> str:
-        """Path or address of the SHA-256 of the file; written after the file itself."""
+        """Path or URL of the SHA-256 of the file; written after the file itself."""
         return f"{self.path}.sha256"
 
     @property
     def error_path(self) -> str:
-        """Path or address of the typed error that a worker left."""
+        """Path or URL of the typed error that a worker left."""
         return f"{self.path}.error"
 
     def read_images(self) -> list[ImageSource]:
@@ -103,7 +103,7 @@ def plan_shards(total: int, directory: str, count: int, name: str, block: int = 
 
     Args:
         total: Number of images.
-        directory: Path or address of the directory of the shards.
+        directory: Path or URL of the directory of the shards.
         count: Maximum number of shards.
         name: Name of the files, such as `features.h5` for `features-0000100-0000199.h5`.
         block: The size of all shards but the last is a multiple of this. Work that is done block by block is then the
@@ -123,7 +123,7 @@ def write_plan(images: Collection[ImageSource], directory: str, count: int, name
     """Divide images into shards, see `plan_shards`, and write their manifests; one shard is in memory at a time.
 
     Raises:
-        OSError: The directory cannot be written; of an address it is a StorageError too.
+        OSError: The directory cannot be written; for a URL it is a StorageError too.
     """
     shards = plan_shards(len(images), directory, count, name, block)
     rest = iter(images)
@@ -153,7 +153,7 @@ def is_shard_complete(shard: Shard) -> bool:
 
 
 def list_files(shards: Sequence[Shard]) -> set[str]:
-    """Return the paths or addresses of all files in the directory of the shards, by listing it once."""
+    """Return the paths or URLs of all files in the directory of the shards, by listing it once."""
     directory = shards[0].path.rpartition("/")[0]
     return {storage.join(directory, name) for name in storage.list_files(directory)}
 

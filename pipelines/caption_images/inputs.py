@@ -15,15 +15,15 @@ from schemas.text import printable
 def find_images(paths: Sequence[str]) -> list[ImageSource]:
     """Find the images of the paths, each once.
 
-    In a folder, files count that are not hidden and whose suffix is that of a readable format. A file that is named
+    In a directory, files count that are not hidden and whose suffix is that of a readable format. A file that is named
     itself counts whatever its suffix.
 
     Args:
-        paths: Files, folders with all below them, and patterns such as `holiday/*.jpg`.
+        paths: Files, directories with all below them, and patterns such as `holiday/*.jpg`.
 
     Returns:
-        The images. The id of an image is its path as given, or its path below the folder; where two have the same, the
-        folder as given precedes it. Ids are printable, see `schemas.text.printable`.
+        The images. The id of an image is its path as given, or its path below the directory; where two have the same,
+        the directory as given precedes it. Ids are printable, see `schemas.text.printable`.
 
     Raises:
         InputError: One of the paths has no image.
@@ -37,7 +37,7 @@ def find_images(paths: Sequence[str]) -> list[ImageSource]:
 
 
 def find_skipped(paths: Sequence[str]) -> list[str]:
-    """Return the files in the folders among `paths` that `find_images` skips because of their endings."""
+    """Return the files in the directories among `paths` that `find_images` skips because of their endings."""
     folders = [folder for folder in (Path(path).expanduser() for path in paths) if folder.is_dir()]
     return sorted(
         {
@@ -63,7 +63,7 @@ def _find(path: str) -> dict[Path, Path]:
         skipped = find_skipped([path])
         seen = f" ({describe_skipped(skipped)})" if skipped else ""
         raise InputError(
-            f"There is no image at {printable(path)}{seen}; name a file, a folder or a pattern like 'a/*.jpg'."
+            f"There is no image at {printable(path)}{seen}; name a file, a directory or a pattern like 'a/*.jpg'."
         )
     return found
 

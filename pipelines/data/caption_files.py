@@ -43,7 +43,7 @@ WANTED = (
     'with the keys "image" and "caption"'
 )
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".token")
-_MAX_DEPTH = 3  # folders and the file
+_MAX_DEPTH = 3  # directories and the file
 _HEAD_CHARACTERS = 1 << 16
 _NAMED_FILES = 5  # in a message
 _SEPARATOR_LINE = re.compile(r"\Asep=.?\r?\n", re.IGNORECASE)  # which Excel reads ahead of the header
@@ -68,9 +68,9 @@ class CaptionFile:
 
 
 def find_caption_files(root: Path, paths: Sequence[PurePosixPath]) -> list[CaptionFile]:
-    """Return the captions files among `paths` below `root`, at most two folders deep.
+    """Return the captions files among `paths` below `root`, at most two directories deep.
 
-    There is one, or one for each split, which is named by the file (`captions_train.json`) or its folder
+    There is one, or one for each split, which is named by the file (`captions_train.json`) or its directory
     (`train/metadata.jsonl`). Files without captions are skipped.
 
     Raises:
@@ -106,7 +106,7 @@ def _by_likelihood(reason: str) -> bool:
 
 
 def folder_split(path: PurePosixPath | Path) -> str:
-    """Return the split that a folder of `path` is named after, such as `val` for `validation/a.jpg`, or nothing."""
+    """Return the split that a directory of `path` is named after, such as `val` for `validation/a.jpg`, or nothing."""
     for part in reversed(path.parts[:-1]):
         word = part.lower().rstrip("0123456789-_ ")
         if word and word in SPLITS:

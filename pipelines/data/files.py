@@ -21,7 +21,7 @@ _KEY = re.compile(r"[^#\s]+#\d+")
 def list_files(root: Path) -> list[str]:
     """List the files below `root` as paths relative to it with `/`, shallow ones first, then by path.
 
-    Links are followed and a folder is entered once; hidden files and the additions of macOS are skipped.
+    Links are followed and a directory is entered once; hidden files and the additions of macOS are skipped.
     """
     paths = []
     entered: set[str] = set()
@@ -185,7 +185,7 @@ class ImageIndex:
         return []
 
     def find_id(self, image_id: str) -> list[str]:
-        """Return the paths or ids that are the same image as `image_id`; all folders that both have must be equal."""
+        """Return the paths or ids that match `image_id`; all directories that both have must be equal."""
         return [path for path in self.find(image_id) if _folders_agree(path, image_id)]
 
 

@@ -51,8 +51,8 @@ class Clip:
     """Where CLIPScore finds what it needs.
 
     Attributes:
-        model: Folder of the CLIP model, as `ClipModel` reads it, or None.
-        images: Folder of the images, or None.
+        model: Directory of the CLIP model, as `ClipModel` reads it, or None.
+        images: Directory of the images, or None.
     """
 
     model: Path | None

@@ -14,7 +14,7 @@ def install_spice(mirrors: Sequence[str], progress: Callable[[float, str], None]
     """Fetch the jars of SPICE's parser, 388 MB, and verify their checksums; what is there already is kept.
 
     Args:
-        mirrors: Folders or addresses that have the jars by name, tried before Maven Central.
+        mirrors: Directories or URLs that have the jars by name, tried before Maven Central.
         progress: Receives the finished fraction and a message.
 
     Returns:

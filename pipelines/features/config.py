@@ -37,10 +37,10 @@ class ExtractionConfig:
         0.01, "The stage fails if a larger fraction of the images cannot be read.", significant=False
     )
     images_at: str = option(
-        "", "Folder or address of the dataset's files for workers, if it differs from the driver's.", significant=False
+        "", "Directory or URL of the dataset's files for workers, if it differs from the driver's.", significant=False
     )
     shards_at: str = option(
-        "", "Folder or address for shards that driver and workers share, if it is not data_dir.", significant=False
+        "", "Directory or URL for shards that driver and workers share, if it is not data_dir.", significant=False
     )
 
     def __post_init__(self) -> None:

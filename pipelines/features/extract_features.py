@@ -106,7 +106,7 @@ def extract_manifest(manifest_path: str, threads: int = 0) -> bool:
     """Extract the features of one shard as a process of its own, unless the shard is complete.
 
     Args:
-        manifest_path: Path or address of the manifest, which the driver has planned.
+        manifest_path: Path or URL of the manifest, which the driver has planned.
         threads: Threads that decode images and of the network on a CPU; 0 is what the driver has planned.
 
     Returns:
@@ -134,7 +134,7 @@ def extract_manifest(manifest_path: str, threads: int = 0) -> bool:
 
 
 def list_manifests(directory: str) -> list[str]:
-    """Return the paths or addresses of all manifests in a directory, in the order of the images.
+    """Return the paths or URLs of all manifests in a directory, in the order of the images.
 
     Raises:
         ArtifactError: There are none.

@@ -68,7 +68,7 @@ def download_features(address: str, directory: Path) -> Path:
 
     Raises:
         StorageError: The object does not exist or cannot be read.
-        ConfigurationError: No file system supports the address.
+        ConfigurationError: No file system supports the URL.
     """
     target = directory / PurePosixPath(address).name
     storage.download(address, target)

@@ -14,7 +14,7 @@ def is_published(directory: Path, url: str) -> bool:
 
     Args:
         directory: The release.
-        url: Directory or address that it is published to.
+        url: Directory or URL that it is published to.
 
     Raises:
         ConfigurationError: `url` contains another release, or no file system supports it.
@@ -35,7 +35,7 @@ def publish(directory: Path, url: str, progress: Callable[[float, str], None]) -
 
     Args:
         directory: The release.
-        url: Directory or address to publish to.
+        url: Directory or URL to publish to.
         progress: Called with the completed fraction and the name of the current file.
 
     Returns:

@@ -34,7 +34,7 @@ class DirectoryName(luigi.Parameter):
             ConfigurationError: The name is empty or leads to another directory.
         """
         if x in ("", ".", "..") or "/" in x or not x.isprintable() or len(x.encode()) > MAX_NAME_BYTES:
-            raise ConfigurationError(f"{x!r} cannot name a folder; set dataset of [pipeline] to the name of a dataset.")
+            raise ConfigurationError(f"{x!r} cannot name a directory; set dataset of [pipeline] to a dataset's name.")
         return x
 
 

@@ -30,9 +30,9 @@ ModelOption = Annotated[
 
 
 def caption(
-    images: Annotated[list[str], typer.Argument(help="Images, folders, or patterns such as 'holiday/*.jpg'.")],
+    images: Annotated[list[str], typer.Argument(help="Images, directories, or patterns such as 'holiday/*.jpg'.")],
     model: ModelOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for captions as JSON lines and CSV, and a gallery.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for captions (JSON lines and CSV) and a gallery.")] = None,
     as_json: Json = False,
     rerank: Annotated[bool, typer.Option(help="Rerank by consensus, where training captions are available.")] = True,
     backbone: Annotated[str, typer.Option(help="Location of the model's backbone, if it has moved.")] = "",

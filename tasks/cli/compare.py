@@ -13,7 +13,7 @@ def compare(
     data_dir: DataDir = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for runs.csv and runs.html; default: `comparison` in the data directory."),
+        typer.Option(help="Directory for runs.csv and runs.html; default: `comparison` in the data directory."),
     ] = None,
     as_json: Json = False,
 ) -> None:

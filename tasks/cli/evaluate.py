@@ -54,13 +54,13 @@ def evaluate(
         typer.Option(help="Metric to add, which needs the extra `coco` or `clip`; may be given several times."),
     ] = None,
     clip_model: Annotated[
-        Path | None, typer.Option(help="Folder of a CLIP model in ONNX, for CLIPScore and RefCLIPScore.")
+        Path | None, typer.Option(help="Directory of a CLIP model in ONNX, for CLIPScore and RefCLIPScore.")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images, for CLIPScore.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Directory of the images, for CLIPScore.")] = None,
     by_character: Annotated[
         bool, typer.Option("--by-character", help="Score Chinese, Japanese, Thai and the like by character.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder to write scores.json and per_image.csv to.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory to write scores.json and per_image.csv to.")] = None,
     form: Annotated[Format, typer.Option("--format", help="Form of the printed table.")] = Format.TABLE,
     as_json: Json = False,
 ) -> None:

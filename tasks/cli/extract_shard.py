@@ -9,7 +9,7 @@ from tasks.cli.options import ConfigOption
 
 def extract_shard(
     manifest: Annotated[
-        str, typer.Option(help="Manifest of the shard: a path or an address; with --index, the directory of manifests.")
+        str, typer.Option(help="Manifest of the shard: a path or a URL; with --index, the directory of manifests.")
     ],
     index: Annotated[
         int | None, typer.Option(min=0, help="Number of the manifest in the directory, in the order of the images.")

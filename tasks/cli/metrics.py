@@ -23,7 +23,7 @@ def metrics() -> None:
 def install(
     metric: Annotated[Installable, typer.Argument(help="Metric to install.")],
     mirror: Annotated[
-        list[str] | None, typer.Option(help="Folder or address that has the files; may be given several times.")
+        list[str] | None, typer.Option(help="Directory or URL that has the files; may be given several times.")
     ] = None,
 ) -> None:
     """Fetch the files that a metric needs (SPICE: 388 MB from Maven Central) and verify their checksums."""

@@ -36,7 +36,7 @@ def rerank(
     references: Annotated[
         Path, typer.Argument(help="Captions of the reference images: COCO JSON, JSON lines or m-RNN's list.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for results.json, hypotheses.jsonl and reranked.jsonl.")],
+    out: Annotated[Path, typer.Option(help="Directory for results.json, hypotheses.jsonl and reranked.jsonl.")],
     neighbors: Annotated[Path | None, typer.Option(help="neighbors.h5 of FindNeighbors.")] = None,
     features: Annotated[Path | None, typer.Option(help="Features of images and reference images.")] = None,
     method: Annotated[

@@ -17,7 +17,7 @@ class Tokenizer(StrEnum):
 
 
 def validate(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the images and their captions.")],
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Directory with the images and their captions.")],
     dataset: Annotated[str, typer.Option(help="Name of the dataset.")] = "custom",
     partition: Annotated[
         str, typer.Option(help="Splits, as in PrepareAnnotations; default: 10 % each for val and test.")
@@ -42,7 +42,7 @@ def validate(
 
     found_dataset, root = find_dataset(dataset), source.expanduser().absolute()
     if not root.is_dir():
-        raise ConfigurationError(f"There is no folder {root}; give the folder with the images and captions.")
+        raise ConfigurationError(f"There is no directory {root}; give the directory with the images and captions.")
     with progress_bar() as progress:
         found = validate_dataset(
             dataset,

@@ -11,7 +11,7 @@ from tasks.cli.options import ConfigOption, DataDir, Json
 
 def verify(
     release: Annotated[
-        Path | None, typer.Argument(help="Folder of a release; default: all artifacts of the data directory.")
+        Path | None, typer.Argument(help="Directory of a release; default: all artifacts of the data directory.")
     ] = None,
     config: ConfigOption = None,
     data_dir: DataDir = None,

@@ -21,7 +21,7 @@ class ImportFeatures(Stage):
 
     path = luigi.Parameter(
         default="",
-        description="File or directory of features, or address of such a file; see docs/reference/artifacts.md.",
+        description="File or directory of features, or URL of such a file; see docs/reference/artifacts.md.",
     )
     kind = luigi.Parameter(default="imported", description="Kind of the features.")
     dtype = luigi.ChoiceParameter(

@@ -25,7 +25,7 @@ log = logging.getLogger("tasks")
 class PublishFeatures(Stage, ModelParams, PoolParam):
     """Write features, model, captions, split lists, cards and checksums to one directory; upload it if requested."""
 
-    version = 2  # files by split in folders, cards, metadata
+    version = 2  # files by split in directories, cards, metadata
     content = ("**/*",)
 
     dtype = luigi.ChoiceParameter(
@@ -39,7 +39,7 @@ class PublishFeatures(Stage, ModelParams, PoolParam):
     publish_to = luigi.Parameter(
         default="",
         significant=False,
-        description="Directory or address (s3://, gs://, hdfs://) to upload the release to.",
+        description="Directory or URL (s3://, gs://, hdfs://) to upload the release to.",
     )
 
     def requires(self) -> dict[str, Stage]:

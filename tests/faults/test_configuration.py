@@ -14,7 +14,7 @@ FAULTS = {
     "[beam]\noptions = {": r"runner_options of \[ExtractFeatures\] cannot be read",
     "[retcode]\ntask_failed = x": r"task_failed of \[retcode\] cannot be read \(invalid literal for int",
     "[pipeline]\nverbose = x": r"verbose of \[LoggingConfig\] cannot be read",
-    "[pipeline]\ndataset = ../elsewhere": r"'\.\./elsewhere' cannot name a folder; set dataset of \[pipeline\]",
+    "[pipeline]\ndataset = ../elsewhere": r"'\.\./elsewhere' cannot name a directory; set dataset of \[pipeline\]",
     "[pipeline]\ndata_dir = 5%": r"data_dir of \[FullPipeline\] cannot be read \('%' must be followed by",
     "[pipeline]\ndata_dir = ${NOT_SET}": r"data_dir of \[FullPipeline\] cannot be read \(Config refers to a non",
 }
@@ -34,7 +34,7 @@ def test_invalid_configuration_is_one_sentence(tmp_path, text):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\0", "a\n", "\udcff", "a" * 256])
 def test_dataset_name_is_a_directory_name(tmp_path, name):
-    with pytest.raises(ConfigurationError, match="cannot name a folder"):
+    with pytest.raises(ConfigurationError, match="cannot name a directory"):
         Source(dataset=name, data_dir=str(tmp_path))
 
 

@@ -54,7 +54,7 @@ def test_fingerprint_follows_the_content(bucket):
 def test_missing_bucket_is_one_sentence(bucket):
     address = bucket.replace("bucket-", "absent-")
     for action in (storage.read, lambda path: storage.write(path, b"")):
-        with pytest.raises(MissingObjectError, match=rf"^{address}/a does not exist \(.+\); check the address\.$"):
+        with pytest.raises(MissingObjectError, match=rf"^{address}/a does not exist \(.+\); check the URL\.$"):
             action(f"{address}/a")
 
 
@@ -97,7 +97,7 @@ def test_unknown_protocol_is_a_configuration_error():
 
 def test_missing_package_is_a_configuration_error(monkeypatch):
     with pytest.raises(
-        ConfigurationError, match=r"^No file system supports abfs://a/b \(.*adlfs.*\); check the address"
+        ConfigurationError, match=r"^No file system supports abfs://a/b \(.*adlfs.*\); check the URL"
     ):
         storage.read("abfs://a/b")
 

@@ -1,4 +1,4 @@
-"""Custom: a folder of images with their captions in any of the formats of `pipelines.data.caption_files`."""
+"""Custom: a directory of images with their captions in any of the formats of `pipelines.data.caption_files`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from schemas.annotations import Record
 
 
 class Custom(Dataset):
-    """Images anywhere below a folder, which `source` of DownloadDataset names; nothing is downloaded.
+    """Images anywhere below a directory, which `source` of DownloadDataset names; nothing is downloaded.
 
     Where the captions have no splits, set `partition`, for example to random:1000:1000:0.
     """
@@ -65,7 +65,7 @@ def _find(
 ) -> str | None:
     """Return the image that a record names: relative to the captions file, to the root, or by the end of its path.
 
-    Of several, the one in the folder of the record's split is meant.
+    Of several, the one in the directory of the record's split is meant.
     """
     folder = file.path.parent.relative_to(root)
     beside = images.find((folder / record.file).as_posix()) if folder.parts else []
@@ -77,7 +77,7 @@ def _find(
     if found:
         problems.error(
             "ambiguous names of images",
-            f"{record.place(0)}: {record.file} may be {found[0]} or {found[1]}; give its path below the folder, with "
+            f"{record.place(0)}: {record.file} may be {found[0]} or {found[1]}; give a path below the directory, with "
             "its ending.",
         )
         return None
@@ -97,7 +97,7 @@ def _find(
 
 
 def _splits_by_folder(gathered: dict[str, list[Record]]) -> dict[str, str]:
-    """Return each image's split by its folder, if no record has a split and all folders are named after several."""
+    """Return the split of each image by its directory, if no record has a split and the directories name several."""
     split_of = {path: folder_split(PurePosixPath(path)) for path in gathered}
     splits = set(split_of.values())
     is_given = any(record.split for records in gathered.values() for record in records)

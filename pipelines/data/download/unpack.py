@@ -50,7 +50,7 @@ def unpack(archive: Path, destination: Path, progress: Progress, limit: int | No
 
     Args:
         archive: The archive.
-        destination: Folder to write to.
+        destination: Directory to write to.
         progress: Called with a fraction and a message.
         limit: Maximum total size of the members in bytes; default: `RATIO_LIMIT` times the size of the archive.
 

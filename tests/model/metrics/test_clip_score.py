@@ -96,7 +96,7 @@ def test_text_beyond_the_models_length_is_truncated(model):
 @pytest.mark.parametrize("name", ["onnx/text_model.onnx", "tokenizer.json"])
 def test_incomplete_model_is_reported(model, name):
     (model / name).unlink()
-    with pytest.raises(ScorerMissing, match=f"has no {name.rpartition('/')[2]}; give the folder of a CLIP model"):
+    with pytest.raises(ScorerMissing, match=f"has no {name.rpartition('/')[2]}; give the directory of a CLIP model"):
         ClipModel(model)
     (model / name).write_bytes(b"nonsense")
     with pytest.raises(ScorerMissing, match="cannot be loaded"):

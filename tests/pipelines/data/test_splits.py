@@ -74,7 +74,7 @@ def test_contradictory_captions_are_named(tmp_path, names, message):
 def test_ambiguous_name_is_an_error(tmp_path):
     write_lists(tmp_path, train=["1.jpg"], val=[], test=[])
     records = [Record("x", "a/1.jpg", "", ("a",)), Record("y", "b/1.jpg", "", ("a",))]
-    with pytest.raises(InputError, match=r"has 1\.jpg, which may be a/1\.jpg, b/1\.jpg; list paths"):
+    with pytest.raises(InputError, match=r"has 1\.jpg, which matches a/1\.jpg, b/1\.jpg; list paths"):
         assign(tmp_path, "lists", records)
 
 
@@ -132,13 +132,13 @@ def test_random_split_keeps_published_test_images(tmp_path):
 
 
 def test_random_split_without_training_images_is_an_error(tmp_path):
-    with pytest.raises(ConfigurationError, match="asks for 4 of the 4 captioned images"):
+    with pytest.raises(ConfigurationError, match="requests 4 of the 4 captioned images"):
         assign(tmp_path, "random:2:2:0")
 
 
 @pytest.mark.parametrize("partition", ["", "mine", "random:1:2", "random:1:-2:0", "published:x"])
 def test_unknown_split_is_refused_with_the_available_ones(tmp_path, partition):
-    with pytest.raises(ConfigurationError, match=r"set it to published, lists, lists:FOLDER"):
+    with pytest.raises(ConfigurationError, match=r"set it to published, lists, lists:DIR"):
         assign(tmp_path, partition)
 
 

@@ -54,7 +54,7 @@ def test_raw_tokens_are_kept(tmp_path):
 
 
 def test_caption_without_a_token_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"Caption 1 of image d, '\.', has no word"):
+    with pytest.raises(InputError, match=r"Caption 1 of image d, '\.', has no token"):
         tokenize([*IMAGES, image("d", "train", "A cow", ".")], "tf-mrnn", 1, tmp_path)
 
 

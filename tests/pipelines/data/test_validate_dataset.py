@@ -175,7 +175,7 @@ def test_directory_without_captions_is_one_error(tmp_path):
 
 CAUSES = {
     "image,caption\na.png,one, two\nb.png,one, two\n": "2 of 2 captions are invalid, .* line 2, has 3 columns",
-    "image,caption\n": "files of captions with no caption",
+    "image,caption\n": "captions files without a caption",
     "image,caption\nb.png,one\n": "1 captioned images .* add images, at least one for each split",
 }
 

@@ -80,7 +80,7 @@ def test_another_release_is_not_overwritten(toy: Toy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["nowhere://bucket/toys", "s3n://bucket/toys"])
 def test_unknown_protocols_are_refused(toy: Toy, url: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"No file system supports .*check the address"):
+    with pytest.raises(ConfigurationError, match=r"No file system supports .*check the URL"):
         send(toy.release(), url)
 
 

@@ -41,5 +41,5 @@ def test_validate_refuses_a_missing_directory_in_one_sentence(tmp_path, mrnn):
     run = mrnn("validate", tmp_path / "nowhere")
     assert run.returncode == 1
     assert run.stderr.splitlines() == [
-        f"There is no folder {tmp_path / 'nowhere'}; give the folder with the images and captions."
+        f"There is no directory {tmp_path / 'nowhere'}; give the directory with the images and captions."
     ]

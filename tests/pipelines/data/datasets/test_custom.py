@@ -419,7 +419,7 @@ def test_other_file_is_refused_with_the_missing_columns(root):
         ("c.json", "3", r"c\.json is no list or object"),
         ("empty.csv", "", r"empty\.csv is empty"),
         ("empty.json", "[]\n", r"empty\.json is empty"),
-        ("c.parquet", "PAR1", r"c\.parquet is in no format that is read"),
+        ("c.parquet", "PAR1", r"c\.parquet has an unsupported format"),
     ):
         (root / name).write_text(text)
         with pytest.raises(InputError, match=lack):
@@ -430,5 +430,5 @@ def test_other_file_is_refused_with_the_missing_columns(root):
 def test_several_captions_files_are_an_error(root):
     for name in ("one.csv", "two.csv"):
         (root / name).write_text("image,caption\na.jpg,one\n")
-    with pytest.raises(InputError, match=r"several files of captions below .* \(one\.csv, two\.csv\)"):
+    with pytest.raises(InputError, match=r"several captions files below .* \(one\.csv, two\.csv\)"):
         read_strictly(Path(root))

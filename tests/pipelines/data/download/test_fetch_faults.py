@@ -113,7 +113,7 @@ def test_retry_after_too_long_a_time_moves_on(server: Server, tmp_path: Path) ->
     get(server, tmp_path)
     assert paths(server) == ["/first", "/second"]
     server.script = [status(429, Retry_After="3600")]
-    with pytest.raises(DownloadError, match=r"429 .* and to come again in 3600 s"):
+    with pytest.raises(DownloadError, match=r"429 .* and requests a retry in 3600 s"):
         get(server, tmp_path / "again")
 
 
