@@ -96,9 +96,7 @@ def test_unknown_protocol_is_a_configuration_error():
 
 
 def test_missing_package_is_a_configuration_error(monkeypatch):
-    with pytest.raises(
-        ConfigurationError, match=r"^No file system supports abfs://a/b \(.*adlfs.*\); check the URL"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^No file system supports abfs://a/b \(.*adlfs.*\); check the URL"):
         storage.read("abfs://a/b")
 
     def fail(*_, **__):

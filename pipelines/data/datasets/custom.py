@@ -78,7 +78,7 @@ def _find(
         problems.error(
             "ambiguous names of images",
             f"{record.place(0)}: {record.file} may be {found[0]} or {found[1]}; give a path below the directory, with "
-            "its ending.",
+            "its extension.",
         )
         return None
     unread = others.find(record.file)
