@@ -26,6 +26,8 @@ def install_spice(mirrors: Sequence[str], progress: Callable[[float, str], None]
     archives = [Archive(jar.name, (f"{MAVEN_CENTRAL}/{jar.path}",), jar.size, jar.sha256) for jar in JARS]
     directory = jar_directory()
     for found in fetch_all(archives, directory, mirrors, progress):
-        if found.path.parent != directory:
-            (directory / found.path.name).symlink_to(found.path)
+        jar = directory / found.path.name
+        if found.path != jar:
+            jar.unlink(missing_ok=True)  # one whose checksum was wrong
+            jar.symlink_to(found.path)
     return directory
