@@ -4,20 +4,23 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schemas.errors import ConfigurationError
 from schemas.io.files import read_json
 from schemas.provenance import FILE_NAME, Provenance, read_provenance
-from tasks.base.stage import Stage
 from tasks.runtime.locks import LockedError, artifact_lock, is_locked
 from tasks.runtime.workspace import NOTE, SCRATCH
 
+if TYPE_CHECKING:
+    from tasks.base.stage import Stage  # imports Luigi, which reads the configuration
 
-def inputs_first(root: Stage) -> list[Stage]:
+
+def inputs_first(root: "Stage") -> list["Stage"]:
     """Return `root` and all stages that it requires, each once, inputs before the stages that read them."""
     found: dict[str, Stage] = {}
 
-    def visit(stage: Stage) -> None:
+    def visit(stage: "Stage") -> None:
         if stage.task_id not in found:
             for required in stage.requires().values():
                 visit(required)
@@ -27,7 +30,7 @@ def inputs_first(root: Stage) -> list[Stage]:
     return list(found.values())
 
 
-def needs(task: Stage, keys: set[str]) -> bool:
+def needs(task: "Stage", keys: set[str]) -> bool:
     """Return whether the task's artifact has one of these keys, or depends on such an artifact."""
     return task.key in keys or any(needs(required, keys) for required in task.requires().values())
 

@@ -13,9 +13,10 @@ def reachable(configs: Sequence[str]) -> set[str]:
     Raises:
         ConfigurationError: A configuration is missing or malformed, or has an unknown name or an invalid value.
     """
-    from tasks.configuration import check_configuration, find_configuration, load_configuration
+    from tasks.configuration import check_configuration, configuration_files, find_configuration, load_configuration
     from tasks.stages import load_stages
 
+    configuration_files()  # before Luigi reads them, for clear error messages
     load_stages()
     found: set[str] = set()
     paths: list[Path | None] = [find_configuration(config) for config in configs]

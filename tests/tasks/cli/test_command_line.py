@@ -124,6 +124,14 @@ def test_malformed_configuration_is_one_sentence(mrnn, tmp_path, content):
     assert MALFORMED[content] in run.stderr
 
 
+@pytest.mark.parametrize("command", [["gc"], ["verify"], ["invalidate", "TrainModel"], ["run"], ["show"], ["compare"]])
+def test_malformed_configuration_of_the_directory_is_one_sentence_in_every_command(mrnn, tmp_path, command):
+    (tmp_path / "working directory" / "luigi.cfg").write_bytes(b"[pipeline]\ndataset = gr\xfcn\n")
+    run = mrnn(*command)
+    assert run.returncode == 1
+    assert run.stderr == "luigi.cfg, line 2, is not UTF-8; save the file as UTF-8.\n"
+
+
 def test_completion_gives_names_of_configurations_and_stages(mrnn):
     def complete(words):
         position = str(len(words.split()) - 1)
