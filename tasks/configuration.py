@@ -84,7 +84,10 @@ def is_configuration(name: str) -> bool:
 
 
 def find_configuration(name: str) -> Path:
-    """Return the configuration file `name`: a path, or a packaged configuration's name.
+    """Return the path of a configuration file.
+
+    Args:
+        name: Path, or name of a packaged configuration.
 
     Raises:
         ConfigurationError: There is no such file; the message gives the nearest name.
@@ -201,7 +204,15 @@ def describe_rename(name: str, known: Collection[str]) -> str | None:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown name: the nearest known name, or all of them."""
+    """Suggest a valid name for an unknown one.
+
+    Args:
+        name: The unknown name.
+        known: Valid names.
+
+    Returns:
+        The end of a sentence with the nearest name, or with all names.
+    """
     by_lower = {each.lower(): each for each in sorted(known)}
     near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     if near:

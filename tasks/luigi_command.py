@@ -38,7 +38,13 @@ def make_output_safe() -> None:
 
 
 def report_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """A `sys.excepthook`: an unknown stage as one sentence with the nearest name; other errors as Luigi's stages do."""
+    """Report an uncaught error as `sys.excepthook`; an unknown stage as one sentence with the nearest name.
+
+    Args:
+        kind: Type of the error.
+        error: The error.
+        traceback: Its traceback.
+    """
     if isinstance(error, TaskClassNotFoundException) and (found := re.match(r"No task (\S+?)\. ", str(error))):
         print(describe_unknown_stage(found[1]), file=sys.stderr)
     else:

@@ -22,12 +22,12 @@ _TREEBANK = TreebankWordTokenizer()
 
 
 def tf_mrnn_words(text: str) -> list[str]:
-    r"""The rule of TF-mRNN: split on `(\W+)`, strip, lower-case, drop a final full stop (py_lib/common_utils.py).
+    r"""Tokenize as TF-mRNN: split on `(\W+)`, strip, lower-case, drop a final full stop (py_lib/common_utils.py).
 
-    Beyond ASCII, of which that rule knew nothing: combining marks belong to their word, an emoji is a word, and so is a
+    Beyond ASCII, which that rule does not cover, combining marks belong to their word; an emoji is a token, and so is a
     character of a script without blanks between words (Chinese, Japanese).
     """
-    # The same pieces in ASCII, eight times as fast.
+    # The pattern for ASCII finds the same pieces eight times as fast.
     find = _ASCII_PIECES if text.isascii() else _PIECES
     pieces = find.findall(unicodedata.normalize("NFC", text).lower())
     words = ["".join(piece.split()) for piece in pieces if not piece.isspace()]
@@ -35,7 +35,7 @@ def tf_mrnn_words(text: str) -> list[str]:
 
 
 def treebank_words(text: str) -> list[str]:
-    """Penn Treebank tokens (nltk), lower case, a final full stop dropped."""
+    """Tokenize as the Penn Treebank (nltk), in lower case, and drop a final full stop."""
     words: list[str] = _TREEBANK.tokenize(unicodedata.normalize("NFC", text).lower())
     return words[:-1] if words and words[-1] == "." else words
 

@@ -64,22 +64,22 @@ class Callback:
     """Hooks of `model.training.trainer.fit`; those of several callbacks are called in the order of the callbacks."""
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Called before the first epoch of this process."""
+        """Run before the first epoch of this process."""
 
     def on_step(self, run: TrainingRun) -> None:
-        """Called after a step, whose metrics are counted."""
+        """Run after a step, whose metrics are counted."""
 
     def before_validation(self, run: TrainingRun) -> None:
-        """Called after the last step of an epoch."""
+        """Run after the last step of an epoch."""
 
     def after_validation(self, run: TrainingRun, report: EpochReport) -> None:
-        """Called before the report is appended to the curve."""
+        """Run before the report is appended to the curve."""
 
     def on_epoch(self, run: TrainingRun) -> None:
-        """Called after the report was appended to the curve and the metrics were reset."""
+        """Run after the report was appended to the curve and the metrics were reset."""
 
     def on_end(self, run: TrainingRun) -> None:
-        """Called after the last epoch."""
+        """Run after the last epoch."""
 
 
 class StopOnDivergence(Callback):

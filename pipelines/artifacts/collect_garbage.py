@@ -18,6 +18,7 @@ class FoundArtifact:
 
     Attributes:
         directory: Its directory.
+        provenance: Its provenance.
         size: Size of its files in bytes.
         made: Time of completion in seconds since the epoch.
     """
@@ -45,9 +46,14 @@ def find_artifacts(data_dir: Path) -> Iterator[FoundArtifact]:
 
 
 def find_garbage(artifacts: Sequence[FoundArtifact], reachable: Collection[str], keep: int) -> list[FoundArtifact]:
-    """Return the artifacts that are not needed.
+    """Find the artifacts that are not needed.
 
-    Needed are `reachable` ones (`<dataset>/<stage>/<key>`), the `keep` newest of each stage, and all their inputs.
+    Reachable artifacts, the newest of each stage, and all their inputs are needed.
+
+    Args:
+        artifacts: All artifacts of a data directory.
+        reachable: Artifacts that configurations need, as `<dataset>/<stage>/<key>`.
+        keep: Number of newest artifacts to keep per stage.
     """
 
     def stage(artifact: FoundArtifact) -> Path:

@@ -20,7 +20,12 @@ def wait_for_cluster(result: "DaskRunnerResult", options: PipelineOptions, is_do
     """Wait for the end of a run, or until `is_done`, then leave the cluster.
 
     The results that Dask keeps are not fetched, because fetching them from an unreachable worker never ends. The run
-    is given up when the cluster has had no worker for `--dask_connection_timeout` seconds (60 by default).
+    is abandoned when the cluster has had no worker for `--dask_connection_timeout` seconds (60 by default).
+
+    Args:
+        result: Result of the pipeline.
+        options: Options of the pipeline.
+        is_done: Returns whether all shards are finished.
 
     Raises:
         RunnerError: There are no workers.
@@ -41,8 +46,7 @@ def wait_for_cluster(result: "DaskRunnerResult", options: PipelineOptions, is_do
             elif time.monotonic() - seen > patience:
                 raise RunnerError(
                     f"Dask's scheduler at {address} has had no worker for {patience} s; start some (dask worker "
-                    f"{address}), or have it waited for longer by --dask_connection_timeout in [beam] options. Shards "
-                    "that are done are kept."
+                    f"{address}), or raise --dask_connection_timeout in [beam] options. Complete shards are kept."
                 )
         for future in result.futures:
             if future.done() and (error := future.exception()):

@@ -34,9 +34,13 @@ Work = Callable[[Shard], None]  # computes a shard's file in a worker; must be p
 
 @dataclass(frozen=True)
 class BeamRunner:
-    """Class path and options of a Beam runner, or `MANUAL`, and resource hints of the ParDo.
+    """Configuration of a Beam runner.
 
-    Hints are Beam resource hints such as `min_ram="4GB"` or `accelerator="type:nvidia-tesla-t4;count:1"`.
+    Attributes:
+        runner: Class path of the runner, or `MANUAL`.
+        options: Options of the pipeline, such as `--direct_num_workers=2`.
+        hints: Beam resource hints of the ParDo, such as `min_ram` and `4GB`, or `accelerator` and
+            `type:nvidia-tesla-t4;count:1`.
     """
 
     runner: str
@@ -102,7 +106,17 @@ def refuse_other_versions(driver: Mapping[str, str]) -> None:
 def build_pipeline(
     pipeline: beam.Pipeline, shards: Sequence[Shard], work: Work, engine: BeamRunner
 ) -> beam.PCollection:
-    """Build `Create | Reshuffle | ParDo`, which every runner supports and can retry per shard."""
+    """Build `Create | Reshuffle | ParDo`, which every runner supports and can retry per shard.
+
+    Args:
+        pipeline: An empty pipeline.
+        shards: Shards whose manifests are written.
+        work: Computes a shard's file; must be picklable.
+        engine: Runner, for its resource hints.
+
+    Returns:
+        The empty output of the ParDo.
+    """
     step = beam.ParDo(ProcessShard(work)).with_resource_hints(**dict(engine.hints))
     return (
         pipeline
@@ -116,6 +130,12 @@ def complete_shards(
     shards: Sequence[Shard], work: Work, engine: BeamRunner, progress: Callable[[float, str], None]
 ) -> None:
     """Process all incomplete shards, and retry those that fail as long as others are completed.
+
+    Args:
+        shards: All shards, whose manifests are written.
+        work: Computes a shard's file; must be picklable.
+        engine: Runner.
+        progress: Called with a fraction and a message.
 
     Raises:
         MRNNError: `work` raised it on a shard.
@@ -138,13 +158,13 @@ def complete_shards(
         if len(left) == len(missing):
             if failure is None:
                 raise ArtifactError(
-                    f"Shard {left[0].path} (of {len(left)}) is not there although {engine.runner} ended well; its "
-                    "workers must be able to write there, and the driver to read there."
+                    f"Shard {left[0].path} (of {len(left)}) is missing although {engine.runner} succeeded; its workers "
+                    "must be able to write there, and the driver to read there."
                 )
             reason = (str(failure).strip() or type(failure).__name__).splitlines()[-1]
             raise RunnerError(
-                f"The Beam runner {engine.runner} failed ({reason}); check [beam] runner and options. Shards that are "
-                "done are kept."
+                f"The Beam runner {engine.runner} failed ({reason}); check [beam] runner and options. Complete shards "
+                "are kept."
             ) from failure
         missing = left
 
@@ -182,7 +202,7 @@ def _watched(shards: Sequence[Shard], progress: Callable[[float, str], None]) ->
         while not stop.wait(2.0):
             try:
                 files = list_files(shards)
-            except OSError:  # the work itself will meet it, if it lasts
+            except OSError:  # the work itself will raise it, if it lasts
                 continue
             done = sum(shard.count for shard in shards if shard.digest_path in files)
             at_start = done if at_start is None else at_start

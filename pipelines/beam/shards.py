@@ -1,7 +1,7 @@
 """Shards: contiguous ranges of images, the unit of work, retry and resume.
 
-Beside the file of a shard are its manifest, which lists its images, its digest, which is written after it, and the
-error that a worker left, if there was one.
+Next to the file of a shard are its manifest, which lists its images, its digest, which is written after it, and the
+error that a worker wrote, if there was one.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _encode = json.JSONEncoder().encode
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image and where its file is.
+    """An image and the location of its file.
 
     Attributes:
         image_id: Id of the image.
@@ -38,7 +38,7 @@ class Shard:
     """A range of the images.
 
     Attributes:
-        path: Path or URL of the file that is made of the images.
+        path: Path or URL of the file that is computed from the images.
         first: Position of the first image among all.
         count: Number of images.
     """
@@ -59,7 +59,7 @@ class Shard:
 
     @property
     def error_path(self) -> str:
-        """Path or URL of the typed error that a worker left."""
+        """Path or URL of the typed error that a worker wrote."""
         return f"{self.path}.error"
 
     def read_images(self) -> list[ImageSource]:
@@ -122,6 +122,13 @@ def plan_shards(total: int, directory: str, count: int, name: str, block: int = 
 def write_plan(images: Collection[ImageSource], directory: str, count: int, name: str, block: int = 1) -> list[Shard]:
     """Divide images into shards, see `plan_shards`, and write their manifests; one shard is in memory at a time.
 
+    Args:
+        images: All images.
+        directory: Path or URL of the directory of the shards.
+        count: Maximum number of shards.
+        name: Name of the files, see `plan_shards`.
+        block: The size of all shards but the last is a multiple of this.
+
     Raises:
         OSError: The directory cannot be written; for a URL it is a StorageError too.
     """
@@ -139,13 +146,13 @@ def write_manifest(shard: Shard, images: Iterable[ImageSource]) -> None:
 
 
 def write_shard(shard: Shard, data: bytes) -> None:
-    """Write the shard's file, then its digest; each appears at once and complete."""
+    """Write the shard's file, then its digest, each atomically."""
     storage.write(shard.path, data)
     storage.write(shard.digest_path, hashlib.sha256(data).hexdigest().encode("ascii"))
 
 
 def is_shard_complete(shard: Shard) -> bool:
-    """Return whether the shard's file is there and has the digest that was written after it."""
+    """Return whether the shard's file exists and has the digest that was written after it."""
     try:
         return storage.read(shard.digest_path).decode("ascii", "replace") == storage.digest(shard.path)
     except FileNotFoundError:

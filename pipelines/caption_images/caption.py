@@ -135,7 +135,13 @@ class LoadedCaptioner:
         rows: NDArray[np.floating],
         progress: Progress = lambda fraction, message: None,
     ) -> list[ImageHypotheses]:
-        """Generate captions from features (n, D).
+        """Generate captions from features.
+
+        Args:
+            search: Decoding strategy.
+            image_ids: Ids of the n images.
+            rows: Their features (n, D).
+            progress: Called with the completed fraction and a message.
 
         Raises:
             ConfigurationError: The search is impossible.

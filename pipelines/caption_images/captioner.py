@@ -26,7 +26,7 @@ class Captioner:
     Attributes:
         models: Directories of model, configuration and vocabulary; several models are an ensemble.
         extraction: Parameters of ExtractFeatures.
-        backbone: Description of the backbone: its preprocessing, in words, and the SHA-256 of its weights.
+        backbone: Description of the backbone: its preprocessing, and the SHA-256 of its weights.
         features: File with the features of the training images, or None.
         tokens: File with the tokenized training captions, or None.
     """
@@ -93,6 +93,11 @@ def find_captioner(directory: Path) -> Captioner:
 
 def captioner_of_artifacts(models: Sequence[Path], features: Path, captions: Path | None) -> Captioner:
     """Describe the captioner of the pipeline's artifacts, with the weights of a fine-tuned backbone if there is one.
+
+    Args:
+        models: Model artifacts; several are an ensemble.
+        features: Feature artifact that they were trained on.
+        captions: Artifact of TokenizeCaptions, or None.
 
     Raises:
         ConfigurationError: The features were imported.

@@ -50,7 +50,7 @@ def make_page(explainer: Explainer) -> gr.Blocks:
 
 @contextmanager
 def serve(explainer: Explainer, host: str, port: int, upload_megabytes: int) -> Iterator[str]:
-    """Serves the page while the block runs; yields its address.
+    """Serve the page while the block runs, and yield its URL.
 
     Args:
         explainer: Captioner with its explanations.

@@ -15,8 +15,8 @@ from schemas.text import printable
 def find_images(paths: Sequence[str]) -> list[ImageSource]:
     """Find the images of the paths, each once.
 
-    In a directory, files count that are not hidden and whose suffix is that of a readable format. A file that is named
-    itself counts whatever its suffix.
+    In a directory, files are used that are not hidden and have the file extension of a readable format. A file that is
+    given itself is used whatever its extension.
 
     Args:
         paths: Files, directories with all below them, and patterns such as `holiday/*.jpg`.
@@ -37,7 +37,7 @@ def find_images(paths: Sequence[str]) -> list[ImageSource]:
 
 
 def find_skipped(paths: Sequence[str]) -> list[str]:
-    """Return the files in the directories among `paths` that `find_images` skips because of their endings."""
+    """Return the files in the directories among `paths` that `find_images` skips because of their extensions."""
     folders = [folder for folder in (Path(path).expanduser() for path in paths) if folder.is_dir()]
     return sorted(
         {

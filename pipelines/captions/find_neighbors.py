@@ -33,7 +33,7 @@ def find_neighbors(
     config: NeighborConfig,
     progress: Callable[[float, str], None],
 ) -> dict[str, int]:
-    """Writes `neighbors.h5` and returns counts.
+    """Write `neighbors.h5` and return counts.
 
     Args:
         inputs: Artifacts to read.

@@ -1,4 +1,4 @@
-"""Captions of images on Beam: ranges of images in, files of hypotheses out, joined in order."""
+"""Caption generation on Beam: shards of images in, shard files of hypotheses out; the driver joins them in order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GenerationJob:
-    """Artifacts, by paths that workers know too, and how to search for captions.
+    """Inputs of caption generation, by paths that are valid for workers too.
 
-    models: several are an ensemble; batch_size: images at a time; inference_threads: of the network on a CPU, 0 for as
-    many as TensorFlow likes.
+    Attributes:
+        models: Model artifacts; several are an ensemble.
+        features: Feature artifact.
+        search: Decoding strategy.
+        batch_size: Number of images per batch.
+        inference_threads: Threads of the network on a CPU; 0 is TensorFlow's default.
     """
 
     models: tuple[Path, ...]
@@ -42,15 +46,27 @@ def generate_captions(
     engine: BeamRunner,
     progress: Callable[[float, str], None],
 ) -> int:
-    """Writes `hypotheses.jsonl` of all images that have features, in order; returns how many these are.
+    """Write `hypotheses.jsonl` for all images that have features, in order.
 
-    Shards that are there and whole are kept. A shard is whole batches, so that the files are the same for any number of
-    shards, as long as all workers compute alike.
+    Complete shards are kept. Shards consist of complete batches, so that the files are the same for any number of
+    shards, if all workers compute the same.
+
+    Args:
+        job: Artifacts and decoding strategy.
+        image_ids: Ids of the images.
+        directory: Directory of the artifact.
+        shards_directory: Path or URL of the directory of the shards.
+        shard_count: Maximum number of shards.
+        engine: Beam runner.
+        progress: Called with a fraction and a message.
+
+    Returns:
+        Number of captioned images.
 
     Raises:
-        ArtifactError: an artifact is damaged, or shards are missing although the runner ended well.
-        ConfigurationError: no such runner, or nothing can be said under the search's settings.
-        RunnerError: the runner cannot be reached or gives up.
+        ArtifactError: An artifact is damaged, or shards are missing although the runner succeeded.
+        ConfigurationError: There is no such runner, or no caption satisfies the decoding constraints.
+        RunnerError: The runner is unreachable or fails; completed shards are kept.
     """
     features = FeatureFile(job.features / "features.h5")
     known = [ImageSource(image_id) for image_id in image_ids if image_id in features]
@@ -60,7 +76,7 @@ def generate_captions(
 
 
 def caption_shard(shard: Shard, job: GenerationJob) -> None:
-    """Writes the hypotheses of one shard's images."""
+    """Write the hypotheses of one shard's images."""
     from model.decoding.strategies import decode_rows
 
     decode, vocabulary = _load(job)
@@ -69,9 +85,9 @@ def caption_shard(shard: Shard, job: GenerationJob) -> None:
     write_lines(shard, map(to_record, decode_rows(decode, vocabulary, image_ids, rows, job.batch_size, shard.first)))
 
 
-@lru_cache(maxsize=1)  # once a process: the search is compiled
+@lru_cache(maxsize=1)  # once per process: the search is compiled
 def _load(job: GenerationJob) -> "tuple[Decode, Vocabulary]":
-    # Only a worker computes: TensorFlow is loaded there, and in no driver.
+    # TensorFlow is loaded in workers only.
     from model.decoding.ensemble import as_one
     from model.devices import prepare_process
     from model.mrnn.network import load_network

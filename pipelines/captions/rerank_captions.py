@@ -1,4 +1,4 @@
-"""Consensus reranking on Beam: ranges of images in, files of reranked hypotheses out, joined in order."""
+"""Reranking on Beam: shards of images in, shard files of reranked hypotheses out; the driver joins them in order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ from schemas.reranking import RerankingSetting, write_setting
 
 @dataclass(frozen=True)
 class RerankingJob:
-    """Artifacts, by paths that are valid for workers too, and how to rerank.
+    """Inputs of reranking, by paths that are valid for workers too.
 
     Attributes:
         hypotheses: Artifact with the hypotheses.
         captions: Artifact with the tokenized captions.
         images: Artifact by which images are compared: neighbors for consensus, features for kernel-ridge consensus,
             None for self-consensus.
-        setting: How hypotheses are scored.
+        setting: Setting of the reranking.
     """
 
     hypotheses: Path
@@ -43,15 +43,26 @@ def rerank_split(
     engine: BeamRunner,
     progress: Callable[[float, str], None],
 ) -> dict[str, int]:
-    """Reranks all images of `job.hypotheses`.
+    """Rerank all images of `job.hypotheses`.
 
-    Writes `search.json`, `reranking.json` and the files of `write_reranked`, whose counts are returned. Complete shards
-    are kept. The files are the same for any number of shards.
+    Writes `search.json`, `reranking.json` and the files of `write_reranked`. Complete shards are kept. The files are
+    the same for any number of shards.
+
+    Args:
+        job: Artifacts and setting.
+        directory: Directory of the artifact.
+        shards_directory: Path of the directory of the shards.
+        shard_count: Maximum number of shards.
+        engine: Beam runner.
+        progress: Called with a fraction and a message.
+
+    Returns:
+        Counts of `write_reranked`.
 
     Raises:
         ConfigurationError: There is no such similarity or runner, or fewer than k neighbors are known.
         ArtifactError: The artifacts do not belong together, or shards are missing although the runner succeeded.
-        RunnerError: The runner cannot be reached or gives up.
+        RunnerError: The runner is unreachable or fails; completed shards are kept.
     """
     image_ids = [image.image_id for image in read_hypotheses(job.hypotheses)]
     images = [ImageSource(image_id) for image_id in image_ids]
@@ -72,7 +83,7 @@ def rerank_split(
 
 
 def rerank_shard(shard: Shard, job: RerankingJob) -> None:
-    """Writes the reranked hypotheses of one shard's images."""
+    """Write the reranked hypotheses of one shard's images."""
     images, reranker = _load(job)
     write_lines(
         shard,
@@ -91,7 +102,7 @@ def rerank_shard(shard: Shard, job: RerankingJob) -> None:
 def weights_by_features(
     features: Path, image_ids: Sequence[str], captions: Mapping[str, Sequence[Words]], setting: RerankingSetting
 ) -> ImageWeights:
-    """Weights the captioned training images that have features for each of some images.
+    """Compute the weights of the captioned training images that have features, for each target image.
 
     Args:
         features: Feature artifact.
@@ -116,7 +127,7 @@ def _write_weights(job: RerankingJob, image_ids: Sequence[str], directory: Path)
     return path
 
 
-@lru_cache(maxsize=1)  # once a process: the table of all sentences takes longer than a shard
+@lru_cache(maxsize=1)  # once per process: the table of all sentences takes longer than a shard
 def _load(job: RerankingJob) -> tuple[list[ImageHypotheses], Reranker]:
     images = list(read_hypotheses(job.hypotheses))
     captions = read_tokens(job.captions / "tokens.jsonl", "train")

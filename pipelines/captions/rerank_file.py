@@ -71,7 +71,7 @@ def rerank_file(
 
 
 def _read_hypotheses(path: Path) -> list[ImageHypotheses]:
-    """Reads hypotheses in any form; a log-probability that the file does not contain is None."""
+    """Read hypotheses in any form; a log-probability that the file does not contain is None."""
     if path.name == "hypotheses.jsonl":
         return list(read_hypotheses(path.parent))
     return [
@@ -83,7 +83,7 @@ def _read_hypotheses(path: Path) -> list[ImageHypotheses]:
 def _compare(
     path: Path, targets: Sequence[str], references: Sequence[str], setting: RerankingSetting
 ) -> Neighbors | ImageWeights:
-    """Finds the k nearest references of each target and one more, or weights all of them."""
+    """Find the k nearest references of each target and one more, or weights all of them."""
     rows = _read_rows(path, {*targets, *references})
     for side in (targets, references):
         missing = [image_id for image_id in side if image_id not in rows]

@@ -1,4 +1,4 @@
-"""Consensus reranking of a whole split: references looked up by image, hypotheses sorted by their scores."""
+"""Consensus reranking of a split: references looked up by image, hypotheses sorted by their scores."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class ImageWeights:
         return {image_id: row for row, image_id in enumerate(self.target_ids)}
 
     def of(self, image_id: str) -> NDArray[np.float32]:
-        """Returns the weights of all training images for a target image, float32 (M,).
+        """Return the weights of all training images for a target image, float32 (M,).
 
         Raises:
             ArtifactError: The image has none.
@@ -54,12 +54,12 @@ class ImageWeights:
         return weights
 
     def write(self, path: Path) -> None:
-        """Writes an NPZ file."""
+        """Write an NPZ file."""
         np.savez(path, values=self.values, target_ids=self.target_ids, reference_ids=self.reference_ids)
 
     @classmethod
     def read(cls, path: Path) -> "ImageWeights":
-        """Reads an NPZ file of `write`."""
+        """Read an NPZ file of `write`."""
         with np.load(path) as file:
             return cls(file["target_ids"].tolist(), file["reference_ids"].tolist(), file["values"])
 
@@ -71,7 +71,7 @@ def weigh_images(
     references: NDArray[np.floating],
     setting: RerankingSetting,
 ) -> ImageWeights:
-    """Weights training images by kernel ridge regression.
+    """Compute the weights of training images by kernel ridge regression.
 
     Args:
         target_ids: Ids of the target images.
@@ -127,7 +127,14 @@ class Comparison:
         )
 
     def with_references(self, image_id: str, images: Sequence[str]) -> NDArray[np.float64]:
-        """Similarity of an image's hypotheses with all references of other images: float64 (H, R).
+        """Compare an image's hypotheses with all references of other images.
+
+        Args:
+            image_id: The image.
+            images: Ids of the other images.
+
+        Returns:
+            Similarities float64 (H, R), the references in the order of their images.
 
         Raises:
             ArtifactError: One of those has no references.
@@ -168,12 +175,12 @@ class Comparison:
         return sums
 
     def among_hypotheses(self, image_id: str) -> NDArray[np.float64]:
-        """Similarity of an image's hypotheses with one another: float64 (H, H)."""
+        """Compare an image's hypotheses with one another: float64 (H, H)."""
         rows = self._rows[0][image_id]
         return self._similarity(rows, rows)
 
     def _reference_rows(self, images: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Rows of the references of each image, after an empty array."""
+        """Return the rows of the references of each image, after an empty array."""
         references = self._rows[1]
         unknown = next((each for each in images if each not in references), None)
         if unknown is not None:
@@ -212,13 +219,13 @@ class Reranked:
 
 
 class Reranker:
-    """Sorts the hypotheses of images of one split by their scores.
+    """Sorter of the hypotheses of the images of one split by their scores.
 
     Args:
         images: Images with their hypotheses.
         references: Neighbors for consensus, weights for kernel-ridge consensus, or None for self-consensus.
         training_captions: Tokenized training captions by image id.
-        setting: How hypotheses are scored.
+        setting: Setting of the reranking.
 
     Raises:
         ConfigurationError: There is no such similarity.
@@ -239,7 +246,7 @@ class Reranker:
             _log.warning("k = %d is limited to the %d reference images", setting.k, len(references.reference_ids))
 
     def __call__(self, image: ImageHypotheses) -> Reranked:
-        """Reranks one of the images.
+        """Rerank one of the images.
 
         Raises:
             ConfigurationError: Fewer than k neighbors are known.
@@ -255,7 +262,7 @@ class Reranker:
         )
 
     def _score(self, image_id: str) -> tuple[NDArray[np.float64], list[str]]:
-        """Scores of an image's hypotheses, and the training images that influence them most, first to last."""
+        """Return the scores of an image's hypotheses, and the training images by decreasing influence."""
         references = self._references
         if isinstance(references, Neighbors):
             nearest = references.nearest(image_id, self._setting.k)
@@ -270,7 +277,17 @@ class Reranker:
 def rerank(
     images: Sequence[ImageHypotheses], reranker: Reranker, directory: Path, progress: Callable[[float], None]
 ) -> dict[str, int]:
-    """Reranks all images in this process; writes and returns what `write_reranked` does."""
+    """Rerank images in this process, and write the files of `write_reranked`.
+
+    Args:
+        images: Images with their hypotheses.
+        reranker: Reranker of these images.
+        directory: Directory to write to.
+        progress: Called with the finished fraction.
+
+    Returns:
+        Counts of `write_reranked`.
+    """
 
     def one_by_one() -> Iterator[Reranked]:
         for number, image in enumerate(images, start=1):
@@ -281,7 +298,7 @@ def rerank(
 
 
 def write_reranked(directory: Path, images: Iterable[Reranked]) -> dict[str, int]:
-    """Writes the reordered `hypotheses.jsonl`, and `reranked.jsonl` with scores and neighbors; returns counts."""
+    """Write the reordered `hypotheses.jsonl`, and `reranked.jsonl` with scores and neighbors; return counts."""
     every = list(images)
     write_hypotheses(directory, (each.image for each in every))
     write_json_lines(

@@ -1,4 +1,4 @@
-"""Which settings of consensus reranking would have chosen best on a split."""
+"""Grid search over the settings of reranking on the validation split."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,9 +50,9 @@ class TuneRerankingInputs:
 def tune_reranking(
     inputs: TuneRerankingInputs, directory: Path, grid: RerankingGrid, progress: Callable[[float, str], None]
 ) -> tuple[RerankingSetting, dict[str, float]]:
-    """Scores every setting, writes them to `grid.json`, best CIDEr-D first, and returns the best and its scores.
+    """Score every setting, write them to `grid.json`, best CIDEr-D first, and return the best and its scores.
 
-    Self-consensus is a setting too, once per similarity. A k above the number of known neighbors counts as that number.
+    Self-consensus is a setting too, once per similarity. A k above the number of known neighbors is limited to it.
     Kernel-ridge consensus needs 4 bytes per validation image, training image and setting.
 
     Args:
@@ -106,7 +106,7 @@ def _weigh(
     grid: RerankingGrid,
     progress: Callable[[float, str], None],
 ) -> Iterator[tuple[RerankingSetting, ImageWeights]]:
-    """Yields the settings of kernel-ridge consensus, for any similarity, with the weights of training images."""
+    """Yield the settings of kernel-ridge consensus, for any similarity, with the weights of training images."""
     settings = list(product(features, grid.gammas, grid.regularizations))
     for number, (kind, gamma, regularization) in enumerate(settings):
         progress(0.5 * number / len(settings), f"kernel ridge regression, {kind} features, gamma {gamma}")
@@ -119,7 +119,7 @@ def _choose_by_weights(
     hypotheses: Mapping[str, Sequence[Words]],
     weights: Sequence[tuple[RerankingSetting, ImageWeights]],
 ) -> tuple[list[RerankingSetting], list[NDArray[np.int64]]]:
-    """Returns settings, and the positions int64 (N,) of the hypotheses that each chooses."""
+    """Return settings, and the positions int64 (N,) of the hypotheses that each chooses."""
     settings, tables = [setting for setting, _ in weights], [table for _, table in weights]
     chosen = [
         comparison.utilities(
@@ -133,9 +133,9 @@ def _choose_by_weights(
 def _statistics_by_rank(
     hypotheses: Mapping[str, Sequence[Words]], references: Mapping[str, Sequence[str]]
 ) -> dict[str, list[Statistics]]:
-    """Statistics of everybody's first, second, ... hypothesis by metric.
+    """Compute the statistics of all images' first, second, ... hypotheses by metric.
 
-    Where an image has fewer, its last stands for those that are never chosen.
+    Where an image has fewer, its last hypothesis fills the places, which are never chosen.
     """
     truth = [[" ".join(ptb_tokens(text)) for text in references[image_id]] for image_id in hypotheses]
     texts = [[" ".join(ptb_tokens(join_words(words))) for words in own] for own in hypotheses.values()]

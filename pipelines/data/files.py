@@ -170,7 +170,7 @@ class ImageIndex:
         return os.path.splitext(name)[1].lower() in self._suffixes  # noqa: PTH122  (of a text, not of a path here)
 
     def find(self, name: str) -> list[str]:
-        """Return the paths that match `name`: one, or none, or several where it is ambiguous."""
+        """Return the paths that match a name; there are several where it is ambiguous."""
         if name in self._paths:
             return [name]
         has_ending = self._has_ending(name)

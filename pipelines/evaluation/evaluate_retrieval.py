@@ -30,15 +30,24 @@ def evaluate_retrieval(
     scratch: Path,
     progress: Callable[[float, str], None],
 ) -> RetrievalScores:
-    """Return recall in both directions (the paper's Section 5.3); model, features and captions are artifacts.
+    """Evaluate retrieval in both directions (the paper's Section 5.3).
 
-    protocol: as of `RetrievalScores`; the thousands are the split's first images, in order. P(w) of the image-to-
-    sentence score is the mean over `normalization_images` training images, sampled by `seed`. Likelihoods are kept in
-    files in `scratch`, so that an interrupted run resumes with the remaining images.
+    Likelihoods are stored in `scratch`, so that an interrupted run resumes with the remaining images.
+
+    Args:
+        model: Model artifact.
+        features: Feature artifact.
+        captions: Artifact of TokenizeCaptions.
+        split: Split of the images.
+        protocol: See `RetrievalScores`; the thousands are the split's first images, in order.
+        normalization_images: Number of training images that P(w) of the image-to-sentence score is the mean over.
+        seed: Seed of the sample of these images.
+        scratch: Directory for likelihoods.
+        progress: Called with a fraction and a message.
 
     Raises:
-        ConfigurationError: the split has too few images for the protocol.
-        ArtifactError: the model's probabilities are no numbers.
+        ConfigurationError: The split has too few images for the protocol.
+        ArtifactError: The model's probabilities are not finite.
     """
     network = load_network(read_checkpoint(model).network)
     data, train = (read_training_data(captions, features, each) for each in (split, "train"))

@@ -1,4 +1,4 @@
-"""Image features on Beam: shards of images in, shard files out; the driver verifies and merges them."""
+"""Feature extraction on Beam: shards of images in, shard files out; the driver verifies and merges them."""
 
 import json
 import time
@@ -36,12 +36,16 @@ PLAN = "extraction.json"  # options and versions, next to the manifests
 
 @dataclass(frozen=True)
 class ExtractionOptions:
-    """How to extract.
+    """Options of an extraction.
 
-    crop: one of `model.backbones.images.CROPS`; dtype: on disk, `float16` or `float32`; dataset: name of the dataset;
-    batch_size: images at a time; decode_threads: threads that read and decode ahead of the network;
-    inference_threads: threads of
-    the network on a CPU, 0 for as many as TensorFlow likes.
+    Attributes:
+        backbone: The backbone.
+        crop: One of `model.backbones.images.CROPS`.
+        dtype: Data type of the stored features, `float16` or `float32`.
+        dataset: Name of the dataset.
+        batch_size: Number of images per batch.
+        decode_threads: Threads that read and decode images ahead of the network.
+        inference_threads: Threads of the network on a CPU; 0 is TensorFlow's default.
     """
 
     backbone: BackboneSpec
@@ -63,9 +67,22 @@ def extract_features(
     max_reject_fraction: float,
     progress: Callable[[float, str], None],
 ) -> ShardCounts:
-    """Extract the features of all images into `features.h5` and `rejects.jsonl`; return the summed counts.
+    """Extract the features of all images into `features.h5` and `rejects.jsonl`.
 
     Complete shards are kept, unless an image that they rejected has become readable. Only workers load the network.
+
+    Args:
+        images: All images.
+        directory: Directory of the artifact.
+        shards_directory: Path or URL of the directory of the shards.
+        shard_count: Maximum number of shards.
+        options: Backbone, crop and resources.
+        engine: Beam runner.
+        max_reject_fraction: Largest tolerated fraction of unreadable images.
+        progress: Called with a fraction and a message.
+
+    Returns:
+        The summed counts of the shards.
 
     Raises:
         ArtifactError: Shards are missing although the runner succeeded, are of different networks, or of a worker that
@@ -106,8 +123,8 @@ def extract_manifest(manifest_path: str, threads: int = 0) -> bool:
     """Extract the features of one shard as a process of its own, unless the shard is complete.
 
     Args:
-        manifest_path: Path or URL of the manifest, which the driver has planned.
-        threads: Threads that decode images and of the network on a CPU; 0 is what the driver has planned.
+        manifest_path: Path or URL of the manifest, which the driver has written.
+        threads: Threads that decode images, and threads of the network on a CPU; 0 means those of the driver's plan.
 
     Returns:
         Whether the shard was computed.

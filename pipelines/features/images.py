@@ -23,8 +23,15 @@ from schemas.text import reason
 class ShardCounts:
     """Statistics of a shard.
 
-    Images, rejects and bytes read; seconds of reading and decoding (summed over threads), of waiting for pixels and of
-    inference; batches, and their capacity in images.
+    Attributes:
+        images: Number of images.
+        rejected: Number of images that could not be read.
+        bytes_read: Size of the files that were read.
+        decode_seconds: Seconds of reading and decoding, summed over threads.
+        wait_seconds: Seconds that the network waited for pixels.
+        inference_seconds: Seconds of inference.
+        batches: Number of batches.
+        batch_places: Capacity of the batches in images.
     """
 
     images: int = 0
@@ -51,9 +58,18 @@ def read_image(source: ImageSource) -> tuple[Image.Image, int]:
 def read_ahead(
     images: Sequence[ImageSource], size: int, crop: str, threads: int, ahead: int, counts: ShardCounts
 ) -> Iterator[tuple[ImageSource, NDArray[np.uint8] | Reject]]:
-    """Yield for each image, in order, its crops (n, size, size, 3) uint8, or the reason why there are none.
+    """Read and decode images in parallel.
 
-    At most `ahead` images are decoded in advance. Adds to `bytes_read` and `decode_seconds` of `counts`.
+    Args:
+        images: Images to read.
+        size: Side of the crops in pixels.
+        crop: One of `model.backbones.images.CROPS`.
+        threads: Number of threads.
+        ahead: Maximum number of images that are decoded in advance.
+        counts: Statistics; `bytes_read` and `decode_seconds` are increased.
+
+    Yields:
+        Each image, in order, with its crops uint8 (n, size, size, 3), or the reason why there are none.
     """
     lock = threading.Lock()
 

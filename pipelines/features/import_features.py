@@ -24,9 +24,21 @@ def import_features(
     allow_missing: bool,
     progress: Callable[[float, str], None] = lambda fraction, message: None,
 ) -> list[Reject]:
-    """Write the rows of `image_ids`, in this order, from `source` to `path`; return the images without a row.
+    """Import the features of a dataset's images.
 
-    `strip_suffix` is removed from ids of `source`.
+    Args:
+        source: File or directory of features, see `schemas.interop.features.read_feature_file`.
+        image_ids: Ids of the dataset's images, in the order of the rows to write.
+        path: Features file to write.
+        kind: Feature kind, such as `vgg16/fc2`.
+        dtype: `float16` or `float32`.
+        dataset: Name of the dataset.
+        strip_suffix: Suffix to remove from ids of the source.
+        allow_missing: Whether images without features are rejected instead of raising an error.
+        progress: Called with a fraction and a message.
+
+    Returns:
+        The images without features.
 
     Raises:
         InputError: The source cannot be read, contains an image twice, or lacks images although `allow_missing` is off;
@@ -82,7 +94,7 @@ def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict
     """Map image ids to names in the source: equal ones, or else as `ImageIndex` does, such as `/data/ID.jpg`.
 
     Raises:
-        InputError: An id may be one of several names, or two ids are one name.
+        InputError: An id matches several names, or two ids match one name.
     """
     known = set(names)
     name_of = {image_id: image_id for image_id in image_ids if image_id in known}
@@ -93,7 +105,7 @@ def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict
         found = index.find_id(image_id)
         if len(found) > 1:
             raise InputError(
-                f"{source} has {found[0]!r} and {found[1]!r}, which both may be image {image_id}; remove one of them."
+                f"{source} has {found[0]!r} and {found[1]!r}, which both match image {image_id}; remove one of them."
             )
         if found:
             name_of[image_id] = found[0]
@@ -101,7 +113,7 @@ def _match(source: Path, names: Sequence[str], image_ids: Sequence[str]) -> dict
     for image_id, name in name_of.items():
         if name in image_of:
             raise InputError(
-                f"{source} has {name!r}, which may be image {image_of[name]} or {image_id}; use ids with folders."
+                f"{source} has {name!r}, which matches images {image_of[name]} and {image_id}; use longer ids."
             )
         image_of[name] = image_id
     return name_of

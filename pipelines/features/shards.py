@@ -20,7 +20,15 @@ from schemas.io.hdf5 import SCHEMA_VERSION, read_strings, write_strings
 
 @dataclass
 class ShardResult:
-    """Features (n, D) float16 or float32 of the readable images, in the shard's order, and the rejects."""
+    """Result of a shard.
+
+    Attributes:
+        description: Origin of the features.
+        image_ids: Ids of the n readable images, in the shard's order.
+        features: Their features float16 or float32 (n, D).
+        rejects: Images that could not be read.
+        counts: Statistics.
+    """
 
     description: FeatureDescription
     image_ids: list[str]
@@ -106,7 +114,7 @@ def _rejects(file: h5py.File) -> list[Reject]:
 
 
 def _check_images(shard: Shard, result: ShardResult) -> None:
-    """Checks that a shard has each of its images, in order, as a row or as a reject."""
+    """Check that a shard has each of its images, in order, as a row or as a reject."""
     rejected = {reject.image_id for reject in result.rejects}
     expected = [image.image_id for image in shard.read_images() if image.image_id not in rejected]
     if result.image_ids != expected or len(expected) + len(rejected) != shard.count:

@@ -49,6 +49,14 @@ def write_formats(
     Test captions that the dataset does not publish are left out: `anno_list` and COCO files then list only the test
     images, like the originals.
 
+    Args:
+        directory: Directory of the release.
+        names: Names of formats, keys of `FORMATS`.
+        dataset: The dataset.
+        sources: Artifacts of the release by name.
+        images: Annotated images.
+        dtype: Data type of the features, `float16` or `float32`.
+
     Raises:
         ConfigurationError: There is no such format; lists the formats.
     """

@@ -103,7 +103,13 @@ def write_release(
 
 
 def write_provenance(directory: Path, name: str, artifact: Path) -> None:
-    """Write what does not differ between two runs of an artifact's provenance to `provenance/NAME.json`."""
+    """Write an artifact's provenance, without what differs between runs, to `provenance/NAME.json`.
+
+    Args:
+        directory: Directory of the release.
+        name: Name of the artifact in the release.
+        artifact: Directory of the artifact.
+    """
     record = {key: value for key, value in asdict(read_provenance(artifact)).items() if key not in _OF_ONE_RUN}
     write_json(directory / "provenance" / f"{name}.json", record)
 

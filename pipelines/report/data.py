@@ -19,7 +19,7 @@ GROUPS = ("best", "worst", "random")  # of the gallery
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """What the report is made from; all paths but `image_root` are artifacts.
+    """Inputs of the report; all paths but `image_root` are artifacts.
 
     Attributes:
         title: Heading of the report.
@@ -34,7 +34,7 @@ class ReportInputs:
         neighbors: Nearest training images of the test images, by feature kind (`original`, `refined`).
         scores: Score artifacts by the label of their row.
         retrieval: Artifact of `EvaluateRetrieval`.
-        note: A sentence that a reader must know before everything else, if there is one.
+        note: A caveat that the report starts with, or None.
         claim: Labels of two rows whose difference tests the paper's claim about reranking: the hypotheses after
             consensus reranking, and the first of the same hypotheses; None if there are no such rows.
     """

@@ -15,7 +15,13 @@ DEPTH = 60  # number of nearest images in the paper's reranking
 
 
 def neighbor_thumbnails(neighbors: Neighbors, image_id: str, count: int, source: Thumbnails) -> tuple[Thumbnail, ...]:
-    """Return thumbnails of at most `count` nearest images, nearest first.
+    """Return thumbnails of the nearest images, nearest first.
+
+    Args:
+        neighbors: Neighbors of the image, among others.
+        image_id: Id of the image.
+        count: Maximum number of thumbnails.
+        source: Thumbnails of the images.
 
     Raises:
         ArtifactError: The neighbors of the image are unknown.

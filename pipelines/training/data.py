@@ -27,7 +27,7 @@ class TrainingInputs:
     shuffled: bool = False
 
     def read(self, seed: int) -> tuple[TrainingData, TrainingData]:
-        """The splits train and val; the seed is that of the permutation if they are shuffled."""
+        """Read the splits train and val; `seed` is that of the permutation if features are shuffled."""
         shuffle_seed = seed if self.shuffled else None
         train, val = (
             read_training_data(self.captions, self.features, split, shuffle_seed) for split in ("train", "val")
@@ -38,9 +38,13 @@ class TrainingInputs:
 def read_training_data(
     captions_artifact: Path, features_artifact: Path, split: str, shuffle_seed: int | None = None
 ) -> TrainingData:
-    """Captions of the split's images that have features, and these features (images, D), left on disk.
+    """Read the captions of the split's images that have features; the features stay on disk.
 
-    With `shuffle_seed`, the features are permuted among the images.
+    Args:
+        captions_artifact: Artifact of TokenizeCaptions.
+        features_artifact: Artifact with `features.h5`.
+        split: Name of the split.
+        shuffle_seed: Seed of a permutation of the features among the images; None keeps them.
 
     Raises:
         InputError: The split has no captions.

@@ -27,7 +27,7 @@ from schemas.errors import ConfigurationError, InputError
 from schemas.features import FeatureDescription, FeatureFile, Reject, create_features
 from schemas.provenance import read_provenance
 
-BATCH_SIZE = 32  # images at a time through the frozen blocks
+BATCH_SIZE = 32  # images per batch of the frozen blocks
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,24 @@ class FineTuningInputs:
 def fine_tune(
     directory: Path, scratch: Path, inputs: FineTuningInputs, config: FineTuneBackboneConfig, progress: Report
 ) -> dict[str, Any]:
-    """Writes the fine-tuned m-RNN's checkpoint and the backbone's weights, for feature extraction; returns counts.
+    """Fine-tune m-RNN and backbone; write the m-RNN's checkpoint, and the backbone's weights for feature extraction.
 
-    Activations of the frozen blocks are computed once, and kept in `scratch`. To be run in a process of its own, for it
-    changes the weights of the backbone that `load_backbone` caches.
+    Activations of the frozen blocks are computed once and stored in `scratch`. It must run in a process of its own,
+    because it changes the weights of the backbone that `load_backbone` caches.
+
+    Args:
+        directory: Directory of the artifact.
+        scratch: Directory for the activations.
+        inputs: Artifacts to read.
+        config: Options.
+        progress: Called with a fraction and a message.
+
+    Returns:
+        Counts for the provenance.
 
     Raises:
         ConfigurationError: The backbone is a SavedModel, or has fewer blocks.
-        InputError: An image cannot be read any longer.
+        InputError: An image has become unreadable.
         TrainingError: Training diverged.
     """
     made = read_provenance(inputs.training.features)
@@ -110,7 +120,7 @@ def _write_lower_rows(
     decode_threads: int,
     progress: Report,
 ) -> None:
-    """Writes a feature file of activations at the split point: float32 (images, crops * size)."""
+    """Write a feature file of activations at the split point, float32 (images, crops * size)."""
     assert backbone.network is not None
     preprocess, crops = backbone.network.preprocess, 10 if crop == "ten_crop" else 1
     forward = tf.function(lambda pixels: lower(preprocess(pixels), training=False), reduce_retracing=True)

@@ -12,7 +12,17 @@ from schemas.io.files import digest_file
 def refine_artifact(
     directory: Path, model: Path, features: Path, dataset: str, progress: Callable[[float, str], None]
 ) -> dict[str, int]:
-    """Writes `features.h5` of kind `refined` for every image that has features; returns counts.
+    """Write `features.h5` of kind `refined` for every image that has features (the paper's Section 8.1).
+
+    Args:
+        directory: Directory of the artifact.
+        model: Model artifact.
+        features: Artifact of the original features.
+        dataset: Name of the dataset.
+        progress: Called with a fraction and a message.
+
+    Returns:
+        Counts for the provenance.
 
     Raises:
         ConfigurationError: The model does not see images.

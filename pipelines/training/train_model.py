@@ -22,7 +22,16 @@ Report = Callable[[float, str], None]
 
 
 def train_model(directory: Path, inputs: TrainingInputs, config: TrainModelConfig, progress: Report) -> dict[str, Any]:
-    """Writes the checkpoint of the best epoch, on the chief; returns counts, on other workers none.
+    """Train an m-RNN and write the checkpoint of the best epoch, on the chief.
+
+    Args:
+        directory: Directory of the artifact.
+        inputs: Captions and features.
+        config: Options.
+        progress: Called with a fraction and a message.
+
+    Returns:
+        Counts for the provenance; none on other workers.
 
     Raises:
         TrainingError: Training diverged, or another worker is gone.
@@ -50,7 +59,20 @@ def fit_objective(
     progress: Report,
     xla: bool = False,
 ) -> list[EpochReport]:
-    """`fit` with the callbacks and files of a stage that trains; returns the curve."""
+    """Call `fit` with the callbacks and files of a training stage.
+
+    Args:
+        directory: Directory of the artifact.
+        objective: Loss to minimize.
+        vocabulary: Vocabulary of the network.
+        val: Captions and features of the validation split.
+        config: Options of `fit`.
+        progress: Called with a fraction and a message.
+        xla: Whether the step is compiled with XLA.
+
+    Returns:
+        The training curve.
+    """
     validator = Validator(objective.network, vocabulary, val, config.training.max_length, config.validation.beam_width)
     callbacks = default_callbacks(config, directory / "training" / "state.h5", progress)
     return fit(objective, validator, config, callbacks, xla)
@@ -59,7 +81,18 @@ def fit_objective(
 def write_trained_model(
     directory: Path, network: MRNN, vocabulary: Vocabulary, train: TrainingData, curve: Sequence[EpochReport]
 ) -> dict[str, Any]:
-    """Writes the network, which has the weights of the best epoch, as `write_checkpoint` does; returns counts."""
+    """Write the checkpoint of a network that has the weights of the best epoch.
+
+    Args:
+        directory: Directory of the artifact.
+        network: The trained network.
+        vocabulary: Its vocabulary.
+        train: Captions that it was trained on.
+        curve: The training curve.
+
+    Returns:
+        Counts for the provenance.
+    """
     records = [asdict(epoch) for epoch in curve]
     write_checkpoint(directory, network.save, network.get_config(), vocabulary, records)
     best = max(curve, key=lambda epoch: epoch.score)

@@ -15,7 +15,7 @@ from schemas.checkpoint import read_checkpoint
 def train_self_critical(
     directory: Path, model: Path, inputs: TrainingInputs, config: TrainSelfCriticalConfig, progress: Report
 ) -> dict[str, Any]:
-    """Writes what `train_model` writes; returns counts.
+    """Fine-tune a model with self-critical sequence training and write its checkpoint.
 
     Args:
         directory: Directory of the artifact.

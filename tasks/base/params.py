@@ -81,7 +81,7 @@ def config_of(task: luigi.Task, config: type[C], **given: Any) -> C:
 
 
 def _options(config: type) -> Iterator[tuple[Field[Any], Any]]:
-    """The options of a configuration and of those nested in it, with their types."""
+    """Yield the options of a configuration and of those nested in it, with their types."""
     hints = get_type_hints(config)
     for each in fields(config):
         if is_dataclass(hints[each.name]):

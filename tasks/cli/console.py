@@ -52,14 +52,26 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 
 
 def format_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return a table in Markdown; arguments as of `print_table`."""
+    """Format a table in Markdown.
+
+    Args:
+        columns: Headings.
+        rows: Cells of each row.
+        right: Headings of right-aligned columns.
+    """
     rules = ["---:" if column in right else "---" for column in columns]
     cells = ([cell.replace("|", r"\|") for cell in row] for row in (columns, rules, *rows))
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def format_latex(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return a `tabular` with the rules of the package booktabs; arguments as of `print_table`."""
+    """Format a table as a LaTeX `tabular` with the rules of the package booktabs.
+
+    Args:
+        columns: Headings.
+        rows: Cells of each row.
+        right: Headings of right-aligned columns.
+    """
     head, *body = [" & ".join(map(_escape_latex, row)) + r" \\" for row in (columns, *rows)]
     alignment = "".join("r" if column in right else "l" for column in columns)
     lines = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]

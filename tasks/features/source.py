@@ -6,7 +6,7 @@ from tasks.features.import_features import ImportFeatures
 
 
 def features_stage(task: Stage) -> Stage:
-    """Returns ExtractFeatures or ImportFeatures.
+    """Return ExtractFeatures or ImportFeatures.
 
     Args:
         task: A stage with `FeatureSourceParam`.

@@ -81,7 +81,13 @@ def _sentence(error: BaseException) -> str | None:
 
 
 def report_interrupt(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print one sentence for what Luigi does not catch: Ctrl-C and bad values in its own sections."""
+    """Print one sentence for errors that Luigi does not catch: Ctrl-C and invalid values in its own sections.
+
+    Args:
+        kind: Type of the error.
+        error: The error.
+        traceback: Its traceback.
+    """
     if issubclass(kind, KeyboardInterrupt):
         print(INTERRUPTED, file=sys.stderr)
     elif sentence := _sentence(error):

@@ -29,7 +29,7 @@ class ExtractTunedFeatures(BeamStage, FeatureSourceParam):
         return features_stage(self)
 
     def requires(self) -> dict[str, Stage]:
-        """The images, their list and the fine-tuned backbone."""
+        """Return the stages of the images, their list and the fine-tuned backbone."""
         return {
             "download": self.upstream(DownloadDataset),
             "annotations": self.upstream(PrepareAnnotations),
@@ -43,6 +43,6 @@ class ExtractTunedFeatures(BeamStage, FeatureSourceParam):
         return {**extraction, **super().parameters(significant)}
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `features.h5` and `rejects.jsonl`."""
+        """Write `features.h5` and `rejects.jsonl`."""
         weights = (workspace.inputs["network"] / BACKBONE_WEIGHTS).resolve()
         extract(self, self.extraction.config(ExtractionConfig, weights=str(weights)), workspace)

@@ -52,7 +52,7 @@ class FineTuneBackbone(Stage, FeatureSourceParam):
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes the checkpoint as TrainModel does, and `backbone.weights.h5`."""
+        """Write the checkpoint as TrainModel does, and `backbone.weights.h5`."""
         from model.training.trainer import make_deterministic
         from pipelines.training.data import TrainingInputs
         from pipelines.training.fine_tune_backbone import FineTuningInputs, fine_tune

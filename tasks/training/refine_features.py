@@ -14,11 +14,11 @@ class RefineFeatures(Stage, ModelParams):
     version = 2  # feature rows are stored contiguously
 
     def requires(self) -> dict[str, Stage]:
-        """The trained model and the original features."""
+        """Return the stages of the trained model and of the original features."""
         return {"model": model_stage(self), "features": model_features_stage(self)}
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `features.h5` of kind `refined`."""
+        """Write `features.h5` of kind `refined`."""
         from pipelines.training.refine_features import refine_artifact
 
         inputs = workspace.inputs

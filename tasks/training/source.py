@@ -8,7 +8,7 @@ from tasks.training.trained_model import trained_model_stage
 
 
 def model_stage(task: Stage, **parameters: Any) -> Stage:
-    """Returns TrainSelfCritical, or the stage whose model it starts from.
+    """Return TrainSelfCritical, or the stage whose model it starts from.
 
     Args:
         task: A stage with `ModelParams`.

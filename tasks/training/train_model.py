@@ -24,7 +24,7 @@ class TrainModel(Stage, FeatureSourceParam, ImageInputParam):
         return {"captions": self.upstream(TokenizeCaptions), "features": features_stage(self)}
 
     def run(self) -> None:
-        """Runs the stage; in multi-worker training, workers other than the chief only compute along."""
+        """Run the stage; in multi-worker training, workers other than the chief only compute along."""
         if self.strategy == "multi-worker":
             from model.training.distribution import this_worker
 
@@ -35,7 +35,7 @@ class TrainModel(Stage, FeatureSourceParam, ImageInputParam):
         super().run()
 
     def work(self, workspace: Workspace) -> None:
-        """Writes `model.keras`, `config.json`, `vocabulary.txt` and `training/` (checkpoint, curves)."""
+        """Write `model.keras`, `config.json`, `vocabulary.txt` and `training/` (checkpoint, curves)."""
         from model.training.trainer import make_deterministic
         from pipelines.training.data import TrainingInputs
         from pipelines.training.train_model import train_model

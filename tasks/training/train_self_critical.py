@@ -37,7 +37,7 @@ class TrainSelfCritical(Stage, FeatureSourceParam, ImageInputParam, FinetuneBack
     )
 
     def requires(self) -> dict[str, Stage]:
-        """The trained model, captions and features."""
+        """Return the stages of the trained model, of captions and of features."""
         seed = {} if self.seed is None else {"seed": self.seed}
         return {
             "model": trained_model_stage(self, **seed),
@@ -46,7 +46,7 @@ class TrainSelfCritical(Stage, FeatureSourceParam, ImageInputParam, FinetuneBack
         }
 
     def work(self, workspace: Workspace) -> None:
-        """Writes what TrainModel writes."""
+        """Write what TrainModel writes."""
         from model.training.trainer import make_deterministic
         from pipelines.training.data import TrainingInputs
         from pipelines.training.train_self_critical import train_self_critical

@@ -11,7 +11,7 @@ from tasks.training.train_model import TrainModel
 
 
 def has_tuned_backbone(task: Stage) -> bool:
-    """Returns whether the backbone is trained too; that of the image-blind control, which sees no images, never is.
+    """Return whether the backbone is trained too; that of the image-blind control, which sees no images, never is.
 
     Args:
         task: A stage with `FinetuneBackboneParam` and `ImageInputParam`.
@@ -20,7 +20,7 @@ def has_tuned_backbone(task: Stage) -> bool:
 
 
 def trained_model_stage(task: Stage, **parameters: Any) -> Stage:
-    """Returns FineTuneBackbone or TrainModel.
+    """Return FineTuneBackbone or TrainModel.
 
     Args:
         task: A stage with `FeatureSourceParam`, `FinetuneBackboneParam` and `ImageInputParam`.
@@ -38,7 +38,7 @@ def trained_model_stage(task: Stage, **parameters: Any) -> Stage:
 
 
 def model_features_stage(task: Stage) -> Stage:
-    """Returns the stage whose features the model takes: of the fine-tuned backbone, or as `features_stage`.
+    """Return the stage whose features the model takes: of the fine-tuned backbone, or as `features_stage`.
 
     Args:
         task: As for `trained_model_stage`.

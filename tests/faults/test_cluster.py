@@ -134,7 +134,7 @@ def test_hanging_worker_is_replaced(cluster, shards):
 def test_killed_scheduler_is_reported_and_the_next_run_resumes(cluster, shards):
     cluster.worker("first")
     when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.processes[0].pid))
-    with pytest.raises(RunnerError, match="Shards that are done are kept"):
+    with pytest.raises(RunnerError, match="Complete shards are kept"):
         complete(shards, write_slowly, cluster)
     done = {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards if is_shard_complete(shard)}
     assert done
@@ -160,7 +160,7 @@ def test_late_worker_is_waited_for(cluster, shards):
 
 def test_cluster_that_lost_all_workers_times_out(cluster, shards):
     when_a_shard_is_done(shards, "kill", "-KILL", str(cluster.worker("only").pid))
-    with pytest.raises(RunnerError, match=r"has had no worker for 30 s; .* Shards that are done are kept"):
+    with pytest.raises(RunnerError, match=r"has had no worker for 30 s; .* Complete shards are kept"):
         complete(shards, write_slowly, cluster)
     done = [shard for shard in shards if is_shard_complete(shard)]
     assert 0 < len(done) < len(shards)

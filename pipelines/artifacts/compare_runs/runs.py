@@ -13,10 +13,16 @@ from schemas.scores import CaptionScores, in_order, read_caption_scores
 
 @dataclass(frozen=True)
 class Run:
-    """A score sheet and how it came to be.
+    """A score sheet and its origin.
 
-    parameters: name -> value as text, of all stages that it was made by (`TrainModel.dropout`); seconds: that these
-    took together; made: ISO 8601; lost: artifacts that it was made from and that are gone, with their parameters.
+    Attributes:
+        dataset: Name of the dataset.
+        key: Key of the score artifact.
+        scores: The score sheet.
+        parameters: Values, as text, of the parameters of all stages it depends on, by name (`TrainModel.dropout`).
+        seconds: Total time of these stages in seconds.
+        made: Start of the evaluation, ISO 8601.
+        lost: Number of artifacts it depends on that are deleted, with their parameters.
     """
 
     dataset: str
@@ -37,7 +43,7 @@ def find_runs(data_dir: Path) -> tuple[list[Run], list[str]]:
         except MRNNError as error:
             problems.append(str(error))
         except (TypeError, ValueError, KeyError, AttributeError) as error:  # JSON of another structure
-            problems.append(f"{path.parent} holds no score sheet that is known here ({error!r}); make it anew.")
+            problems.append(f"{path.parent} has no readable score sheet ({error!r}); run EvaluateCaptions again.")
     return sorted(
         runs, key=lambda run: (run.dataset, run.scores.split, -run.scores.metrics["CIDEr-D"], run.key)
     ), problems
@@ -63,7 +69,9 @@ def _read_run(directory: Path) -> Run:
     numbers = [scores.n, scores.perplexity, *scores.metrics.values(), *(low for low, _ in scores.intervals.values())]
     numbers += [high for _, high in scores.intervals.values()]
     if "CIDEr-D" not in scores.metrics or not all(isinstance(number, int | float) for number in numbers):
-        raise ArtifactError(f"{directory / 'scores.json'} has no CIDEr-D, or values that are no numbers; make it anew.")
+        raise ArtifactError(
+            f"{directory / 'scores.json'} has no CIDEr-D, or values that are not numbers; run EvaluateCaptions again."
+        )
     parameters: dict[str, dict[str, None]] = {}  # dictionaries as sets that keep their order
     seconds, lost = 0.0, 0
     for made in _made_from(own, directory.parent.parent):

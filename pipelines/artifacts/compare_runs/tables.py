@@ -41,7 +41,7 @@ def format_runs(runs: Sequence[Run]) -> str:
 
 
 def runs_as_records(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One record per run, for JSON: its scores, its time in seconds, and the parameters in which the runs differ."""
+    """Convert runs to JSON records of scores, time in seconds, and the parameters in which the runs differ."""
     return [
         {
             "dataset": run.dataset,
@@ -80,7 +80,13 @@ def write_runs_csv(path: Path, runs: Sequence[Run]) -> None:
 
 
 def write_runs_page(path: Path, runs: Sequence[Run], problems: Sequence[str]) -> None:
-    """Write an HTML page with a table and plots per dataset and split."""
+    """Write an HTML page with a table and plots per dataset and split.
+
+    Args:
+        path: File to write.
+        runs: Runs, see `find_runs`.
+        problems: One sentence per unreadable score sheet.
+    """
     shown = [
         {
             "title": f"{group[0].dataset}, {group[0].scores.split} split",
@@ -97,5 +103,5 @@ def write_runs_page(path: Path, runs: Sequence[Run], problems: Sequence[str]) ->
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
-    """Return the comparable runs: those of one dataset and split."""
+    """Group comparable runs, those of one dataset and split."""
     return [list(group) for _, group in groupby(runs, key=lambda run: (run.dataset, run.scores.split))]

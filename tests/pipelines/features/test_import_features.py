@@ -88,12 +88,12 @@ def test_folders_decide_between_ids_of_one_name(tmp_path):
     path, _ = run(source, ["test/0", "train/0"], strip_suffix="")
     features = FeatureFile(path)
     np.testing.assert_array_equal(features.read(["train/0", "test/0"]), ROWS[:2])
-    with pytest.raises(InputError, match=r"'/x/test/0\.jpg' and '/x/train/0\.jpg', which both may be image 0"):
+    with pytest.raises(InputError, match=r"'/x/test/0\.jpg' and '/x/train/0\.jpg', which both match image 0"):
         run(source, ["0"], strip_suffix="")
     with pytest.raises(InputError, match="has no features of 1 of 1 images, such as val/0"):
         run(source, ["val/0"], strip_suffix="")
     np.savez(source, ids=np.array(["0.jpg"]), F=ROWS[:1])
-    with pytest.raises(InputError, match=r"has '0\.jpg', which may be image train/0 or test/0"):
+    with pytest.raises(InputError, match=r"has '0\.jpg', which matches images train/0 and test/0"):
         run(source, ["train/0", "test/0"], strip_suffix="")
 
 
