@@ -11,6 +11,7 @@ from luigi.task_register import Register, TaskClassNotFoundException
 from schemas.errors import ConfigurationError
 from tasks.configuration import check_configuration, describe_rename, suggest
 from tasks.runtime.console import report_interrupt
+from tasks.runtime.encoding import make_output_safe, use_utf8
 from tasks.stages import STAGES, load_stages
 
 
@@ -23,18 +24,13 @@ def prepare() -> None:
     """
     is_command = Path(sys.argv[0]).name in ("luigi", "luigi.exe") or sys.argv[0].endswith("luigi/__main__.py")
     if is_command:
+        use_utf8()
         sys.excepthook = report_uncaught
         make_output_safe()
     load_stages()
     if is_command and _module(sys.argv[1:]) == "tasks":  # stages of other modules are not registered yet
         check_configuration()
         check_arguments(sys.argv[1:])
-
-
-def make_output_safe() -> None:
-    """Escape characters that the terminal's encoding lacks, in place of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def report_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -69,8 +69,9 @@ def describe(
 
 def main() -> None:
     """Run the `mrnn` command; errors that a user can fix are one sentence on standard error."""
-    from tasks.cli.console import make_output_safe
+    from tasks.runtime.encoding import make_output_safe, use_utf8
 
+    use_utf8()
     make_output_safe()
     try:
         app(prog_name="mrnn")

@@ -18,12 +18,6 @@ _LATEX = {sign: rf"\{sign}" for sign in "%&#_{}$"} | {
 WIDEST = 10_000  # columns, where output goes to a file or another program: nothing is cut
 
 
-def make_output_safe() -> None:
-    """Escape characters that the terminal's encoding lacks, in place of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-
-
 def print_json(value: Any) -> None:
     """Print a value as JSON, in ASCII."""
     print(json.dumps(value, indent=2))

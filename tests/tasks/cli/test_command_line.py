@@ -107,6 +107,17 @@ def test_output_does_not_depend_on_the_encoding_of_the_terminal(mrnn, tmp_path):
         assert shown.returncode == 0 and json.loads(shown.stdout)
 
 
+def test_file_names_do_not_depend_on_the_locale(mrnn, tmp_path):
+    names = [f"été_{number}_狗" for number in range(3)]
+    captions = "".join(json.dumps({"image_id": name, "caption": "un chien"}) + "\n" for name in names)
+    (tmp_path / "références.jsonl").write_text(captions, encoding="utf-8")
+    arguments = [tmp_path / "références.jsonl", tmp_path / "références.jsonl", "--out", tmp_path / "évalué"]
+    run = mrnn("evaluate", *arguments, LANG="C", LC_ALL="C", PYTHONUTF8="0")
+    assert run.returncode == 0, run.stderr
+    sheet = json.loads((tmp_path / "évalué" / "scores.json").read_text(encoding="utf-8"))
+    assert (sheet["results"], sheet["n"]) == ("références.jsonl", 3)
+
+
 MALFORMED = {
     b"\xef\xbb\xbf[pipeline]\ndataset = shapes\n": "test.cfg starts with a byte order mark",
     b"dataset = shapes\n": "test.cfg is not a configuration file (File contains no section headers",
