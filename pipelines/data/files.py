@@ -14,7 +14,8 @@ from schemas.io.files import read_text
 from schemas.text import quantity
 
 _NAMED = 3  # files in a message
-_NUMBER = re.compile(r"(?:coco_[a-z]+[0-9]+_)?0*([0-9]+)")  # also in names of COCO, coco_val2014_000000000042
+# Also in names of COCO, coco_val2014_000000000042, and as pandas writes a column of numbers with gaps, 42.0.
+_NUMBER = re.compile(r"(?:coco_[a-z]+[0-9]+_)?0*([0-9]+)(?:\.0)?")
 _KEY = re.compile(r"[^#\s]+#\d+")
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,10 @@ from schemas.io.files import parse_json, read_text
 
 FORMATS = (
     "COCO captions or results, a Karpathy split file, records with image_id and caption as a JSON list, JSON lines or "
-    'CSV, {"image_id": "caption"}, or an m-RNN list (.npy)'
+    'CSV, {"image_id": "caption"}, lines ID<TAB>caption, or an m-RNN list (.npy)'
 )
 _ID_KEYS = ("image_id", "imgid", "img_id", "image", "id", "filename", "file_name")
+_CAPTION_NUMBER = re.compile(r"#\d+$")  # of Flickr's NAME.jpg#K
 _FILE_KEYS = ("file_name", "file")
 _CAPTION_KEYS = ("caption", "captions", "comment", "sentence", "text", "prediction")
 
@@ -102,7 +105,11 @@ def _entries(path: Path) -> Iterator[_Entry]:
     if suffix in (".csv", ".tsv"):
         yield from _table(path, text)
     elif start == "[" or (start == "{" and _is_json(text)) or (start != "{" and suffix == ".json"):
-        yield from _of_json(path, _parse(path, text))
+        yield from _of_json(path, _parse(path, text), text)
+    elif start != "{" and _is_table(text):
+        yield from _table(path, text)
+    elif start != "{" and "\t" in text:
+        yield from _tabbed(path, text)
     else:
         yield from _of_records(path, "line", _lines(path, text))
 
@@ -120,7 +127,7 @@ def _is_record(line: str) -> bool:
     return isinstance(record, dict) and any(key in record for key in _ID_KEYS) and "images" not in record
 
 
-def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
+def _of_json(path: Path, content: Any, text: str) -> Iterator[_Entry]:
     if isinstance(content, list):
         yield from _of_records(path, "record", enumerate(content))
         return
@@ -131,7 +138,11 @@ def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
         for image in read_karpathy(path):
             yield str(path), image.image_id, image.captions, image.file
     elif isinstance(content.get("annotations"), list):
-        files = {str(image.get("id")): _file(image) for image in images or () if isinstance(image, dict)}
+        files = {
+            plain_id(image.get("id"), f"{path}, images {number}"): _file(image)
+            for number, image in enumerate(images or ())
+            if isinstance(image, dict)
+        }
         for place, image_id, texts, file in _of_records(path, "annotations", enumerate(content["annotations"])):
             if images and image_id not in files:
                 raise InputError(f"{place}: image {image_id} is not among the images; add it or remove the caption.")
@@ -139,20 +150,51 @@ def _of_json(path: Path, content: Any) -> Iterator[_Entry]:
     elif "images" in content:
         raise InputError(f"{path} contains no captions, only images; give {FORMATS}.")
     else:
-        lists = [name for name, value in content.items() if isinstance(value, list) and _holds_records(value)]
+        lists = [name for name, value in content.items() if isinstance(value, list) and _is_wrapped(name, value)]
         if len(lists) == 1:
             yield from _of_records(path, lists[0], enumerate(content[lists[0]]))
             return
-        if not all(isinstance(value, str | list) for value in content.values()):
+        if not all(isinstance(value, str | list | dict) for value in content.values()):
             raise InputError(f"{path} has an unsupported format; give {FORMATS}.")
+        _refuse_repeated_keys(path, text)
         for key, value in content.items():
-            place = f"{path}, {key!r:.80}"
-            each = value if isinstance(value, list) else [value]
-            yield place, plain_id(key, place), tuple(_text(text, place) for text in each), None
+            yield _mapped(path, key, value)
 
 
-def _holds_records(values: list[Any]) -> bool:
-    return bool(values) and isinstance(values[0], dict) and any(key in values[0] for key in _ID_KEYS)
+def _mapped(path: Path, key: str, value: Any) -> _Entry:
+    """Return the captions of one key, which are texts, or records as those of coco-caption's `gts`."""
+    place = f"{path}, {key!r:.80}"
+    image_id = plain_id(key, place)
+    captions: list[str] = []
+    for each in value if isinstance(value, list) else [value]:
+        if not isinstance(each, dict):
+            captions.append(_text(each, place))
+        elif (name := next((name for name in _ID_KEYS if name in each), None)) and plain_id(
+            each[name], place
+        ) != image_id:
+            raise InputError(f"{place}: a record has the {name} {each[name]!r:.80}; give {FORMATS}.")
+        else:
+            captions += _captions(each, place)
+    return place, image_id, tuple(captions), None
+
+
+def _refuse_repeated_keys(path: Path, text: str) -> None:
+    """Raise InputError for an object with a key twice, of which Python's parser keeps the last."""
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InputError(f"{path} has the key {key!r:.80} twice; keep one record of each image.")
+            seen.add(key)
+
+    json.loads(text, object_pairs_hook=check)
+
+
+def _is_wrapped(name: str, values: list[Any]) -> bool:
+    """Return whether a list has records of images, and not the captions of the image `name`."""
+    first = values[0] if values else None
+    return isinstance(first, dict) and any(key in first and str(first[key]) != name for key in _ID_KEYS)
 
 
 def _of_records(path: Path, unit: str, records: Iterable[tuple[int, Any]]) -> Iterator[_Entry]:
@@ -166,6 +208,27 @@ def _of_records(path: Path, unit: str, records: Iterable[tuple[int, Any]]) -> It
 
 def _file(record: dict[str, Any]) -> str | None:
     return next((record[key] for key in _FILE_KEYS if isinstance(record.get(key), str)), None)
+
+
+def _tabbed(path: Path, text: str) -> Iterator[_Entry]:
+    """Yield the lines `ID<TAB>caption` of a text, also Flickr's `NAME.jpg#K<TAB>caption`."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            key, tab, caption = line.rstrip("\r").partition("\t")
+            if not tab:
+                raise InputError(f"{path}, line {number}, has no tab between image id and caption; add it.")
+            yield (
+                f"{path}, line {number}",
+                plain_id(_CAPTION_NUMBER.sub("", key), f"{path}, line {number}"),
+                (caption,),
+                None,
+            )
+
+
+def _is_table(text: str) -> bool:
+    """Return whether the first line names columns of images and captions."""
+    names = {name.strip().lower() for name in re.split("[\t,;|]", text.partition("\n")[0])}
+    return not names.isdisjoint(_ID_KEYS) and not names.isdisjoint(_CAPTION_KEYS)
 
 
 def _table(path: Path, text: str) -> Iterator[_Entry]:
@@ -182,6 +245,8 @@ def _table(path: Path, text: str) -> Iterator[_Entry]:
     try:
         for row in rows:
             place = f"{path}, line {rows.line_num}"
+            if None in row:
+                raise InputError(f"{place}, has more columns than the first line; quote the caption.")
             value = row[of_image]
             yield place, plain_id(value.strip() if value else value, place), (_text(row[of_caption], place),), None
     except csv.Error as error:

@@ -90,6 +90,8 @@ def plain_id(value: Any, place: str) -> str:
     if isinstance(value, bytes):
         with suppress(UnicodeDecodeError):
             value = value.decode("utf-8")
+    if isinstance(value, float | np.floating) and value.is_integer():  # a column with gaps, as pandas writes it
+        value = int(value)
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         with suppress(ValueError):  # it may have more digits than Python writes
             return str(int(value))

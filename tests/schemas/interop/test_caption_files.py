@@ -45,11 +45,18 @@ def write(path, content):
         ("wrapped.json", {"info": {}, "annotations": COCO["annotations"]}),
         ("wrapped.json", {"model": "m", "results": LINES}),
         ("table.csv", 'image_id,caption\n7,A dog.\n7,"The dog runs."\n8,A cat.\n'),
+        ("gts.json", {"7": [{"image_id": 7, "caption": text} for text in EXPECTED["7"]], "8": {"caption": "A cat."}}),
+        ("floats.json", [{"image_id": float(a["image_id"]), "caption": a["caption"]} for a in COCO["annotations"]]),
+        ("tokens.token", "7.jpg#0\tA dog.\n7.jpg#1\tThe dog runs.\r\n\n8.jpg#0\tA cat.\n"),
+        ("lines.txt", "7\tA dog.\n7\tThe dog runs.\n8\tA cat."),
+        ("captions.txt", 'Image,Caption\n7,A dog.\n7,"The dog runs."\n8,A cat.\n'),
         ("table.tsv", "\ufeffimage\tcaption\n7\tA dog.\n7\tThe dog runs.\n8\tA cat.\n"),
     ],
 )
 def test_caption_formats_give_the_same_references(tmp_path, name, content):
-    assert read_references(write(tmp_path / name, content)).captions == EXPECTED
+    assert read_references(write(tmp_path / name, content)).captions == (
+        {f"{image_id}.jpg": texts for image_id, texts in EXPECTED.items()} if name.endswith(".token") else EXPECTED
+    )
 
 
 def test_duplicate_image_is_refused_where_one_is_expected(tmp_path):
@@ -89,6 +96,11 @@ def test_our_hypotheses(tmp_path):
         ("a.json", {"images": []}, "contains no captions, only images"),
         ("a.jsonl", '{"image_id": 1, "caption": "a"}\n{', "line 2, is not JSON"),
         ("a.jsonl", "\n7\n", "line 2, is no record"),
+        ("a.json", '{"1": "a", "2": "b", "1": "c"}', "has the key '1' twice"),
+        ("a.json", {"train": [{"id": 1, "caption": "a"}], "val": [{"id": 2, "caption": "b"}]}, "the id 1; give COCO"),
+        ("a.csv", "image_id,caption\n1,a dog, running\n", "line 2, has more columns than the first line; quote"),
+        ("a.csv", "image_id,caption\n1\n", "line 2: the caption is None"),
+        ("a.txt", "1\ta dog\n2 a cat\n", "line 2, has no tab"),
         ("absent.jsonl", None, "cannot be read"),
     ],
 )
