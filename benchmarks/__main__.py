@@ -6,7 +6,6 @@ import sys
 
 NAMES = (
     "annotations",
-    "captioning",
     "decoding",
     "download",
     "extraction",

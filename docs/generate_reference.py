@@ -10,7 +10,7 @@ import luigi
 import typer
 
 from tasks import load_stages
-from tasks.base.sharded_stage import ShardedStage
+from tasks.base.beam_stage import BeamStage
 from tasks.base.stage import Stage
 from tasks.cli import app
 from tasks.configuration import DEFAULTS, SHAPES, read_configuration
@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "GPUs that TensorFlow may use; -1 hides all of them.",
     "TF_CONFIG": "Cluster and rank of this worker in multi-worker training, as JSON.",
     "TF_CPP_MIN_LOG_LEVEL": "Log level of TensorFlow's C++ code; without `--verbose` it is 3.",
+    "TF_ENABLE_ONEDNN_OPTS": "Whether TensorFlow computes with oneDNN on the CPU; default: 1.",
     "TF_FORCE_GPU_ALLOW_GROWTH": "Whether TensorFlow allocates GPU memory as needed; default: true.",
 }
 EXIT_CODES = {
@@ -50,7 +51,7 @@ def stages_page() -> str:
     for section, options in read_configuration(SHAPES).items():
         defaults[section] = {**defaults.get(section, {}), **options}
     shared = dict(Stage.get_params())
-    engine = {name: each for name, each in ShardedStage.get_params() if name not in shared}
+    beam = {name: each for name, each in BeamStage.get_params() if name not in shared}
     lines = [
         NOTE,
         "",
@@ -67,19 +68,18 @@ def stages_page() -> str:
         "",
         *_parameter_table("", shared, defaults),
         "",
-        "## Parameters of sharded stages",
+        "## Parameters of stages on Beam",
         "",
-        "The work of ExtractFeatures, ExtractTunedFeatures, GenerateCaptions and RerankCaptions is divided into",
-        "shards, which an engine computes.",
+        "ExtractFeatures, ExtractTunedFeatures, GenerateCaptions and RerankCaptions run on Beam.",
         "",
-        *_parameter_table("", engine, defaults),
+        *_parameter_table("", beam, defaults),
     ]
     for phase in PHASES:
         lines += ["", f"## {phase.capitalize()}"]
         for name, stage in stages.items():
             if stage.__module__.split(".")[1] == phase:
-                lines += ["", *_stage_section(name, stage, {*shared, *engine}, defaults)]
-    lines += ["", "## All", "", *_stage_section("FullPipeline", stages["FullPipeline"], {*shared, *engine}, defaults)]
+                lines += ["", *_stage_section(name, stage, {*shared, *beam}, defaults)]
+    lines += ["", "## All", "", *_stage_section("FullPipeline", stages["FullPipeline"], {*shared, *beam}, defaults)]
     return "\n".join(lines) + "\n"
 
 
@@ -89,8 +89,8 @@ def _stage_section(name: str, stage: type[Stage], hidden: set[str], defaults: di
     facts = [f"Requires {', '.join(f'[{each}](#{each.lower()})' for each in required)}." if required else ""]
     if stage.content != ("*",):
         facts.append(f"Files: {', '.join(f'`{each}`' for each in stage.content)}.")
-    if issubclass(stage, ShardedStage):
-        facts.append("Divided into [shards](#parameters-of-sharded-stages).")
+    if issubclass(stage, BeamStage):
+        facts.append("Runs on [Beam](#parameters-of-stages-on-beam).")
     own = {each: parameter for each, parameter in stage.get_params() if each not in hidden}
     lines = [f"### {name}", "", about]
     if text := " ".join(filter(None, facts)):

@@ -39,8 +39,9 @@ def log_likelihoods(
     features: NDArray[np.floating],
     result: NDArray[np.float64] | None = None,
     progress: Callable[[float], None] = lambda done: None,
+    pairs: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """Compute ln P(sentence, end token | image) of all pairs of sentences and images.
+    """Compute ln P(sentence, end token | image) of pairs of sentences and images.
 
     The recurrent layer runs once for each distinct prefix of the sentences: once for all images, so that only the
     multimodal layer and the softmax run for each of them, or once per image in the variants whose recurrent layer sees
@@ -53,6 +54,7 @@ def log_likelihoods(
         result: Array float64 (S, N) to fill, such as a memory map. Columns without a 0 were computed by an interrupted
             run and are kept.
         progress: Receives the finished fraction.
+        pairs: Pairs to compute, bool (S, N); the others are -inf. Default: all.
 
     Returns:
         float64 (S, N) in nats; `result` if it is given.
@@ -63,13 +65,7 @@ def log_likelihoods(
     prefixes = _prefixes(sentences)
     order = np.argsort(prefixes.owner, kind="stable")
     owner, target, sentence = prefixes.owner[order], prefixes.target[order], prefixes.sentence[order]
-    count = sum(len(level) for level in prefixes.levels)
-    starts = range(0, count, ROWS)
-    cuts = np.searchsorted(owner, [*starts, count])
-    targets = [
-        tf.constant(np.stack([owner[low:high] - start, target[low:high]], axis=1))
-        for start, low, high in zip(starts, cuts[:-1], cuts[1:], strict=True)
-    ]
+    blocks = _word_blocks(owner, target)
 
     @tf.function(reduce_retracing=True)
     def word_log_probs(language: tf.Tensor, targets: tf.Tensor, image: Image) -> tf.Tensor:
@@ -86,18 +82,48 @@ def log_likelihoods(
         image = {layer: of_layer[index : index + 1] for layer, of_layer in projected.items()}
         if language is None or network.recurrent_sees_image:
             language = _read_prefixes(network, prefixes.levels, image)
-        log_probs = np.concatenate(
-            [
-                word_log_probs(language[start : start + ROWS], of_block, image).numpy()
-                for start, of_block in zip(starts, targets, strict=True)
-            ]
-        )
-        of_image = np.bincount(sentence, log_probs, minlength=len(sentences))
+        chosen: slice | NDArray[np.int64] = slice(None)
+        if pairs is not None:
+            chosen = np.flatnonzero(pairs[sentence, index])
+            blocks = _word_blocks(owner[chosen], target[chosen])
+        log_probs = [word_log_probs(_rows(language, rows), words, image).numpy() for rows, words in blocks]
+        of_image = np.bincount(sentence[chosen], np.concatenate([np.empty(0), *log_probs]), len(sentences))
         if not np.isfinite(of_image).all():
             raise ArtifactError("The model's probabilities are not finite; train it again with a lower learning_rate.")
-        result[:, index] = of_image
+        result[:, index] = of_image if pairs is None else np.where(pairs[:, index], of_image, -np.inf)
         progress(1.0 - (len(missing) - number) / len(features))
     return result
+
+
+def likely_pairs(
+    of_sampled_images: NDArray[np.float64],
+    weights: NDArray[np.floating],
+    owner: NDArray[np.integer],
+    candidates: int,
+) -> NDArray[np.bool_]:
+    """Select the pairs that may rank first, by likelihoods that are regressed on those under a few images.
+
+    Selected are the pairs that belong together, the best sentences of each image by P(w|I) / P(w), and the best images
+    of each sentence by P(w|I): on average as many pairs as there are of the former.
+
+    Args:
+        of_sampled_images: Exact ln P(w|I') under sampled images, float64 (sentences, samples).
+        weights: Weight of each sampled image in the regression for each image, (images, samples).
+        owner: Image of each sentence, (sentences,).
+        candidates: Number of sentences to select for each image.
+
+    Returns:
+        bool (sentences, images).
+    """
+    mean = of_sampled_images.mean(axis=1, keepdims=True)
+    expected = (mean + (of_sampled_images - mean) @ weights.T).astype(np.float32)
+    sentences, images = expected.shape
+    pairs: NDArray[np.bool_] = owner[:, None] == np.arange(images)
+    best = _largest(expected - log_prior(of_sampled_images)[:, None], candidates, axis=0)
+    np.put_along_axis(pairs, best, True, axis=0)
+    best = _largest(expected, max(1, round(candidates * images / sentences)), axis=1)
+    np.put_along_axis(pairs, best, True, axis=1)
+    return pairs
 
 
 def log_prior(of_sampled_images: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,6 +196,38 @@ def _ranks(better: NDArray[np.int64], equal: NDArray[np.int64]) -> NDArray[np.fl
     """Convert counts of wrong answers, better than and equal to the right one, to ranks; ties share their mean rank."""
     ranks: NDArray[np.float64] = 1 + better + equal / 2
     return ranks
+
+
+def _largest(values: NDArray[np.floating], count: int, axis: int) -> NDArray[np.int64]:
+    """Return the positions of the `count` largest values along an axis, or all."""
+    count = min(count, values.shape[axis])
+    return np.argpartition(-values, count - 1, axis=axis).take(np.arange(count), axis=axis)
+
+
+def _word_blocks(owner: NDArray[np.int32], target: NDArray[np.int32]) -> list[tuple[NDArray[np.int32], tf.Tensor]]:
+    """Split tokens to predict into blocks of up to `ROWS` prefixes.
+
+    Args:
+        owner: Prefix before each token, ascending, int32 (T,).
+        target: The token, int32 (T,).
+
+    Returns:
+        Of each block the prefixes int32 (n,), and by token its prefix among these and the token, (t, 2).
+    """
+    is_first = np.diff(owner, prepend=-1) > 0
+    rows, position = owner[is_first], np.cumsum(is_first) - 1
+    starts = range(0, len(rows), ROWS)
+    cuts = np.searchsorted(position, [*starts, len(rows)])
+    return [
+        (rows[start : start + ROWS], tf.constant(np.stack([position[low:high] - start, target[low:high]], axis=1)))
+        for start, low, high in zip(starts, cuts[:-1], cuts[1:], strict=True)
+    ]
+
+
+def _rows(language: tf.Tensor, rows: NDArray[np.int32]) -> tf.Tensor:
+    """Return some rows in ascending order, without copying them if they are consecutive."""
+    first, end = int(rows[0]), int(rows[-1]) + 1
+    return language[first:end] if end - first == len(rows) else tf.gather(language, rows)
 
 
 def _prefixes(sentences: Sequence[NDArray[np.int32]]) -> _Prefixes:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.metrics.retrieval import image_ranks, log_likelihoods, log_prior, recall, sentence_ranks
+from model.metrics.retrieval import image_ranks, likely_pairs, log_likelihoods, log_prior, recall, sentence_ranks
 from model.mrnn.network import MRNN, load_network
+from model.reranking.kernel_ridge import kernel_ridge_weights
 from model.training.history import TrainingData
 from pipelines.training.data import read_training_data
 from schemas.checkpoint import read_checkpoint
@@ -15,6 +16,7 @@ from schemas.errors import ConfigurationError
 from schemas.scores import RetrievalScores
 
 PART = 1000  # images of a part in the protocols of the literature
+GAMMA, REGULARIZATION = 1.0, 0.03  # of the regression that selects candidates
 PARTS = {"all": None, "1k": 1, "5fold": 5}
 
 
@@ -26,6 +28,7 @@ def evaluate_retrieval(
     split: str,
     protocol: str,
     normalization_images: int,
+    candidates: int,
     seed: int,
     scratch: Path,
     progress: Callable[[float, str], None],
@@ -41,7 +44,8 @@ def evaluate_retrieval(
         split: Split of the images.
         protocol: See `RetrievalScores`; the thousands are the split's first images, in order.
         normalization_images: Number of training images that P(w) of the image-to-sentence score is the mean over.
-        seed: Seed of the sample of these images.
+        candidates: Number of captions to score for each image, see `likely_pairs`; 0 for all pairs.
+        seed: Seed of the sample of training images.
         scratch: Directory for likelihoods.
         progress: Called with a fraction and a message.
 
@@ -59,6 +63,7 @@ def evaluate_retrieval(
             data,
             images,
             train.features[sample],
+            candidates,
             scratch / f"likelihoods-{number}.npy",
             lambda done, message, number=number: progress((number + done) / len(parts), message),  # type: ignore[misc]
         )
@@ -70,6 +75,7 @@ def evaluate_retrieval(
         images=sum(len(of_sentences) for of_sentences, _ in ranks),
         sentences=sum(len(of_images) for _, of_images in ranks),
         normalization_images=len(sample),
+        candidates=candidates,
         sentence=recall([of_sentences for of_sentences, _ in ranks]),
         image=recall([of_images for _, of_images in ranks]),
     )
@@ -92,22 +98,39 @@ def _ranks_of_part(
     data: TrainingData,
     images: NDArray[np.int64],
     sampled: NDArray[np.floating],
+    candidates: int,
     path: Path,
     progress: Callable[[float, str], None],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rank captions by image and images by caption, among `images` and their captions."""
     owners = data.captions.image_index
     captions = np.flatnonzero(np.isin(owners, images)).tolist()
-    shape = (len(images) + len(sampled), len(captions))
-    likelihoods = log_likelihoods(
-        network,
-        [data.captions[caption] for caption in captions],
-        np.concatenate([data.features[images], sampled]),
-        _open_array(path, shape).T,
-        lambda done: progress(done, f"{len(captions)} sentences against {len(images)} + {len(sampled)} images"),
-    )
-    own, others = likelihoods[:, : len(images)], likelihoods[:, len(images) :]
     owner = np.searchsorted(images, owners[captions])
+    sentences, features = [data.captions[caption] for caption in captions], data.features[images]
+    likelihoods = _open_array(path, (len(images) + len(sampled), len(captions))).T
+    own, others = likelihoods[:, : len(images)], likelihoods[:, len(images) :]
+    description = f"{len(captions)} sentences against {len(images)} + {len(sampled)} images"
+    if candidates:
+        first = len(sampled) / likelihoods.shape[1]
+        log_likelihoods(network, sentences, sampled, others, lambda done: progress(done * first, description))
+        weights = kernel_ridge_weights(sampled, features, GAMMA, REGULARIZATION)
+        pairs = likely_pairs(others, weights, owner, candidates)
+        log_likelihoods(
+            network,
+            sentences,
+            features,
+            own,
+            lambda done: progress(first + done * (1.0 - first), f"{pairs.sum()} likely pairs of {description}"),
+            pairs,
+        )
+    else:
+        log_likelihoods(
+            network,
+            sentences,
+            np.concatenate([features, sampled]),
+            likelihoods,
+            lambda done: progress(done, description),
+        )
     return sentence_ranks(own, log_prior(others), owner), image_ranks(own, owner)
 
 

@@ -105,6 +105,7 @@ def quiet_libraries() -> Iterator[None]:
     logging.getLogger().setLevel(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in stages, see `tasks.runtime.forkserver`
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:  # libraries in C++ write to the descriptor, whatever the level

@@ -197,8 +197,14 @@ def can_preload() -> bool:
 def stage_environment(verbose: bool) -> dict[str, str]:
     """Return the environment variables of a stage's process."""
     quiet = {} if verbose else {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    # A stage takes the GPU memory that it needs, not all: several may run at once.
-    return {**quiet, "TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ}
+    return {
+        **quiet,
+        # A stage takes the GPU memory that it needs, not all: several may run at once.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        # TensorFlow uses oneDNN by default only on processors with AVX-512; with AVX2 its products are faster, too.
+        "TF_ENABLE_ONEDNN_OPTS": "1",
+        **os.environ,
+    }
 
 
 def serve(requests: socket.socket, modules: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.metrics import retrieval
-from model.metrics.retrieval import image_ranks, log_likelihoods, log_prior, recall, sentence_ranks
+from model.metrics.retrieval import image_ranks, likely_pairs, log_likelihoods, log_prior, recall, sentence_ranks
 from model.mrnn.variants import VARIANTS
 from schemas.errors import ArtifactError
 from schemas.scores import Recall
@@ -38,10 +38,40 @@ def test_retrieval_is_independent_of_the_order(make_network):
     np.testing.assert_allclose(shuffled, log_likelihoods(network, sentences, FEATURES)[order], atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [2, 4096])
+@pytest.mark.parametrize("variant", ["mrnn", "vis-in-rnn"])
+def test_likelihoods_of_chosen_pairs_equal_those_of_all(monkeypatch, make_network, variant, rows):
+    monkeypatch.setattr(retrieval, "ROWS", rows)
+    network = make_network(variant=variant)
+    sentences = [np.array(sentence, np.int32) for sentence in SENTENCES]
+    pairs = np.random.default_rng(0).random((len(SENTENCES), len(FEATURES))) < 0.4
+    pairs[:, 1] = False  # nothing is left to compute for this image
+    found = log_likelihoods(network, sentences, FEATURES, pairs=pairs)
+    np.testing.assert_allclose(found[pairs], log_likelihoods(network, sentences, FEATURES)[pairs], atol=1e-5)
+    assert (found[~pairs] == -np.inf).all()
+
+
+def test_likely_pairs_are_the_best_of_each_query_and_the_own_ones():
+    random = np.random.default_rng(0)
+    likelihoods, owner = random.normal(size=(20, 10)), np.repeat(np.arange(10), 2)
+    pairs = likely_pairs(likelihoods, np.eye(10), owner, candidates=4)  # the regression is exact
+    scores = likelihoods - log_prior(likelihoods)[:, None]
+    expected = owner[:, None] == np.arange(10)
+    for image in range(10):
+        expected[np.argsort(-scores[:, image])[:4], image] = True
+    for sentence in range(20):
+        expected[sentence, np.argsort(-likelihoods[sentence])[:2]] = True
+    np.testing.assert_array_equal(pairs, expected)
+
+
+def test_likely_pairs_are_all_if_that_many_are_wanted():
+    assert likely_pairs(np.zeros((6, 2)), np.ones((3, 2)), np.repeat([0, 1, 2], 2), candidates=100).all()
+
+
 def test_non_finite_probabilities_are_an_error(make_network):
     network = make_network()
     network.softmax.bias.assign(np.full(network.softmax.bias.shape, np.nan))
-    with pytest.raises(ArtifactError, match="no numbers"):
+    with pytest.raises(ArtifactError, match="not finite"):
         log_likelihoods(network, [np.array([3, 4], np.int32)], FEATURES)
 
 

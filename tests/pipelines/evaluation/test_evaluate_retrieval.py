@@ -1,5 +1,7 @@
 """Protocols of retrieval, and what a stopped run leaves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def artifacts(tmp_path, monkeypatch):
     return network, captions, features.read(image_ids)
 
 
-def evaluate(root, protocol):
+def evaluate(root, protocol, candidates=0):
     return retrieve.evaluate_retrieval(
         model=root / "model",
         features=root / "features",
@@ -40,6 +42,7 @@ def evaluate(root, protocol):
         split="test",
         protocol=protocol,
         normalization_images=TRAINING,
+        candidates=candidates,
         seed=0,
         scratch=root / "scratch",
         progress=lambda done, message: None,
@@ -92,6 +95,21 @@ def test_interrupted_retrieval_resumes(artifacts, tmp_path, monkeypatch):
     assert evaluate(tmp_path, "all") == whole
     assert len(done) == IMAGES + TRAINING - 3
     np.testing.assert_array_equal(np.load(path), table)
+
+
+def test_retrieval_among_all_candidates_is_exact(artifacts, tmp_path):
+    every = evaluate(tmp_path, "all", candidates=2 * IMAGES)
+    (tmp_path / "scratch" / "likelihoods-0.npy").unlink()
+    assert every == replace(evaluate(tmp_path, "all"), candidates=2 * IMAGES)
+
+
+def test_retrieval_scores_only_likely_pairs(artifacts, tmp_path):
+    few = evaluate(tmp_path, "all", candidates=3)
+    table = np.load(tmp_path / "scratch" / "likelihoods-0.npy")
+    assert np.isfinite(table[IMAGES:]).all()  # of the images that P(w) is the mean over
+    assert 3 * IMAGES <= np.isfinite(table[:IMAGES]).sum() <= (3 + 3 + 2) * IMAGES
+    assert few.candidates == 3
+    assert 1.0 <= few.image.mean_rank <= IMAGES
 
 
 def test_split_too_small_for_the_protocol_is_refused(artifacts, tmp_path, monkeypatch):

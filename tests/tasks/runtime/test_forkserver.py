@@ -114,3 +114,10 @@ def test_parameters_of_other_stages_on_the_command_line_reach_the_process(data_d
     subprocess.run([*command, *options], env={**os.environ, "PYTHONPATH": str(Path.cwd())}, check=True)
     (path,) = data_dir.glob("toys/Surroundings/*/found.json")
     assert read_json(path)["text"] == "-b"
+
+
+def test_stages_compute_with_onednn_unless_the_environment_decides(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    assert forkserver.stage_environment(verbose=False)["TF_ENABLE_ONEDNN_OPTS"] == "1"
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert forkserver.stage_environment(verbose=False)["TF_ENABLE_ONEDNN_OPTS"] == "0"

@@ -1,0 +1,1 @@
+"""Data-parallel work on Apache Beam."""

@@ -1,1 +1,0 @@
-"""Data-parallel work: shards, and the engines that map a function over them."""
