@@ -174,7 +174,7 @@ class _SharedNgrams:
         self.counts, self.columns = table.counts(hypotheses)
         self.owners, self.places, self.counts_in_references = table.entries(references, self.columns)
         self.lengths, self._groups = np.unique(table.lengths[references], return_inverse=True)
-        self._columns_of_order = [np.flatnonzero(table.orders[self.columns] == 1 + order) for order in range(ORDERS)]
+        self._orders = table.orders[self.columns]
 
     def weighted_sums(
         self,
@@ -195,17 +195,21 @@ class _SharedNgrams:
             float64 (H, S).
         """
         sums = np.zeros((len(self.counts), len(weights)))
-        shape = (len(self.lengths), len(self.columns))
-        # min(a, b) is the number of t from 1 on with a >= t and b >= t.
+        # min(a, b) is the number of t from 1 on with a >= t and b >= t; few n-grams occur twice in a hypothesis.
         for t in range(1, int(self.counts.max(initial=0)) + 1):
-            enough = self.counts_in_references >= t
-            owners = self.owners[enough]
-            cells, values = self._groups[owners] * shape[1] + self.places[enough], of_r[enough]
-            has_enough = (self.counts >= t) * of_h
+            kept = np.flatnonzero((self.counts >= t).any(axis=0))
+            place_of = np.full(len(self.columns), -1)
+            place_of[kept] = np.arange(len(kept))
+            enough = (self.counts_in_references >= t) & (place_of[self.places] >= 0)
+            owners, values, shape = self.owners[enough], of_r[enough], (len(self.lengths), len(kept))
+            cells = self._groups[owners] * len(kept) + place_of[self.places[enough]]
+            has_enough = (self.counts[:, kept] >= t) * of_h[:, kept]
+            of_each_order = [np.flatnonzero(self._orders[kept] == order) for order in range(1, ORDERS + 1)]
+            sides = [has_enough[:, of_order] for of_order in of_each_order]
             for setting, own in enumerate(weights):
                 profile = np.bincount(cells, own[owners] * values, shape[0] * shape[1]).reshape(shape)
-                for of_order, factor in zip(self._columns_of_order, factors, strict=True):
-                    sums[:, setting] += (has_enough[:, of_order] @ profile[:, of_order].T * factor).sum(axis=1)
+                for side, of_order, factor in zip(sides, of_each_order, factors, strict=True):
+                    sums[:, setting] += (side @ profile[:, of_order].T * factor).sum(axis=1)
         return sums
 
 
