@@ -20,7 +20,7 @@ import fsspec
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from schemas.errors import ConfigurationError, MissingObjectError, StorageAccessError, StorageError
-from schemas.text import reason
+from schemas.text import install_hint, reason
 
 T = TypeVar("T")
 Options = Mapping[str, Mapping[str, Any]]
@@ -200,7 +200,7 @@ def _client(path: str) -> fsspec.AbstractFileSystem:
                 if protocol in ("s3", "s3a"):
                     client.connect()  # here, once: threads that connect at the same time make a client each
             except (ImportError, TypeError, ValueError) as error:
-                extra = f"install the extra `{_EXTRAS[protocol]}`" if protocol in _EXTRAS else "check the URL"
+                extra = install_hint(_EXTRAS[protocol]) if protocol in _EXTRAS else "check the URL"
                 raise ConfigurationError(
                     f"No file system supports {path} ({reason(error, _REASON)}); {extra} and [storage] options."
                 ) from error

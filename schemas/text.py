@@ -19,3 +19,8 @@ def reason(error: BaseException, longest: int | None = None) -> str:
 def quantity(count: int, noun: str) -> str:
     """Format a count with its noun in the right number: `1 image`, `2,000 images`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def install_hint(extra: str) -> str:
+    """Ask to install an extra of this package, in words that hold for a checkout and for an installed wheel."""
+    return f"run `pip install 'm-rnn[{extra}]'`"

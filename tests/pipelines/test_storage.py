@@ -104,7 +104,7 @@ def test_missing_package_is_a_configuration_error(monkeypatch):
 
     monkeypatch.setattr(fsspec, "url_to_fs", fail)
     storage.configure({"s3": {"use_ssl": False}})
-    with pytest.raises(ConfigurationError, match=r"\(Install s3fs to access S3\); install the extra `s3`"):
+    with pytest.raises(ConfigurationError, match=r"\(Install s3fs to access S3\); run `pip install 'm-rnn\[s3\]'`"):
         storage.read("s3://a/b")
     storage.configure({})
 

@@ -70,7 +70,7 @@ def test_missing_java_runtime_is_reported_with_the_remedy(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ScorerMissing, match="no Java runtime was found; SPICE needs one"):
         find_java("SPICE", bundled=False)
-    with pytest.raises(ScorerMissing, match="needs the package nothing_here; install the extra `coco`"):
+    with pytest.raises(ScorerMissing, match=r"needs the package nothing_here; run `pip install 'm-rnn\[coco\]'`"):
         package_directory("nothing_here", "METEOR")
 
 

@@ -1,0 +1,90 @@
+"""Captioners on the Hugging Face Hub, imitated by a server on this machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.release.hugging_face import download_captioner
+from schemas.errors import ConfigurationError
+from tests.support.hub_server import serve_hub
+
+PRETRAINED = Path(__file__).parents[3] / "pretrained" / "flickr8k"
+PHOTOGRAPH = Path(__file__).parents[3] / "docs" / "images" / "chelsea.jpg"
+CODE = """
+import sys
+from pipelines.release.hugging_face import download_captioner
+from schemas.errors import MRNNError
+try:
+    print(download_captioner(sys.argv[1]))
+except MRNNError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+def run(home: Path, endpoint: str, *command: str) -> str:
+    """Run Python in a process of its own, because huggingface_hub reads its environment when it is imported."""
+    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint}
+    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_mrnn_caption_uses_a_model_of_the_hub(tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    shutil.copytree(PRETRAINED, release)
+    (release / "features.parquet").write_bytes(b"large")
+    with serve_hub({"datasets/someone/captioner": release}) as hub:
+        command = ("-m", "tasks.cli", "caption", str(PHOTOGRAPH), "--set", "GenerateCaptions.beam_width=3")
+        found = run(tmp_path, hub.url, *command, "--model", "hf://datasets/someone/captioner", "--no-rerank")
+    assert not [request for request in hub.requests if "features.parquet" in request]
+    assert [request for request in hub.requests if request.startswith("GET") and "model.keras" in request]
+    assert found == run(tmp_path, hub.url, *command, "--model", str(PRETRAINED), "--no-rerank")
+
+
+def test_captioner_is_downloaded_once_and_available_offline(tmp_path: Path) -> None:
+    with serve_hub({"models/someone/captioner": PRETRAINED}) as hub:
+        first = run(tmp_path, hub.url, "-c", CODE, "hf://someone/captioner")
+        downloads = [request for request in hub.requests if request.startswith("GET") and "/resolve/" in request]
+        again = run(tmp_path, hub.url, "-c", CODE, "hf://someone/captioner@main")
+        assert [r for r in hub.requests if r.startswith("GET") and "/resolve/" in r] == downloads
+    assert first == again == run(tmp_path, hub.url, "-c", CODE, "hf://someone/captioner")
+    directory = Path(first.strip())
+    assert (directory / "model" / "model.keras").read_bytes() == (PRETRAINED / "model" / "model.keras").read_bytes()
+
+
+def test_problems_of_the_hub_are_one_sentence(tmp_path: Path) -> None:
+    damaged, other = tmp_path / "damaged", tmp_path / "other"
+    shutil.copytree(PRETRAINED, damaged)
+    (damaged / "model" / "vocabulary.txt").write_text("replaced\n")
+    other.mkdir()
+    (other / "README.md").write_text("# Something else\n")
+    repositories = {"models/a/good": PRETRAINED, "models/a/damaged": damaged, "models/a/other": other}
+    with serve_hub(repositories) as hub:
+        found = {
+            address: run(tmp_path, hub.url, "-c", CODE, address)
+            for address in ("hf://a/absent", "hf://a/good@v9", "hf://a/damaged", "hf://a/other")
+        }
+    found["hf://a/unreachable"] = run(tmp_path, hub.url, "-c", CODE, "hf://a/unreachable")
+    assert found["hf://a/absent"].startswith("StorageAccessError: hf://a/absent does not exist or is private;")
+    assert found["hf://a/good@v9"] == "StorageError: hf://a/good@v9 has no revision v9; check the address.\n"
+    assert found["hf://a/damaged"].startswith(
+        "ArtifactError: model/vocabulary.txt of hf://a/damaged does not have the digest of SHA256SUMS;"
+    )
+    assert found["hf://a/other"].startswith("ArtifactError: hf://a/other is not a release of PublishFeatures:")
+    assert found["hf://a/unreachable"].startswith("StorageError: hf://a/unreachable cannot be downloaded (")
+
+
+@pytest.mark.parametrize("address", ["hf://", "hf://name", "hf://a/b/c", "hf://a/b@", "hf://spaces/a/b"])
+def test_malformed_address_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"write hf://USER/NAME"):
+        download_captioner(address)
+
+
+def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ConfigurationError, match=r"needs huggingface_hub; run `pip install 'm-rnn\[hf\]'`\."):
+        download_captioner("hf://someone/captioner")
