@@ -1,1 +1,1 @@
-"""Data flow: downloads, corpora, feature extraction on Beam, the report and the release. No Luigi."""
+"""Data flow: downloads, datasets, feature extraction on Beam, the report and the release. No Luigi."""

@@ -1,4 +1,4 @@
-"""What all tests share: TensorFlow, where it is used, says little and runs on the processor."""
+"""Settings of all tests: TensorFlow, where it is used, logs little and runs on the CPU."""
 
 import os
 import signal

@@ -84,7 +84,7 @@ def _caption(
     config: str | None,
     settings: list[str] | None,
 ) -> "CaptionedImages":
-    """Caption with the pretrained model, or as the configuration says."""
+    """Caption with the pretrained model, or with the model and options of a configuration."""
     from tasks.cli.console import progress_bar
 
     captioner, search, reranking = choose_captioner(model, config, settings, rerank)

@@ -1,4 +1,4 @@
-"""A headless Chromium; where there is none, the tests of this folder are left out."""
+"""A headless Chromium; where there is none, the tests of this directory are skipped."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -28,8 +28,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What pages did that they should not do: ask for more than their file, break their security policy, open a dialog,
-    raise an error. A test fails if any are left at its end."""
+    """Forbidden actions of pages: requests beyond their file, violations of their security policy, dialogs and errors.
+
+    A test fails if any are left at its end.
+    """
     return []
 
 

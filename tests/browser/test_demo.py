@@ -89,7 +89,7 @@ def upload(page: Page, path: Path) -> None:
 
 
 def test_upload_shows_caption_alternatives_tokens_and_neighbors(page: Page, artifacts: ToyCaptioner) -> None:
-    upload(page, artifacts.pictures / "p3.png")
+    upload(page, artifacts.images_dir / "p3.png")
     expect(page.locator(".caption")).to_be_visible(timeout=WAIT)
     alternatives, tokens = page.locator(".mrnn table").all()
     assert alternatives.locator("tbody tr").count() == 3  # the default beam
@@ -108,14 +108,14 @@ def test_axe_finds_nothing(page: Page, artifacts: ToyCaptioner, colors: str) -> 
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=WAIT)
     assert violations(page) == []
-    upload(page, artifacts.pictures / "p0.png")
+    upload(page, artifacts.images_dir / "p0.png")
     expect(page.locator(".caption")).to_be_visible(timeout=WAIT)
     assert violations(page) == []
 
 
 def test_narrow_page_needs_no_sideways_scrolling(page: Page, artifacts: ToyCaptioner) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    upload(page, artifacts.pictures / "p0.png")
+    upload(page, artifacts.images_dir / "p0.png")
     expect(page.locator(".caption")).to_be_visible(timeout=WAIT)
     assert not overflows(page)
 
@@ -139,7 +139,7 @@ def test_keyboard_alone_captions_and_removes_a_photograph(page: Page, artifacts:
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-    chooser.value.set_files(artifacts.pictures / "p1.png")
+    chooser.value.set_files(artifacts.images_dir / "p1.png")
     expect(page.locator(".caption")).to_be_visible(timeout=WAIT)
     for _ in range(10):
         page.keyboard.press("Tab")

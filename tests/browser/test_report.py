@@ -70,10 +70,10 @@ def test_page_fits_its_width(open_page: OpenPage, report: Path, width: int, colo
     """And is neither empty nor in the wrong colors."""
     page = open_page(report, width, colors)
     assert not overflows(page)
-    picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"), float)
-    assert picture.shape == (900, width)
-    assert picture.std() > 10
-    assert (np.median(picture) > 200) == (colors == "light")
+    screenshot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"), float)
+    assert screenshot.shape == (900, width)
+    assert screenshot.std() > 10
+    assert (np.median(screenshot) > 200) == (colors == "light")
     open_details(page)
     assert not overflows(page)
 

@@ -35,7 +35,7 @@ class Followed:
     outputs: dict[str, tuple[int, str]]
 
     def output_of(self, words: str) -> str:
-        """What the only command that has these words at its end, or alone, printed."""
+        """Return the output of the only command that ends with these words."""
         (found,) = (output for command, (_, output) in self.outputs.items() if command.endswith(words))
         return found
 

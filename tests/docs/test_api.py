@@ -34,9 +34,9 @@ def test_public_names_are_documented_and_typed(name: str) -> None:
     assert module.__doc__
     assert (ROOT / name.partition(".")[0] / "py.typed").exists()
     for qualified, member in public(module, name):
-        assert member.__doc__, f"{name}: {qualified} says nothing of itself."
+        assert member.__doc__, f"{name}: {qualified} has no docstring."
         if inspect.isfunction(member):
-            assert "return" in member.__annotations__, f"{name}: {qualified} does not say what it returns."
+            assert "return" in member.__annotations__, f"{name}: {qualified} has no return type."
 
 
 def test_documented_names_exist() -> None:

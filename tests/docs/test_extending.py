@@ -1,4 +1,4 @@
-"""docs/how-to/extend.md keeps its word: in a copy of the project, its files and nothing else make what it says."""
+"""The extensions of docs/how-to/extend.md work in a copy of the project to which only the page's files are added."""
 
 import os
 import re
@@ -28,13 +28,13 @@ from pipelines.data.datasets import DATASETS, find_dataset
 from pipelines.data.datasets.notes import Notes
 from schemas.scores import in_order
 
-pictures = Path("pictures")
-pictures.mkdir()
+images_dir = Path("images")
+images_dir.mkdir()
 for name in ("a_dog_runs", "two_cats", "a_tree"):
-    (pictures / f"{name}.jpg").touch()
+    (images_dir / f"{name}.jpg").touch()
 DATASETS["notes"] = Notes()
-images, problems = annotate(find_dataset("notes"), pictures, lambda fraction, message: None, "random:1:1:0")
-print("corpus", sorted(image.captions for image in images), problems)
+images, problems = annotate(find_dataset("notes"), images_dir, lambda fraction, message: None, "random:1:1:0")
+print("captions", sorted(image.captions for image in images), problems)
 
 white = np.full((1, 64, 64, 3), 255, np.uint8)
 model.backbones.FAMILIES = (*model.backbones.FAMILIES, "colors")
@@ -52,7 +52,7 @@ print("order", in_order(scores.corpus)[-1])
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a program prints, by its first word, that uses the page's four files in a copy of the project."""
+    """Run a program that uses the page's four files in a copy of the project; return its output by first word."""
     copy: Path = tmp_path_factory.mktemp("copy")
     for package in ("schemas", "model", "pipelines"):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -69,7 +69,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_extending_adds_a_dataset(printed: dict[str, str]) -> None:
-    assert printed["corpus"] == "[('a dog runs',), ('a tree',), ('two cats',)] []"
+    assert printed["captions"] == "[('a dog runs',), ('a tree',), ('two cats',)] []"
 
 
 def test_extending_adds_a_backbone(printed: dict[str, str]) -> None:

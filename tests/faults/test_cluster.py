@@ -1,4 +1,4 @@
-"""A Dask cluster whose parts die, hang, or are not what they should be: the shards are made, or it is said why not."""
+"""Faulty Dask clusters, whose parts crash, hang or differ: the shards are completed, or the error gives the reason."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ SHARDS = 12
 
 @dataclass
 class Cluster:
-    """Dask's scheduler and workers, processes of their own in folders of their own."""
+    """Dask's scheduler and workers as processes, each in a directory of its own."""
 
     directory: Path
     port: int
@@ -49,7 +49,7 @@ class Cluster:
         return self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
 
     def worker(self, name: str, *arguments: str, path: Path = ROOT) -> subprocess.Popen:
-        """In the folder `name`; modules of `path` come before all others."""
+        """Start a worker in the directory `name`; modules of `path` take precedence."""
         (self.directory / name).mkdir()
         options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(self.directory / name)]
         return self._start("worker", self.address, *options, *arguments, folder=name, path=path)

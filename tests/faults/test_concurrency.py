@@ -1,4 +1,4 @@
-"""Several runs at once on one data directory: everything is made once, and by somebody."""
+"""Concurrent runs on one data directory, which compute each artifact once."""
 
 import os
 import subprocess
@@ -21,15 +21,15 @@ MADE_BY_ANOTHER = 10  # `already_running` of configs/default.cfg: another worker
 
 
 def run_at_once(runs: list[Run]) -> Counter:
-    """Waits for all; returns how often each stage was started, by what it says of it."""
+    """Wait for all runs; return how often each stage was started, according to their output."""
     threads = [threading.Thread(target=run.finish) for run in runs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for run in runs:
-        assert run.process.returncode in (0, MADE_BY_ANOTHER), "".join(run.said)
-    return Counter(line.split(" ", 1)[1] for run in runs for line in run.said if started(line))
+        assert run.process.returncode in (0, MADE_BY_ANOTHER), "".join(run.output)
+    return Counter(line.split(" ", 1)[1] for run in runs for line in run.output if started(line))
 
 
 def check_all_was_made_once(runs: list[Run], data_dir) -> None:
@@ -120,10 +120,10 @@ def test_two_runs_on_a_central_scheduler_of_the_configuration_exit_with_0(tmp_pa
             )
             for _ in range(2)
         ]
-        said = [run.communicate(timeout=300)[1] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], said
-    assert not any("deprecated" in each or "Warning" in each for each in said)
-    starts = Counter(found for each in said for line in each.splitlines() if (found := started(line)))
+        output = [run.communicate(timeout=300)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], output
+    assert not any("deprecated" in each or "Warning" in each for each in output)
+    starts = Counter(found for each in output for line in each.splitlines() if (found := started(line)))
     assert starts == {"DownloadDataset": 1, "PrepareAnnotations": 1, "TokenizeCaptions": 1}
     assert set(dict(verify_artifacts(data_dir)).values()) == {None}
 

@@ -25,10 +25,10 @@ FAULTS = {
 def test_invalid_configuration_is_one_sentence(tmp_path, text):
     (tmp_path / "test.cfg").write_text(text)
     run = Run("tasks", "FullPipeline", tmp_path / "test.cfg")
-    said = run.finish()
+    output = run.finish()
     assert run.process.returncode
-    assert "Traceback" not in said
-    assert re.search(FAULTS[text], said), said
+    assert "Traceback" not in output
+    assert re.search(FAULTS[text], output), output
     assert [each.name for each in tmp_path.iterdir()] == ["test.cfg"]
 
 

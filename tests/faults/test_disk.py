@@ -77,16 +77,16 @@ def test_read_only_disk_is_named(tmp_path):
 def test_forbidden_directory_is_named(tmp_path):
     forbidden = tmp_path / "forbidden"
     forbidden.mkdir(mode=0o555)
-    said = execute_elsewhere("Source", forbidden, *without_root_s_rights())
-    assert "Source" in said and f"Permission denied ({forbidden}/toys); grant this user access" in said
+    output = execute_elsewhere("Source", forbidden, *without_root_s_rights())
+    assert "Source" in output and f"Permission denied ({forbidden}/toys); grant this user access" in output
 
 
 def test_file_size_limit_is_named(tmp_path):
     limit = ["prlimit", f"--fsize={MEBIBYTE}"]
     if not shutil.which("prlimit"):
         pytest.skip("there is no prlimit here")
-    said = execute_elsewhere("Greedy", tmp_path, *limit, form="text")
-    assert "File too large; raise the limit on the size of files" in said
+    output = execute_elsewhere("Greedy", tmp_path, *limit, form="text")
+    assert "File too large; raise the limit on the size of files" in output
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate"])
@@ -98,16 +98,16 @@ def test_damage_at_a_hundred_random_places_is_named_before_use(tmp_path, damage)
     random = np.random.default_rng(0)
     for _ in range(100):
         path = source.directory / random.choice(["text.txt", FILE_NAME])
-        whole = path.read_bytes()
-        place = int(random.integers(len(whole)))
-        broken = bytearray(whole[:place]) if damage == "truncate" else bytearray(whole)
+        intact = path.read_bytes()
+        place = int(random.integers(len(intact)))
+        broken = bytearray(intact[:place]) if damage == "truncate" else bytearray(intact)
         if damage == "flip":
             broken[place] ^= 1 << int(random.integers(8))
         path.write_bytes(broken)
         problems = dict(verify_artifacts(tmp_path))
         assert problems.pop(source.directory).startswith(str(source.directory))
         assert list(problems.values()) == [None, None]
-        path.write_bytes(whole)
+        path.write_bytes(intact)
 
 
 def execute_elsewhere(stage: str, data_dir: Path, *prefix: str, **parameters: str) -> str:

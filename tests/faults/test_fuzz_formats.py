@@ -1,4 +1,4 @@
-"""Spoilt files by the thousand: each is read, or refused in one sentence, in bounded time and memory."""
+"""Fuzzing of all formats: a corrupted file is read, or refused in one sentence, in bounded time and memory."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.support.faults.formats import FORMATS, samples
 from tests.support.faults.guarded import check, limited_memory
-from tests.support.faults.mutations import spoilt
+from tests.support.faults.mutations import corrupted
 
 SHORT = 100
 LONG = int(os.environ.get("FUZZ_CASES", "10000"))  # a format
@@ -38,7 +38,7 @@ def fuzz(name: str, folder: Path, cases: int, *, repeatable: bool) -> Counter[st
         derandomize=repeatable,
         suppress_health_check=list(HealthCheck),
     )
-    @given(content=spoilt(valid, form.as_json))
+    @given(content=corrupted(valid, form.as_json))
     def read_spoilt(content: bytes) -> None:
         outcomes[outcome(content)] += 1
 

@@ -1,4 +1,4 @@
-"""One of two hosts that train together dies: the other says so in bounded time, and both go on when started again."""
+"""Multi-worker training after one of two workers was killed: the other reports it in bounded time, and both resume."""
 
 import subprocess
 
@@ -14,7 +14,7 @@ SECONDS_TO_NOTICE = 180
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("dying", [0, 1], ids=["the one that leads", "the one that assists"])
+@pytest.mark.parametrize("dying", [0, 1], ids=["chief", "worker"])
 def test_killed_host_is_reported_and_training_resumes(tmp_path, dying):
     parameters = {**PARAMETERS, "data_dir": str(tmp_path / "var"), "epochs": EPOCHS, "patience": EPOCHS}
     task = make_task(parameters)
@@ -23,10 +23,10 @@ def test_killed_host_is_reported_and_training_resumes(tmp_path, dying):
     state = task.directory / "training" / "state.h5"
     wait_until(state.exists, 120)
     kill_groups(hosts[dying].pid, descendants(hosts[dying].pid))
-    _, said = hosts[1 - dying].communicate(timeout=SECONDS_TO_NOTICE)
+    _, output = hosts[1 - dying].communicate(timeout=SECONDS_TO_NOTICE)
     hosts[dying].communicate()
     assert hosts[1 - dying].returncode != 0
-    assert "Another host that trains along is gone" in said.splitlines()[-1]
+    assert "Another worker is gone" in output.splitlines()[-1]
     assert not is_complete(task.directory)
 
     assert [host.wait() for host in start_hosts(parameters)] == [0, 0]

@@ -22,7 +22,7 @@ LATEST_KILL = 0.75  # of the time that the stage took undisturbed: once it has e
 def undisturbed(module: str, task: str, directory: Path) -> Path:
     configuration, data_dir = configured(directory)
     run = Run(module, task, configuration)
-    assert "ERROR" not in run.finish() and run.process.returncode == 0, "".join(run.said)
+    assert "ERROR" not in run.finish() and run.process.returncode == 0, "".join(run.output)
     return data_dir
 
 
@@ -56,7 +56,7 @@ def kill_everywhere(module: str, task: str, reference: Path, directory: Path, ki
             break  # it ran to its end
         observed.look()
     run.process.wait()
-    assert run.process.returncode == 0, "".join(run.said)
+    assert run.process.returncode == 0, "".join(run.output)
     observed.look()
     assert of_content(digests(data_dir)) == of_content(digests(reference))
     for name, digest in summaries(reference).items():
@@ -111,10 +111,10 @@ def test_told_to_end_it_leaves_no_process_and_no_lock(tmp_path, how, workers):
     children = run.descendants()
     assert children
     run.process.send_signal(signal.Signals[how])
-    said = run.finish()
+    output = run.finish()
     ended = time.monotonic()
     _, alive = psutil.wait_procs(children, timeout=SECONDS_TO_END)
-    assert alive == [], said
+    assert alive == [], output
     assert time.monotonic() - ended < SECONDS_TO_END
     (directory,) = data_dir.glob("toys/Slow/*/")
     assert not is_locked(directory)

@@ -69,9 +69,9 @@ def test_tensorflow_out_of_memory_is_one_sentence(tmp_path, task, arguments, sen
     configuration, data_dir = configured(tmp_path / "run")
     run = Run("tasks", task, configuration, *arguments)
     resource.prlimit(run.process.pid, resource.RLIMIT_AS, (4 * GIBIBYTE, 4 * GIBIBYTE))
-    said = run.finish()
-    assert re.search(sentence, said, re.MULTILINE), said
-    assert "Traceback" not in said and run.process.returncode == 30
+    output = run.finish()
+    assert re.search(sentence, output, re.MULTILINE), output
+    assert "Traceback" not in output and run.process.returncode == 30
     assert not list(data_dir.glob(f"*/{task}/*/provenance.json"))
 
 

@@ -1,4 +1,4 @@
-"""A share of the machine for each process."""
+"""Threads and GPU of each process."""
 
 import multiprocessing
 import time
@@ -51,5 +51,5 @@ def test_process_uses_one_gpu_with_memory_growth(two_gpus):
     prepare_process(0)
     assert two_gpus == {"visible": ["GPU:0"], "growth": [("GPU:0", True)]}
     prepare_process.cache_clear()
-    prepare_process(0)  # stands for a second process: the first place is taken
+    prepare_process(0)  # like a second process: the first place is taken
     assert two_gpus["visible"] == ["GPU:1"]

@@ -1,4 +1,4 @@
-"""A whole run's artifacts with made-up content, written by the real writers."""
+"""The artifacts of a run with made-up content, written by the real writers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +45,7 @@ def imitate_run(root: Path) -> ReportInputs:
         images.append(AnnotatedImage(name, f"{index}.png", split, 300, 200, (caption, "a cat sits")))
         Image.new("RGB", (300, 200), (4 * index, 80, 120)).save(root / f"{index}.png")
     (root / "7.png").unlink()
-    (root / "11.png").write_bytes(b"no picture")
+    (root / "11.png").write_bytes(b"no image")
     rejects = [Reject("image_11", "decode", HOSTILE)]
     problems = [f"Problem {n}: {HOSTILE}" for n in range(LISTED + 5)]
     paths = imitate(root / "var", "flickr8k", images, rejects, problems, blind=True)
@@ -57,7 +57,7 @@ def imitate_run(root: Path) -> ReportInputs:
 def imitate(
     folder: Path, dataset: str, images: list[AnnotatedImage], rejects: list[Reject], problems: list[str], blind: bool
 ) -> dict[str, Any]:
-    """Writes a whole run's artifacts with made-up content; returns the artifacts by the fields of `ReportInputs`."""
+    """Write the artifacts of a run with made-up content; return them by the fields of `ReportInputs`."""
     random = np.random.default_rng(0)
 
     def artifact(

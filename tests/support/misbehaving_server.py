@@ -74,13 +74,13 @@ def full(body: bytes, etag: str = '"1"') -> Answer:
     return lambda handler: handler.send(200, body, ETag=etag)
 
 
-def ranged(body: bytes, etag: str = '"1"', lie: int = 0) -> Answer:
-    """Supports Range and If-Range; `lie` shifts what Content-Range claims."""
+def ranged(body: bytes, etag: str = '"1"', shift: int = 0) -> Answer:
+    """Support Range and If-Range; `shift` is an error of the range in Content-Range."""
 
     def answer(handler: Handler) -> None:
         start = handler.start()
         if start and handler.headers["If-Range"] == etag:
-            claim = f"bytes {start + lie}-{len(body) - 1}/{len(body)}"
+            claim = f"bytes {start + shift}-{len(body) - 1}/{len(body)}"
             handler.send(206, body[start:], Content_Range=claim, ETag=etag)
         else:
             handler.send(200, body, ETag=etag)

@@ -42,10 +42,10 @@ def plain_beam_search(log_probs, width, max_length, constraints, options):
     live = [[((), 0.0, 0.0)] for _ in range(options.groups)]  # caption, score, ln P
     finished = [[] for _ in range(options.groups)]
     for _ in range(max_length):
-        said = Counter()
+        uses = Counter()
         for group, hypotheses in enumerate(live):
             continuations = sorted(
-                (-(score + log_prob - options.diversity * said[word]), parent, word, total + log_prob)
+                (-(score + log_prob - options.diversity * uses[word]), parent, word, total + log_prob)
                 for parent, (caption, score, total) in enumerate(hypotheses)
                 for word, log_prob in enumerate(log_probs(caption))
                 if may_follow(caption, word, constraints)
@@ -57,7 +57,7 @@ def plain_beam_search(log_probs, width, max_length, constraints, options):
             ]
             others = [each for each in continuations if each[2] != BOS][:share]
             live[group] = [((*hypotheses[parent][0], word), -loss, total) for loss, parent, word, total in others]
-            said.update(word for _, _, word, _ in others)
+            uses.update(word for _, _, word, _ in others)
     found = {}
     for ended, cut_off in zip(finished, live, strict=True):
         best = sorted(ended + cut_off, key=lambda each: -rank(each[0], each[1], max_length, options))[:share]

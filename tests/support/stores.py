@@ -46,7 +46,7 @@ class Store:
 @contextmanager
 def s3_server() -> Iterator[Store]:
     """A server that knows one user's key and refuses all others."""
-    # moto checks credentials after so many requests: those that create the user.
+    # moto checks credentials after this number of requests: those that create the user.
     with _server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1"], INITIAL_NO_AUTH_ACTION_COUNT="3") as port:
         variables = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",

@@ -25,7 +25,7 @@ def write_model(directory: Path, seed: int = 0) -> MRNN:
 
 
 def write_images(directory: Path, count: int) -> list[str]:
-    """Writes the features of so many images, and returns their ids."""
+    """Write the features of a number of images, and return their ids."""
     directory.mkdir(parents=True)
     image_ids = [f"image{number}" for number in range(count)]
     rows = np.random.default_rng(0).standard_normal((count, 4)).astype(np.float32)

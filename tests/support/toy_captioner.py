@@ -60,17 +60,17 @@ class ToyCaptioner:
             name = f"hub:{root / 'module'}"
         self.root, self.network_name = root, name
         random = np.random.default_rng(0)
-        self.pictures = root / "pictures"
-        self.pictures.mkdir(parents=True)
+        self.images_dir = root / "images"
+        self.images_dir.mkdir(parents=True)
         for number in range(8):
             pixels = np.clip(random.integers(0, 256, (1, 1, 3)) + random.integers(-40, 40, (40, 56, 3)), 0, 255)
-            Image.fromarray(pixels.astype(np.uint8)).save(self.pictures / f"p{number}.png")
+            Image.fromarray(pixels.astype(np.uint8)).save(self.images_dir / f"p{number}.png")
         self.ids = [f"p{number}.png" for number in range(8)]
         self.features, self.captions, self.model = (
             root / "toys" / stage / "0123456789" for stage in ("ExtractFeatures", "TokenizeCaptions", "TrainModel")
         )
         self.spec, self.crop = BackboneSpec(name, weights, size), crop
-        images = [ImageSource(image_id, str(self.pictures / image_id)) for image_id in self.ids]
+        images = [ImageSource(image_id, str(self.images_dir / image_id)) for image_id in self.ids]
         self.features.mkdir(parents=True)
         extract_features(
             images,
@@ -92,7 +92,7 @@ class ToyCaptioner:
         self.net = MRNN(len(VOCABULARY), self.rows.shape[1], ModelConfig("mrnn", 8, 8, 8), seed=1)
         self.net.set_weights([random.standard_normal(weight.shape) for weight in self.net.get_weights()])
         write_checkpoint(self.model, self.net.save, self.net.get_config(), VOCABULARY, [])
-        # As ExtractFeatures says it: what a network on this disk holds is significant, where it lies is not.
+        # Like ExtractFeatures: the content of a network on this disk is significant, its location is not.
         held = {"backbone": "hub:module SHA-256 00"} if network == "hub" else {"backbone": name}
         self.parameters = {**held, "weights": weights, "input_size": size, "crop": crop, "dtype": "float16"}
         self.parameters["precision"] = "float32"
@@ -101,7 +101,7 @@ class ToyCaptioner:
         download, annotations = (
             root / "toys" / stage / "0123456789" for stage in ("DownloadDataset", "PrepareAnnotations")
         )
-        write_json(download / "manifest.json", {"root": str(self.pictures)})
+        write_json(download / "manifest.json", {"root": str(self.images_dir)})
         write_annotations(
             annotations,
             [AnnotatedImage(each, each, "train", 56, 40, (f"toy <b>{each}</b>",)) for each in self.ids],

@@ -27,17 +27,17 @@ VOCABULARY = Vocabulary(["<pad>", "<unk>", "<bos>", "dog", "a", "runs", "café"]
 
 @dataclass
 class Toy:
-    """A made-up corpus and its artifacts; `release` writes a release from them."""
+    """A made-up dataset and its artifacts; `release` writes a release from them."""
 
     root: Path
-    corpus: Any
+    dataset: Any
     sources: dict[str, Path]
     original: np.ndarray
     refined: np.ndarray
 
     def release(self, name: str = "release", **options: Any) -> Path:
         given = {"dtype": "float16", "formats": [], "base_url": "", "date": "", **options}
-        write_release(self.root / name, self.corpus, self.sources, ReleaseOptions(**given), lambda *_: None)
+        write_release(self.root / name, self.dataset, self.sources, ReleaseOptions(**given), lambda *_: None)
         return self.root / name
 
     def say_who_made_it(self, started: str) -> None:
@@ -88,8 +88,8 @@ def neighbors_of(kind: str, folder: Path) -> None:
 
 def make_toy(root: Path) -> Toy:
     """Writes the artifacts below `root`."""
-    corpus = SimpleNamespace(
-        title="Toys: a | corpus",
+    dataset = SimpleNamespace(
+        title="Toys: a | dataset",
         homepage="https://toys.example/",
         license="For play only.",
         citation="A. Toy (2001). Toys.",
@@ -133,7 +133,7 @@ def make_toy(root: Path) -> Toy:
     write_json_lines(sources["reranked"] / "reranked.jsonl", [{"image_id": "5"}, {"image_id": "6"}])
     for kind in ("original", "refined"):
         neighbors_of(kind, sources[f"neighbors_{kind}"])
-    made = Toy(root, corpus, sources, original, refined)
+    made = Toy(root, dataset, sources, original, refined)
     made.say_who_made_it("2024-01-01T00:00:00+00:00")
     return made
 

@@ -71,7 +71,7 @@ class Talkative(Stage):
     text = luigi.Parameter()
 
     def work(self, workspace: Workspace) -> None:
-        logging.getLogger("somebody").info("said by somebody")
+        logging.getLogger("library").info("logged by a library")
         write_text(workspace.directory / "text.txt", self.text)
 
 

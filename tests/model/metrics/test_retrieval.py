@@ -83,13 +83,13 @@ def test_progress_runs_to_one(make_network):
 
 def test_retrieval_keeps_computed_likelihoods(make_network):
     sentences = [np.array(sentence, np.int32) for sentence in SENTENCES]
-    whole = log_likelihoods(make_network(), sentences, FEATURES)
-    begun, done = np.zeros_like(whole), []
-    begun[:, 1] = -7.0  # of a run before
-    begun[:4, 2] = whole[:4, 2]  # a run was stopped in the middle of this one
-    log_likelihoods(make_network(), sentences, FEATURES, begun, done.append)
-    np.testing.assert_array_equal(begun[:, [0, 2]], whole[:, [0, 2]])
-    assert (begun[:, 1] == -7.0).all()
+    expected = log_likelihoods(make_network(), sentences, FEATURES)
+    partial, done = np.zeros_like(expected), []
+    partial[:, 1] = -7.0  # of a run before
+    partial[:4, 2] = expected[:4, 2]  # a run was stopped in the middle of this one
+    log_likelihoods(make_network(), sentences, FEATURES, partial, done.append)
+    np.testing.assert_array_equal(partial[:, [0, 2]], expected[:, [0, 2]])
+    assert (partial[:, 1] == -7.0).all()
     assert done == [pytest.approx(2 / 3), 1.0]
 
 

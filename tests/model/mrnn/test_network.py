@@ -27,12 +27,12 @@ def test_half_precision_features_are_computed_in_single_precision(make_network):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_steps_one_by_one_equal_the_complete_caption(make_network, variant):
     network = make_network(variant=variant)
-    whole = np.asarray(network(TOKENS, FEATURES))
+    expected = np.asarray(network(TOKENS, FEATURES))
     image = network.project_image(FEATURES)
     state = network.initial_state(len(TOKENS), image)
     for step in range(TOKENS.shape[1]):
         logits, state = network.step(TOKENS[:, step], state, image)
-        np.testing.assert_allclose(logits, whole[:, step], atol=1e-4)
+        np.testing.assert_allclose(logits, expected[:, step], atol=1e-4)
 
 
 def test_predictions_are_causal(make_network):
@@ -76,8 +76,8 @@ def test_dropout_is_off_outside_of_training(make_network):
 def test_image_dropout_keeps_the_tokens(make_network):
     network = make_network(image_dropout=0.5)
     np.testing.assert_array_equal(network.embed(TOKENS, training=True), network.embed(TOKENS))
-    dropped, whole = (network.project_image(FEATURES, training=training)["multimodal"] for training in (True, False))
-    assert not np.array_equal(dropped, whole)
+    dropped, expected = (network.project_image(FEATURES, training=training)["multimodal"] for training in (True, False))
+    assert not np.array_equal(dropped, expected)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

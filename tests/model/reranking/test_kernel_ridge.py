@@ -10,10 +10,10 @@ from schemas.errors import ConfigurationError
 
 def naive_weights(train, target, gamma, regularization):
     """Weights of the training images for one image, entry by entry."""
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    mean, std = train.mean(axis=0), train.std(axis=0)
 
     def kernel(a, b):
-        a, b = (a - mean) / deviation, (b - mean) / deviation
+        a, b = (a - mean) / std, (b - mean) / std
         return np.exp(gamma * (a @ b / np.sqrt((a @ a) * (b @ b)) - 1))
 
     matrix = np.array([[kernel(a, b) for b in train] for a in train])

@@ -82,5 +82,5 @@ _FRAGMENTS = (
 @given(st.lists(st.tuples(st.sampled_from(_FRAGMENTS), st.sampled_from([" ", "  ", "\t", ""])), max_size=8))
 def test_ptb_tokens_of_parts_equal_those_of_the_whole_text(fragments):
     text = "".join(fragment + separator for fragment, separator in fragments)
-    whole = " ".join(ptb._tokenize(text)).split(" ")
-    assert ptb_tokens(text) == [token for token in whole if token and token not in PUNCTUATION]
+    tokens = " ".join(ptb._tokenize(text)).split(" ")
+    assert ptb_tokens(text) == [token for token in tokens if token and token not in PUNCTUATION]

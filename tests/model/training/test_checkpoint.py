@@ -50,10 +50,10 @@ def test_changed_weights_are_detected(tmp_path):
     path = tmp_path / "state.h5"
     value = np.random.default_rng(0).random((16, 16), np.float32)
     save_state(path, variables(value), [value], RECORD)
-    whole, random, noticed = path.read_bytes(), np.random.default_rng(1), 0
+    intact, random, noticed = path.read_bytes(), np.random.default_rng(1), 0
     for _ in range(100):
-        broken = bytearray(whole)
-        broken[random.integers(len(whole))] ^= 1 << random.integers(8)
+        broken = bytearray(intact)
+        broken[random.integers(len(intact))] ^= 1 << random.integers(8)
         path.write_bytes(broken)
         (target,) = variables(np.zeros_like(value))
         try:

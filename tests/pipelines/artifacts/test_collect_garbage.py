@@ -50,7 +50,7 @@ def test_unrecognized_files_are_not_collected(tmp_path):
     (tmp_path / "linked").symlink_to(tmp_path / "toys")
     for name, text in (("0000000004", "{"), ("0000000005", "[]"), ("0000000006", '{"key": 1}')):
         write_text(tmp_path / "toys" / "Source" / name / "provenance.json", text)
-    (tmp_path / "toys" / "Source" / "0000000007").mkdir()  # begun
+    (tmp_path / "toys" / "Source" / "0000000007").mkdir()  # partial
     write_text(tmp_path / "toys" / "DownloadDataset" / "archives" / "images.zip", "PK")
     (found,) = find_artifacts(tmp_path)
     assert found.directory == real

@@ -49,7 +49,7 @@ def hub_artifacts(tmp_path_factory) -> ToyCaptioner:
 
 
 def caption(artifacts, captioner: Captioner, setting=None, path=None, search=SEARCH) -> CaptionedImages:
-    return caption_images(find_images([str(path or artifacts.pictures)]), captioner, search=search, reranking=setting)
+    return caption_images(find_images([str(path or artifacts.images_dir)]), captioner, search=search, reranking=setting)
 
 
 def assert_same(found: CaptionedImages, expected) -> None:
@@ -150,13 +150,13 @@ def test_release_asks_for_a_backbone_that_was_a_path(hub_artifacts):
 
 def test_another_backbone_is_refused(hub_artifacts):
     captioner = captioner_of_artifacts([hub_artifacts.model], hub_artifacts.features, None)
-    images = find_images([str(hub_artifacts.pictures)])
+    images = find_images([str(hub_artifacts.images_dir)])
     with pytest.raises(ArtifactError, match=r"is not the one of .*--backbone"):
         caption_images(images, captioner, backbone="efficientnet-lite2", weights="random:1")
 
 
 def test_captioning_loads_neither_beam_nor_plotting():
-    """What a few photographs do not need would double the start; Keras itself loads Matplotlib and pandas if it can."""
+    """Unneeded packages would double the start-up time; Keras itself loads Matplotlib and pandas if it can."""
     unused = {"IPython", "apache_beam", "dill", "luigi", "matplotlib", "nltk", "pandas", "pycocoevalcap", "scipy"}
     unused |= {"tensorflow_hub"}
     code = f"import sys, pipelines.caption_images.caption; print(*{unused!r} & sys.modules.keys())"
@@ -184,8 +184,8 @@ def test_broken_images_are_skipped_and_hostile_names_do_no_harm(hub_artifacts, t
     folder = tmp_path / "<script>alert(2)<"
     folder.mkdir()
     for name in ("=1+1.png", "<img src=x onerror=alert(3)>.png", 'quote".png'):
-        shutil.copy(hub_artifacts.pictures / "p0.png", folder / name)
-    (folder / "<b>broken.png").write_bytes(b"not a picture")
+        shutil.copy(hub_artifacts.images_dir / "p0.png", folder / name)
+    (folder / "<b>broken.png").write_bytes(b"not an image")
     (folder / "empty.png").touch()
     captioner = captioner_of_artifacts([hub_artifacts.model], hub_artifacts.features, hub_artifacts.captions)
     out = tmp_path / "out"

@@ -28,7 +28,7 @@ def explainer(artifacts) -> Explainer:
 
 @pytest.mark.parametrize("number", [0, 5])
 def test_explain_returns_the_captions_of_caption_images(artifacts, explainer, number):
-    path = artifacts.pictures / artifacts.ids[number]
+    path = artifacts.images_dir / artifacts.ids[number]
     (expected,) = caption_images(find_images([str(path)]), find_captioner(artifacts.model), search=SEARCH).images
     explanation = explainer.explain(path)
     assert [each.text for each in explanation.captions] == [each.text for each in expected.captions]
@@ -39,7 +39,7 @@ def test_token_probabilities_multiply_to_the_probability_of_the_caption(artifact
     for search in (SEARCH, replace(SEARCH, max_length=40)):
         explainer = Explainer(find_captioner(artifacts.model), search)
         for image_id in artifacts.ids:
-            explanation = explainer.explain(artifacts.pictures / image_id)
+            explanation = explainer.explain(artifacts.images_dir / image_id)
             ends.append(explanation.tokens[-1].text == END)
             probability = math.prod(each.probability for each in explanation.tokens)
             assert probability == pytest.approx(explanation.captions[0].probability, rel=1e-3)
@@ -50,7 +50,7 @@ def test_token_probabilities_multiply_to_the_probability_of_the_caption(artifact
 def test_neighbors_are_the_nearest_training_images(artifacts, explainer, kind):
     rows = artifacts.rows if kind == "original" else artifacts.net.refine(tf.constant(artifacts.rows)).numpy()
     distances = np.linalg.norm(rows.astype(np.float64) - rows[3], axis=1)
-    neighbors = explainer.explain(artifacts.pictures / artifacts.ids[3]).neighbors[kind]
+    neighbors = explainer.explain(artifacts.images_dir / artifacts.ids[3]).neighbors[kind]
     found = [artifacts.ids.index(each.image.image_id) for each in neighbors]
     assert len(set(found)) == NEIGHBORS
     np.testing.assert_allclose(distances[found], np.sort(distances)[:NEIGHBORS], atol=1e-3)
@@ -66,7 +66,7 @@ def test_missing_dataset_leaves_out_the_neighbors(artifacts, tmp_path):
     shutil.copytree(artifacts.root / "toys", tmp_path / "toys")
     shutil.rmtree(tmp_path / "toys" / "DownloadDataset")
     captioner = find_captioner(tmp_path / "toys" / "TrainModel" / "0123456789")
-    explanation = Explainer(captioner, SEARCH).explain(artifacts.pictures / artifacts.ids[0])
+    explanation = Explainer(captioner, SEARCH).explain(artifacts.images_dir / artifacts.ids[0])
     assert explanation.captions and not explanation.neighbors
 
 

@@ -19,7 +19,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def names(*paths) -> list[str]:
-    return [picture.image_id for picture in find_images([*map(str, paths)])]
+    return [image.image_id for image in find_images([*map(str, paths)])]
 
 
 def test_find_images_takes_files_named_like_images_from_a_folder(tmp_path):
@@ -31,8 +31,8 @@ def test_find_images_takes_files_named_like_images_from_a_folder(tmp_path):
 
 
 def test_find_images_takes_a_named_file_whatever_its_suffix(tmp_path):
-    touch(tmp_path, "picture")
-    assert names(tmp_path / "picture") == [str(tmp_path / "picture")]
+    touch(tmp_path, "image")
+    assert names(tmp_path / "image") == [str(tmp_path / "image")]
 
 
 def test_find_images_prefers_a_file_to_a_pattern(tmp_path):
@@ -71,11 +71,11 @@ def test_hostile_names_are_found_and_shown_as_escapes(tmp_path):
     hostile = [b"\xff.png", b"\x1b[31mred.png", b"line\nbreak.png", "\u202egnp.exe.png".encode(), b"back\\slash.png"]
     for name in hostile:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
-    pictures = find_images([str(tmp_path)])
-    assert sorted(picture.image_id for picture in pictures) == sorted(
+    images = find_images([str(tmp_path)])
+    assert sorted(image.image_id for image in images) == sorted(
         ["\\udcff.png", "\\x1b[31mred.png", "line\\nbreak.png", "\\u202egnp.exe.png", "back\\\\slash.png"]
     )
-    assert all(Path(picture.path).is_file() for picture in pictures)
+    assert all(Path(image.path).is_file() for image in images)
 
 
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))

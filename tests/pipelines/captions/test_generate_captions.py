@@ -62,12 +62,12 @@ def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_pa
 
 def test_interrupted_generation_keeps_finished_shards(artifacts, tmp_path):
     _, image_ids = artifacts
-    whole = run(tmp_path, image_ids, SEARCHES[0], 4)
+    expected = run(tmp_path, image_ids, SEARCHES[0], 4)
     known = [image_id for image_id in image_ids if image_id != "lost"]
     kept, lost, *_ = plan_shards(len(known), str(tmp_path / "shards"), 4, "hypotheses.jsonl", BATCH)
     Path(lost.path).unlink()
     before = Path(kept.path).stat().st_mtime_ns
-    assert run(tmp_path, image_ids, SEARCHES[0], 4) == whole
+    assert run(tmp_path, image_ids, SEARCHES[0], 4) == expected
     assert Path(kept.path).stat().st_mtime_ns == before
 
 

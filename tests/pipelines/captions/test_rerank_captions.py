@@ -24,7 +24,7 @@ SEARCH = SearchSetting("n-best", 4)
 
 
 @pytest.fixture
-def corpus(tmp_path):
+def dataset(tmp_path):
     """Images, neighbors and training captions, also as artifacts."""
     random = np.random.default_rng(0)
 
@@ -73,8 +73,8 @@ def run(root: Path, shards: int, **given):
 
 @pytest.mark.parametrize("shards", [1, 3, 20])
 @pytest.mark.parametrize("method", ["consensus", "kernel-ridge", "self-consensus"])
-def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(corpus, tmp_path, shards, method):
-    images, neighbors, training = corpus
+def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(dataset, tmp_path, shards, method):
+    images, neighbors, training = dataset
     setting, compared, own = {
         "consensus": (SETTING, tmp_path / "neighbors", neighbors),
         "kernel-ridge": (KERNEL_RIDGE, tmp_path / "features", _weights(tmp_path, images, training)),
@@ -88,10 +88,10 @@ def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(corpus, tmp
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_rerank_split_keeps_complete_shards(corpus, tmp_path):
+def test_rerank_split_keeps_complete_shards(dataset, tmp_path):
     run(tmp_path, 4)
     made = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
-    ids = [image.image_id for image in corpus[0]]
+    ids = [image.image_id for image in dataset[0]]
     kept, lost, *_ = plan_shards(len(ids), str(tmp_path / "shards"), 4, "reranked.jsonl")
     Path(lost.path).unlink()
     before = Path(kept.path).stat().st_mtime_ns
@@ -100,13 +100,13 @@ def test_rerank_split_keeps_complete_shards(corpus, tmp_path):
     assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == made
 
 
-def test_rerank_split_reports_images_without_features(corpus, tmp_path):
-    write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", corpus[0][0].captions)])
+def test_rerank_split_reports_images_without_features(dataset, tmp_path):
+    write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", dataset[0][0].captions)])
     with pytest.raises(ArtifactError, match="no features of image stranger"):
         run(tmp_path, 2, images=tmp_path / "features", setting=KERNEL_RIDGE)
 
 
-def test_rerank_split_raises_the_error_of_a_worker(corpus, tmp_path):
-    write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", corpus[0][0].captions)])
+def test_rerank_split_raises_the_error_of_a_worker(dataset, tmp_path):
+    write_hypotheses(tmp_path / "hypotheses", [ImageHypotheses("stranger", dataset[0][0].captions)])
     with pytest.raises(ArtifactError, match="Image stranger has no refined neighbors"):
         run(tmp_path, 2, setting=RerankingSetting("bleu", "refined", "euclidean", 4, 6))

@@ -80,19 +80,19 @@ def test_recalls_are_those_of_each_part_by_hand(artifacts, tmp_path, protocol, p
 
 
 def test_interrupted_retrieval_resumes(artifacts, tmp_path, monkeypatch):
-    whole = evaluate(tmp_path, "all")
+    expected = evaluate(tmp_path, "all")
     path = tmp_path / "scratch" / "likelihoods-0.npy"
     table = np.load(path)
-    begun = table.copy()
-    begun[3:] = 0.0
-    np.save(path, begun)
+    partial = table.copy()
+    partial[3:] = 0.0
+    np.save(path, partial)
     done = []
     monkeypatch.setattr(
         retrieve,
         "log_likelihoods",
         lambda *given: log_likelihoods(*given[:4], lambda fraction: done.append(fraction)),
     )
-    assert evaluate(tmp_path, "all") == whole
+    assert evaluate(tmp_path, "all") == expected
     assert len(done) == IMAGES + TRAINING - 3
     np.testing.assert_array_equal(np.load(path), table)
 

@@ -31,15 +31,15 @@ LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner", 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> list[ImageSource]:
-    """13 pictures of noise, and between them an empty file, a text, a truncated picture and a missing one."""
+    """13 images of noise, and between them an empty file, a text, a truncated image and a missing one."""
     folder = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)
     for number in range(13):
         Image.fromarray(random.integers(0, 256, (40, 50, 3), np.uint8)).save(folder / f"good{number:02d}.png")
-    whole = (folder / "good00.png").read_bytes()
+    intact = (folder / "good00.png").read_bytes()
     (folder / "empty.jpg").write_bytes(b"")
-    (folder / "text.jpg").write_text("not a picture")
-    (folder / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.jpg").write_text("not an image")
+    (folder / "truncated.png").write_bytes(intact[: len(intact) // 2])
     names = sorted(path.name for path in folder.iterdir())
     names.insert(5, "missing.png")
     return [ImageSource(Path(name).stem, str(folder / name)) for name in names]
@@ -197,7 +197,7 @@ def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
     directory = tmp_path / "killed"
     shards = shards_of(present, directory, 6)
     kept: dict[str, int] = {}
-    for wanted in (1, 4):  # kills with so many shards done
+    for wanted in (1, 4):  # number of completed shards at the kill
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(folder), str(directory)],
             start_new_session=True,
@@ -209,7 +209,7 @@ def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
         assert process.wait() == -signal.SIGKILL
         assert not (directory / "features.h5").exists()
         made = when_made([shard for shard in shards if is_shard_complete(shard)])
-        assert {path: made.get(path) for path in kept} == kept, "shards that were whole are not made again"
+        assert {path: made.get(path) for path in kept} == kept, "complete shards are not computed again"
         kept = made
     run(present, directory, shards=6)
     assert (directory / "features.h5").read_bytes() == (tmp_path / "undisturbed" / "features.h5").read_bytes()

@@ -16,7 +16,7 @@ from schemas.features import Reject
 PATH = "store://a"
 
 
-def picture(level: int) -> bytes:
+def png(level: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), (level, level, level)).save(buffer, format="PNG")
     return buffer.getvalue()
@@ -46,7 +46,7 @@ def read_all(paths, ahead=4):
 
 def test_pictures_come_in_order_whoever_is_ready_first(opened):
     files, _ = opened
-    files.update({f"store://{level}": picture(level) for level in range(40)})
+    files.update({f"store://{level}": png(level) for level in range(40)})
     found, counts = read_all(files)
     assert [int(crops[0, 0, 0, 0]) for _, crops in found] == list(range(40))
     assert all(crops.shape == (1, 4, 4, 3) and crops.dtype == np.uint8 for _, crops in found)
@@ -56,7 +56,7 @@ def test_pictures_come_in_order_whoever_is_ready_first(opened):
 
 def test_decoder_respects_the_pixel_limit(opened):
     files, calls = opened
-    files.update({f"store://{level}": picture(level) for level in range(40)})
+    files.update({f"store://{level}": png(level) for level in range(40)})
     reading = read_ahead([ImageSource(path, path) for path in files], 4, "squash", 2, 4, ShardCounts())
     next(reading)
     for thread in threading.enumerate():

@@ -15,7 +15,7 @@ def test_csv_formulas_are_quoted(tmp_path, text):
 
 
 def test_numbers_and_ordinary_text_stay_as_they_are(tmp_path):
-    rows = [["a, b", 'said "so"', "two\nlines", "café", -1.5, 3, None]]
+    rows = [["a, b", 'called "so"', "two\nlines", "café", -1.5, 3, None]]
     write_csv(tmp_path / "table.csv", list("abcdefg"), rows)
     with open(tmp_path / "table.csv", newline="", encoding="utf-8") as file:
-        assert list(csv.reader(file))[1] == ["a, b", 'said "so"', "two\nlines", "café", "-1.5", "3", ""]
+        assert list(csv.reader(file))[1] == ["a, b", 'called "so"', "two\nlines", "café", "-1.5", "3", ""]

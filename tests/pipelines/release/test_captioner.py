@@ -57,7 +57,7 @@ def release(toy, tmp_path, monkeypatch):
 
 def test_release_captions_images_like_the_pipeline(toy, release, tmp_path):
     moved = shutil.move(release, tmp_path / "elsewhere")
-    found = caption_images(find_images([str(toy.pictures)]), moved, search=SEARCH)
+    found = caption_images(find_images([str(toy.images_dir)]), moved, search=SEARCH)
     expected = toy.in_the_pipeline()
     assert [image.captions[0].text for image in found.images] == [
         detokenize(image.captions[0].tokens) for image in expected

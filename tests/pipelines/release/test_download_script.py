@@ -73,7 +73,7 @@ def server(request: pytest.FixtureRequest, toy: Toy) -> Iterator[Server]:
 
 @pytest.fixture(params=["curl", "wget"])
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A folder of commands with this client and no other."""
+    """A directory of commands with this client and no other."""
     if shutil.which(request.param) is None:
         pytest.skip(f"there is no {request.param}")
     folder = tmp_path / "bin"
@@ -84,7 +84,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def download(toy: Toy, client: Path, *arguments: object, folder: str = ".") -> subprocess.CompletedProcess[str]:
-    """Runs the release's script in `folder`."""
+    """Run the release's script in `folder`."""
     (toy.root / folder).mkdir(exist_ok=True)
     return subprocess.run(
         ["sh", str(toy.root / "release" / "download.sh"), *map(str, arguments)],
@@ -118,13 +118,13 @@ def test_script_resumes_a_partial_file(toy: Toy, server: Server, client: Path) -
     assert verify_release(toy.root / "here") == []
 
 
-@pytest.mark.parametrize("begun", [b"of another release", b"x" * 100_000])
+@pytest.mark.parametrize("partial", [b"of another release", b"x" * 100_000])
 def test_script_discards_a_partial_file_of_another_release(
-    toy: Toy, server: Server, client: Path, begun: bytes
+    toy: Toy, server: Server, client: Path, partial: bytes
 ) -> None:
     part = toy.root / "here" / f"{LARGE}.part"
     part.parent.mkdir(parents=True)
-    part.write_bytes(begun)
+    part.write_bytes(partial)
     run = download(toy, client, server.url, "here")
     assert run.returncode == 0, run.stderr
     assert verify_release(toy.root / "here") == []

@@ -120,7 +120,7 @@ def test_features_in_other_formats(toy: Toy, name: str) -> None:
 
 
 def test_non_public_test_captions_are_not_released(toy: Toy) -> None:
-    toy.corpus.test_captions_public = False
+    toy.dataset.test_captions_public = False
     release = toy.release(formats=ALL_FORMATS)
     formats = release / "formats"
     # "a dog 5" is a caption of a test image; "a dog 4" is one of validation.
@@ -150,7 +150,7 @@ def test_features_too_large_for_float16_are_an_error(toy: Toy) -> None:
 def test_cards_have_front_matter(toy: Toy) -> None:
     release = toy.release()
     front = front_matter(release / "README.md")
-    assert front["pretty_name"] == "m-RNN features of Toys: a | corpus"
+    assert front["pretty_name"] == "m-RNN features of Toys: a | dataset"
     assert (front["license"], front["size_categories"]) == ("other", ["n<1K"])
     assert (front["pipeline_tag"], front["library_name"]) == ("image-to-text", "keras")
     assert [config["config_name"] for config in front["configs"]] == ["refined", "original"]  # type: ignore[index]

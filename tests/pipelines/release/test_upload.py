@@ -49,7 +49,7 @@ def test_interrupted_upload_shows_no_release_and_resumes(
         send(release, place)
     assert len(names(place)) == 5 and "SHA256SUMS" not in names(place)
     assert not is_published(release, str(place))
-    Path(sent[0]).write_text("half")  # and one file was spoilt
+    Path(sent[0]).write_text("half")  # and one file was corrupted
     monkeypatch.undo()
     assert send(release, place) == total - 4
     assert verify_release(place) == []

@@ -82,8 +82,13 @@ PROVENANCE = {
 
 @dataclass(frozen=True)
 class Format:
-    """file: what such a file is called, below a folder of its own; write: makes a valid one; read: (file, data
-    directory) as the pipeline reads it, all of it; as_json: whether it is JSON or JSON lines.
+    """A file format.
+
+    Attributes:
+        file: Name of a file of the format, below a directory of its own.
+        write: Writes a valid file to a path.
+        read: Reads a file completely, as the pipeline does; called with the file and a data directory.
+        as_json: Whether the format is JSON or JSON lines.
     """
 
     file: str
@@ -93,20 +98,20 @@ class Format:
 
 
 def _write_images(path: Path) -> None:
-    """An image is no folder's content; `samples` takes each file that is there for one."""
-    picture = Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
+    """Write images in several formats; `samples` uses each file as a sample."""
+    image = Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
     exif = Image.Exif()
     exif[0x0112] = 6
     for form, options in [("PNG", {}), ("JPEG", {"exif": exif}), ("WEBP", {"exif": exif}), ("GIF", {}), ("DDS", {})]:
-        picture.save(path.with_suffix(f".{form}"), form, **options)
+        image.save(path.with_suffix(f".{form}"), form, **options)
     for form in ("TIFF", "BMP", "PPM", "TGA", "JPEG2000"):
-        picture.save(path.with_suffix(f".{form}"), form)
+        image.save(path.with_suffix(f".{form}"), form)
     Image.fromarray(np.arange(100, dtype=np.uint16).reshape(10, 10)).save(path.with_suffix(".16.png"), "PNG")
-    picture.quantize(4).save(path.with_suffix(".4.png"), "PNG", transparency=0)
+    image.quantize(4).save(path.with_suffix(".4.png"), "PNG", transparency=0)
 
 
 def _annotated(images: Iterable[Record], directory: Path) -> None:
-    """What was read becomes the artifact, by which texts are found that cannot be stored."""
+    """Write the artifact of what was read, which reveals texts that cannot be stored."""
     write_annotations(
         directory,
         (AnnotatedImage(each.image_id, each.file, "train", 1, 1, each.captions, each.extras) for each in images),
@@ -163,7 +168,7 @@ def _read_iapr(path: Path, directory: Path) -> None:
 
 def _write_zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("images/a.jpg", b"picture" * 30)
+        archive.writestr("images/a.jpg", b"image" * 30)
         archive.writestr("captions.txt", "a dog\n" * 9)
         archive.writestr(zipfile.ZipInfo("stored"), b"as it is")
 
@@ -172,7 +177,7 @@ def _write_tar(compression: str) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         with tarfile.open(path, f"w:{compression}", format=tarfile.PAX_FORMAT) as archive:
             for name, content in [
-                ("images/a.jpg", b"picture" * 30),
+                ("images/a.jpg", b"image" * 30),
                 ("caf\u00e9/" * 40 + "a", b"a dog"),
                 ("empty", b""),
             ]:

@@ -1,4 +1,4 @@
-"""What a reader may do with a spoilt file: read it, or refuse it in one sentence; nothing else, and in bounds."""
+"""Check that a reader reads a corrupted file or refuses it in one sentence, in bounded time and memory."""
 
 import os
 import resource
@@ -25,9 +25,10 @@ _offences: list[str] = []
 
 
 def check(read: Any, path: Path, data_directory: Path) -> MRNNError | None:
-    """Calls `read(path, data_directory)`; returns its typed error, if it was that.
+    """Call `read(path, data_directory)` and return its typed error, if it raised one.
 
-    Fails if it raises anything else, says more than a sentence, takes 10 s, or changes something outside.
+    Fails if it raises another error, if the message is longer than a sentence, if it takes more than 10 s, or if it
+    changes files elsewhere.
     """
     with _watching(data_directory), _in_time():
         try:
@@ -37,7 +38,7 @@ def check(read: Any, path: Path, data_directory: Path) -> MRNNError | None:
         else:
             return None
     text = str(refusal)
-    assert text.strip(), "the error says nothing"
+    assert text.strip(), "the error has no message"
     assert "\n" not in text, f"more than a line: {text!r}"
     assert len(text) <= LONGEST_SENTENCE, f"no sentence: {text[:300]!r}..."
     return refusal
@@ -45,7 +46,7 @@ def check(read: Any, path: Path, data_directory: Path) -> MRNNError | None:
 
 @contextmanager
 def limited_memory() -> Iterator[None]:
-    """No more than 1 GiB of address space beyond what is there already."""
+    """Limit the address space to 1 GiB more than is used already."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MEMORY_BYTES, hard))
@@ -82,7 +83,7 @@ def _watching(directory: Path) -> Iterator[None]:
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    """Notes what leads out: code cannot hide from Python's audit, which is below `open` and all its kin."""
+    """Record changes elsewhere; Python's audit events cannot be bypassed by Python code."""
     if _watched is None or threading.current_thread() is not threading.main_thread():
         return
     if event in _NEVER:

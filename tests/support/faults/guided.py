@@ -17,12 +17,12 @@ from tests.support.faults.guarded import check, limited_memory
 
 
 def main(name: str, seconds: str) -> None:
-    """Reads spoilt files of a format for so long; says how many at the end."""
+    """Read corrupted files of a format for a time in seconds, and print their number at the end."""
     form, folder = FORMATS[name], Path(tempfile.mkdtemp(prefix=f"guided-{name}-"))
-    path, data_directory, corpus = folder / "given" / form.file, folder / "var", folder / "corpus"
-    corpus.mkdir()
+    path, data_directory, seeds = folder / "given" / form.file, folder / "var", folder / "seeds"
+    seeds.mkdir()
     for number, content in enumerate(samples(form, path)):
-        (corpus / str(number)).write_bytes(content)
+        (seeds / str(number)).write_bytes(content)
 
     def read(content: bytes) -> None:
         shutil.rmtree(data_directory, ignore_errors=True)
@@ -31,7 +31,7 @@ def main(name: str, seconds: str) -> None:
         check(form.read, path, data_directory)
 
     # No limit by libFuzzer itself: its own would end the process without a word of which reader it was.
-    arguments = [f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", "-rss_limit_mb=0", str(corpus)]
+    arguments = [f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", "-rss_limit_mb=0", str(seeds)]
     atheris.Setup([sys.argv[0], *arguments], read)
     with limited_memory():
         atheris.Fuzz()

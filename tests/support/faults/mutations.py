@@ -1,4 +1,4 @@
-"""How valid files are spoilt: any bytes, and JSON that is still JSON."""
+"""Corruption of valid files: of any bytes, and of JSON that stays JSON."""
 
 import copy
 import json
@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-_PLACES = st.integers(0, (1 << 16) - 1)  # a share of the file in 65536ths, which stays the place as a file shrinks
+_PLACES = st.integers(0, (1 << 16) - 1)  # relative position in 65536ths, which stays valid as a file shrinks
 _LENGTHS = st.integers(0, 40)
 _DEPTH = 100_000  # beyond any parser's recursion
-_NESTED = {"deep": "\0"}  # stands for what is too deep to be dumped
+_NESTED = {"deep": "\0"}  # placeholder of nesting that is too deep to be dumped
 _VALUES = st.one_of(
     st.none() | st.booleans() | st.integers(-2, 3) | st.floats() | st.text(max_size=5),
     st.sampled_from(
@@ -35,8 +35,8 @@ _VALUES = st.one_of(
 )
 
 
-def spoilt(samples: list[bytes], as_json: bool) -> st.SearchStrategy[bytes]:
-    """Files that were one of `samples` before they were mistreated; JSON, or JSON lines, also by their structure."""
+def corrupted(samples: list[bytes], as_json: bool) -> st.SearchStrategy[bytes]:
+    """Return a strategy of corrupted `samples`; JSON and JSON lines are also corrupted by their structure."""
     files = st.sampled_from(samples)
     of_bytes = st.builds(_spoil_bytes, files, files, st.lists(_EDITS, min_size=1, max_size=6))
     if not as_json:

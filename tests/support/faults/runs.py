@@ -74,7 +74,7 @@ def configured(directory: Path) -> tuple[Path, Path]:
 
 
 class Run:
-    """A `luigi` command in a process group of its own; its lines come as they are said."""
+    """A `luigi` command in a process group of its own, whose output is read line by line."""
 
     def __init__(self, module: str, task: str, configuration: Path, *arguments: str):
         """Starts it; the scheduler is local unless the arguments name one."""
@@ -88,21 +88,21 @@ class Run:
             text=True,
             start_new_session=True,
         )
-        self.said: list[str] = []
+        self.output: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        """What it says, until it ends."""
+        """Yield the lines of its output, until it ends."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said.append(line)
+            self.output.append(line)
             yield line
 
     def finish(self) -> str:
-        """Waits for the end; returns all that it said."""
+        """Wait for the end; return its output."""
         for _ in self.lines():
             pass
         self.process.wait()
-        return "".join(self.said)
+        return "".join(self.output)
 
     def descendants(self) -> list[psutil.Process]:
         """The stages' processes and theirs."""
@@ -132,14 +132,14 @@ def kill_groups(leader: int, others: list[psutil.Process]) -> None:
 
 
 def started(line: str) -> str | None:
-    """The stage that a line says to be started."""
+    """Return the stage whose start a line reports."""
     found = re.search(r"(\w+) \w{10}: started", line)
     return found and found[1]
 
 
 @dataclass
 class Observed:
-    """What was there after a kill and has to stay: marks of artifacts, whole shards, finished epochs."""
+    """Results that were complete at a kill and must be kept: artifacts, shards, finished epochs."""
 
     data_dir: Path
     marks: dict[Path, bytes] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What workers of a cluster do in the tests: nothing that needs TensorFlow."""
+"""Work of cluster workers in the tests, which does not need TensorFlow."""
 
 import time
 from pathlib import Path

@@ -23,8 +23,8 @@ def complete(stage, write):
     """The artifact of a stage, made by `write` and marked as complete."""
     stage.directory.mkdir(parents=True, exist_ok=True)
     write(stage.directory)
-    whole = Provenance(stage.key, stage.stage, 1, "toys", {}, {}, "", {}, {}, None, {}, "", 0.0, 0, {}, {})
-    write_json(stage.directory / FILE_NAME, vars(whole))
+    provenance = Provenance(stage.key, stage.stage, 1, "toys", {}, {}, "", {}, {}, None, {}, "", 0.0, 0, {}, {})
+    write_json(stage.directory / FILE_NAME, vars(provenance))
 
 
 @pytest.fixture

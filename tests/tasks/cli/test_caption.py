@@ -24,7 +24,7 @@ def captioner(tmp_path_factory) -> ToyCaptioner:
 def test_caption_writes_captions_and_names_an_unreadable_image(captioner, mrnn, tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
-    shutil.copy(captioner.pictures / "p0.png", folder / "good.png")
+    shutil.copy(captioner.images_dir / "p0.png", folder / "good.png")
     (folder / "bad\x1b[31m.png").write_bytes(b"no image")
     settings = ("--set", "RerankCaptions.k=2", "--set", "GenerateCaptions.min_length=3")
     done = mrnn("caption", folder, "--model", captioner.model, "--out", tmp_path / "out", *settings)
@@ -44,7 +44,7 @@ def test_caption_writes_captions_and_names_an_unreadable_image(captioner, mrnn, 
 
 
 def test_caption_json_without_reranking_orders_by_probability(captioner, mrnn):
-    done = mrnn("caption", captioner.pictures, "--model", captioner.model, "--no-rerank", "--json")
+    done = mrnn("caption", captioner.images_dir, "--model", captioner.model, "--no-rerank", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [record["image"] for record in found["captioned"]] == captioner.ids and found["rejected"] == []
@@ -55,13 +55,13 @@ def test_caption_json_without_reranking_orders_by_probability(captioner, mrnn):
 
 
 def test_caption_without_a_trained_model_names_the_remedy(captioner, mrnn):
-    done = mrnn("caption", captioner.pictures / "p0.png", "--config", "shapes-finetuned")
+    done = mrnn("caption", captioner.images_dir / "p0.png", "--config", "shapes-finetuned")
     assert done.returncode == 1
     assert "train the model of this configuration with `mrnn run`, or give a model with --model." in done.stderr
 
 
 def test_caption_uses_the_pretrained_captioner_by_default(captioner, mrnn):
-    done = mrnn("caption", captioner.pictures / "p0.png", "--json")
+    done = mrnn("caption", captioner.images_dir / "p0.png", "--json")
     assert done.returncode == 0, done.stderr
     (record,) = json.loads(done.stdout)["captioned"]
     assert len(record["captions"][0]["text"].split()) >= 3

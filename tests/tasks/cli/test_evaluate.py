@@ -228,9 +228,9 @@ def test_chinese_is_scored_by_character_on_request(tmp_path, mrnn):
     (tmp_path / "references.json").write_text(json.dumps({"1": ["一只狗在草地上跑。"], "2": ["两只猫。"]}), "utf-8")
     (tmp_path / "results.json").write_text(json.dumps({"1": "一只狗在跑。", "2": "一只猫"}), "utf-8")
     paths = [tmp_path / "results.json", tmp_path / "references.json"]
-    whole = mrnn("evaluate", *paths)
-    assert "--by-character" in whole.stdout
-    assert "tok:corenlp-3.4.1|" in whole.stdout
+    by_word = mrnn("evaluate", *paths)
+    assert "--by-character" in by_word.stdout
+    assert "tok:corenlp-3.4.1|" in by_word.stdout
     by_character = mrnn("evaluate", *paths, "--by-character", "--json")
     sheet = json.loads(by_character.stdout)
     # 7 of 8 characters are in the references, which have 11.

@@ -44,7 +44,7 @@ def planned(tmp_path: Path) -> Path:
 
 def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
     first = str(planned / "features-0000000-0000002.h5.manifest.jsonl")
-    for arguments, said in (
+    for arguments, message in (
         (("--manifest", first, "--threads", "1"), "is complete"),
         (("--manifest", planned, "--index", "0"), "was complete already"),
         (("--manifest", planned, "--index", "1"), "is complete"),
@@ -52,7 +52,7 @@ def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
     ):
         run = mrnn("extract-shard", *arguments)
         assert run.returncode == 0, run.stderr
-        assert run.stdout.endswith(f"{said}.\n")
+        assert run.stdout.endswith(f"{message}.\n")
     # In a process of its own, where the number of threads can still be set.
     local = tmp_path / "local"
     code = f"from {__name__} import *; extract(Path({str(local)!r}), LOCAL)"
@@ -61,14 +61,14 @@ def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
 
 
 def test_wrong_manifest_is_one_sentence(planned, mrnn):
-    for arguments, said in (
+    for arguments, message in (
         (("--manifest", planned / "features.h5"), "is no manifest"),
         (("--manifest", planned, "--index", "3"), "has 3 manifests; --index is 0 to 2."),
         (("--manifest", planned.parent, "--index", "0"), "There is no manifest in"),
     ):
         run = mrnn("extract-shard", *arguments)
         assert run.returncode == 1
-        assert said in run.stderr and "Traceback" not in run.stderr
+        assert message in run.stderr and "Traceback" not in run.stderr
 
 
 def test_worker_with_other_versions_is_refused(planned, mrnn):

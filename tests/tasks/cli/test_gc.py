@@ -35,10 +35,10 @@ def left(directories):
 def test_gc_removes_nothing_by_default(data_dir, directories, capsys):
     gc(data_dir=data_dir, keep=0)
     assert left(directories) == set(directories)
-    said = capsys.readouterr().out
-    assert f"would remove {directories['lost']}  " in said
-    assert str(directories["reached"]) not in said and str(directories["tuning"]) not in said
-    assert "3 artifacts" in said
+    output = capsys.readouterr().out
+    assert f"would remove {directories['lost']}  " in output
+    assert str(directories["reached"]) not in output and str(directories["tuning"]) not in output
+    assert "3 artifacts" in output
 
 
 def test_gc_removes_unreachable_artifacts(data_dir, directories):
@@ -76,4 +76,4 @@ def test_gc_removes_nothing_while_a_stage_runs(data_dir, directories):
             gc(data_dir=data_dir, keep=0, delete=True)
         assert left(directories) == set(directories)
     gc(data_dir=data_dir, keep=0, delete=True)
-    assert running.exists(), "begun, so it may be gone on with"
+    assert running.exists(), "a partial artifact can be resumed"

@@ -99,14 +99,14 @@ def test_verify_detects_any_flipped_bit(made, data_dir, capsys):
     random = np.random.default_rng(0)
     for _ in range(100):
         path = files[random.integers(len(files))]
-        whole = path.read_bytes()
-        broken = bytearray(whole)
-        broken[random.integers(len(whole))] ^= 1 << random.integers(8)
+        intact = path.read_bytes()
+        broken = bytearray(intact)
+        broken[random.integers(len(intact))] ^= 1 << random.integers(8)
         path.write_bytes(broken)
         with pytest.raises(ArtifactError, match=r"[12] of 2"):
             verify(data_dir)
         assert re.search(rf"^{path.parent}", capsys.readouterr().out, re.MULTILINE)
-        path.write_bytes(whole)
+        path.write_bytes(intact)
     verify(data_dir)
 
 

@@ -62,7 +62,7 @@ def configure():
 
 
 @pytest.fixture
-def corpus(tmp_path):
+def dataset_dir(tmp_path):
     """Twelve plain images, whose captions name the color."""
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -77,8 +77,8 @@ def corpus(tmp_path):
 
 
 @pytest.mark.slow("trains a backbone twice")
-def test_extract_tuned_features_uses_the_fine_tuned_weights(configure, corpus, run, data_dir, tmp_path):
-    configure({**SETTINGS, "DownloadDataset": {"source": str(corpus)}})
+def test_extract_tuned_features_uses_the_fine_tuned_weights(configure, dataset_dir, run, data_dir, tmp_path):
+    configure({**SETTINGS, "DownloadDataset": {"source": str(dataset_dir)}})
     refined = RefineFeatures(dataset="custom", data_dir=str(data_dir), finetune_backbone=True)
     assert run(refined)
     made_from = refined.requires()
@@ -108,10 +108,10 @@ def test_extract_tuned_features_uses_the_fine_tuned_weights(configure, corpus, r
     inputs = {name: task.directory for name, task in tuned.requires().items()}
     tuned.work(Workspace(again, inputs, lambda done, message: None))
     backbone = load_backbone(BackboneSpec("keras:MobileNetV2", "random:0", 32))
-    pictures = np.concatenate(
-        [cut_crops(Image.open(corpus / f"{image_id}.png"), 32, "squash") for image_id in image_ids]
+    images = np.concatenate(
+        [cut_crops(Image.open(dataset_dir / f"{image_id}.png"), 32, "squash") for image_id in image_ids]
     )
-    seen = backbone.features(pictures)
+    seen = backbone.features(images)
     load_backbone.cache_clear()
     np.testing.assert_allclose(seen, extracted, rtol=1e-3, atol=1e-4 * np.abs(extracted).max())
     assert digest_file(again / "vocabulary.txt") == digest_file(tuned.directory / "vocabulary.txt")

@@ -135,7 +135,7 @@ def test_weak_tag_is_no_ground_to_resume(server: Server, tmp_path: Path) -> None
 
 
 def test_lie_about_the_range_is_refused(server: Server, tmp_path: Path) -> None:
-    server.script = [cut(CONTENT, 40_000), ranged(CONTENT, lie=-7), ranged(CONTENT)]
+    server.script = [cut(CONTENT, 40_000), ranged(CONTENT, shift=-7), ranged(CONTENT)]
     get(archive(server), tmp_path)
     assert [headers.get("Range") for _, headers in server.requests] == [None, "bytes=40000-", None]
 
