@@ -63,7 +63,7 @@ def test_failing_runner_is_retried_while_it_progresses(shards, tmp_path):
 
 
 def test_incomplete_shards_are_named(shards):
-    with pytest.raises(ArtifactError, match=r"rows-0000008-0000015\.txt \(of 4\) is not there although .*FnApiRunner"):
+    with pytest.raises(ArtifactError, match=r"rows-0000008-0000015\.txt \(of 4\) is missing although .*FnApiRunner"):
         complete(shards, partial(write_first_only, first=shards[0].path))
     assert is_shard_complete(shards[0])
 
