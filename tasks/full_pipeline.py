@@ -24,7 +24,7 @@ class FullPipeline(AllScores, luigi.WrapperTask):
         return [task.output() for task in self.requires().values()]
 
     def run(self) -> None:
-        """Do nothing: report and release are the whole work."""
+        """Do nothing: the required report and release are the result."""
 
     def summary(self) -> str:
         """Return scores, captions and locations for the terminal."""

@@ -38,7 +38,14 @@ class Search(Protocol):
 
 @dataclass(frozen=True)
 class BeamStrategy:
-    """`BeamSearch` of this width; 1 is greedy search."""
+    """Beam search.
+
+    Attributes:
+        width: Width of the beam; 1 is greedy search.
+        max_length: Maximum number of tokens.
+        constraints: Hard decoding constraints.
+        options: Length penalty and diversity.
+    """
 
     width: int
     max_length: int
@@ -53,7 +60,15 @@ class BeamStrategy:
 
 @dataclass(frozen=True)
 class SamplingStrategy:
-    """A number of captions per image, sampled from the network's distribution."""
+    """Sampling from the network's distribution.
+
+    Attributes:
+        count: Number of captions per image.
+        sampling: Distribution that tokens are sampled from.
+        seed: Seed of the random numbers.
+        max_length: Maximum number of tokens.
+        constraints: Hard decoding constraints.
+    """
 
     count: int
     sampling: Sampling

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from model.metrics.bootstrap import Statistics, mean_of
@@ -64,8 +65,8 @@ class ClipModel:
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         self.version = f"{folder.resolve().name}-{hashlib.sha256(vision.read_bytes()).hexdigest()[:8]}"
 
-    def embed_images(self, images: Iterable[Image.Image]) -> np.ndarray:
-        """Return unit vectors of RGB images: float32 (N, D)."""
+    def embed_images(self, images: Iterable[Image.Image]) -> NDArray[np.float32]:
+        """Embed RGB images as unit vectors, float32 (N, D)."""
         name = self._vision.get_inputs()[0].name
         blocks = [
             _output(self._vision, "image_embeds", {name: np.stack([self._pixels(image) for image in batch])})
@@ -73,14 +74,14 @@ class ClipModel:
         ]
         return _unit(np.concatenate(blocks))
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return unit vectors of captions, to which the prompt is added: float32 (N, D)."""
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed captions, to which the prompt is added, as unit vectors, float32 (N, D)."""
         ids = [self._tokenizer.encode(f"{_PROMPT}{text}").ids for text in texts]
         by_length: defaultdict[int, list[int]] = defaultdict(list)  # batches without padding
         for row, tokens in enumerate(ids):
             by_length[len(tokens)].append(row)
         wanted = {given.name for given in self._text.get_inputs()}
-        embeddings: dict[int, np.ndarray] = {}
+        embeddings: dict[int, NDArray[np.float32]] = {}
         for rows in by_length.values():
             for batch in _batches(rows):
                 block = np.array([ids[row] for row in batch], np.int64)
@@ -89,21 +90,24 @@ class ClipModel:
                 embeddings.update(zip(batch, found, strict=True))
         return _unit(np.stack([embeddings[row] for row in range(len(texts))]))
 
-    def _pixels(self, image: Image.Image) -> np.ndarray:
-        """Resizes the short side, cuts the middle and normalizes: float32 (3, size, size)."""
+    def _pixels(self, image: Image.Image) -> NDArray[np.float32]:
+        """Resize the short side, crop the center and normalize: float32 (3, size, size)."""
         size = self._preprocessing.get("crop_size", _SIZE)
         size = size["height"] if isinstance(size, dict) else size
         short = min(image.size)
         width, height = (int(size * side / short) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
         left, top = round((width - size) / 2), round((height - size) / 2)
-        pixels = np.asarray(image.crop((left, top, left + size, top + size)), np.float32) / 255
+        pixels = np.asarray(image.crop((left, top, left + size, top + size)), np.float32) / np.float32(255)
         mean, std = self._preprocessing.get("image_mean", _MEAN), self._preprocessing.get("image_std", _STD)
         return ((pixels - np.array(mean, np.float32)) / np.array(std, np.float32)).transpose(2, 0, 1)
 
 
 def score(
-    images: np.ndarray, captions: np.ndarray, references: np.ndarray, owners: np.ndarray
+    images: NDArray[np.float32],
+    captions: NDArray[np.float32],
+    references: NDArray[np.float32],
+    owners: NDArray[np.integer],
 ) -> dict[str, Statistics]:
     """Return the statistics of both scores, means over images.
 
@@ -134,7 +138,7 @@ def _find(folder: Path, name: str) -> Path:
     raise ScorerMissing(f"{folder} has no {name}; give the directory of a CLIP model in ONNX with {', '.join(FILES)}.")
 
 
-def _output(session: Any, name: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def _output(session: Any, name: str, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
     """Return the output of that name, or the first one."""
     names = [output.name for output in session.get_outputs()]
     try:
@@ -144,7 +148,7 @@ def _output(session: Any, name: str, inputs: dict[str, np.ndarray]) -> np.ndarra
     return np.asarray(found, np.float32).reshape(len(found), -1)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: np.ndarray = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    unit: NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     return unit

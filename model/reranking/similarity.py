@@ -33,7 +33,16 @@ class Similarity(Protocol):
     def weighted_sums(
         self, hypotheses: NDArray[np.int64], references: NDArray[np.int64], weights: NDArray[np.floating]
     ) -> NDArray[np.float64]:
-        """`self(hypotheses, references) @ weights.T` without that matrix: weights (S, R) -> float64 (H, S)."""
+        """Compute `self(hypotheses, references) @ weights.T` without that matrix.
+
+        Args:
+            hypotheses: Row indices int64 (H,).
+            references: Row indices int64 (R,).
+            weights: Weights of the references (S, R).
+
+        Returns:
+            Weighted sums of similarities, float64 (H, S).
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""From tokens back to text."""
+"""Conversion of tokens to text."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""From a caption's text to its words: the rules for training; `model.text.ptb` has the one for scoring."""
+"""Tokenizers of captions for training; `model.text.ptb` has the one for scoring."""
 
 import re
 import unicodedata

@@ -107,7 +107,14 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """Options of `model.training.trainer.fit`."""
+    """Options of `model.training.trainer.fit`.
+
+    Attributes:
+        training: Epochs and batches.
+        optimizer: Optimizer.
+        schedule: Learning-rate schedule.
+        validation: Validation and selection of the best epoch.
+    """
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -205,7 +212,14 @@ class SelfCriticalConfig:
 
 @dataclass(frozen=True)
 class TrainModelConfig:
-    """Options of TrainModel."""
+    """Options of TrainModel.
+
+    Attributes:
+        model: Architecture and dropout.
+        fit: Options of `model.training.trainer.fit`.
+        cross_entropy: Options of the loss.
+        execution: Numerics and devices.
+    """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -215,7 +229,13 @@ class TrainModelConfig:
 
 @dataclass(frozen=True)
 class FineTuneBackboneConfig:
-    """Options of FineTuneBackbone."""
+    """Options of FineTuneBackbone.
+
+    Attributes:
+        backbone: Fine-tuning of the backbone.
+        fit: Options of `model.training.trainer.fit`.
+        cross_entropy: Options of the loss.
+    """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -224,7 +244,12 @@ class FineTuneBackboneConfig:
 
 @dataclass(frozen=True)
 class TrainSelfCriticalConfig:
-    """Options of TrainSelfCritical."""
+    """Options of TrainSelfCritical.
+
+    Attributes:
+        self_critical: Gradient estimate.
+        fit: Options of `model.training.trainer.fit`.
+    """
 
     self_critical: SelfCriticalConfig = field(default_factory=SelfCriticalConfig)
     fit: FitConfig = field(default_factory=FitConfig)

@@ -61,7 +61,13 @@ class Caption:
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """An image with its captions, best first, and the nearest training images that reranking compared it with."""
+    """A captioned image.
+
+    Attributes:
+        image_id: Id of the image.
+        captions: Its captions, best first.
+        neighbors: Ids of the nearest training images that reranking compared it with.
+    """
 
     image_id: str
     captions: tuple[Caption, ...]
@@ -70,7 +76,12 @@ class CaptionedImage:
 
 @dataclass(frozen=True)
 class CaptionedImages:
-    """The images that could be read, in their order, and the others."""
+    """Captions of several images.
+
+    Attributes:
+        images: Images that could be read, in their order.
+        rejects: All other images.
+    """
 
     images: tuple[CaptionedImage, ...]
     rejects: tuple[Reject, ...]

@@ -28,7 +28,12 @@ _BLOCK = 4096  # training images that are refined at a time
 
 @dataclass(frozen=True)
 class Token:
-    """A token of a caption, or `END`, and its probability given the image and the tokens before it."""
+    """A token of a caption.
+
+    Attributes:
+        text: The token, or `END`.
+        probability: Its probability given the image and the tokens before it.
+    """
 
     text: str
     probability: float
@@ -36,7 +41,12 @@ class Token:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A training image and its Euclidean distance in feature space."""
+    """A training image near to an image.
+
+    Attributes:
+        image: The training image.
+        distance: Euclidean distance in feature space.
+    """
 
     image: AnnotatedImage
     distance: float

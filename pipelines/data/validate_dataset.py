@@ -95,7 +95,13 @@ class Demands:
 
 @dataclass(frozen=True)
 class FindingGroup:
-    """All findings of one level and kind, in order."""
+    """All findings of one level and kind.
+
+    Attributes:
+        level: See `Finding`.
+        kind: See `Finding`.
+        messages: One sentence per finding, in order.
+    """
 
     level: str
     kind: str

@@ -1,4 +1,4 @@
-"""Scores of captions from anybody's files."""
+"""Evaluation of captions in files of any origin."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -48,10 +48,10 @@ class _System:
 
 @dataclass(frozen=True)
 class Clip:
-    """Where CLIPScore finds what it needs.
+    """Inputs of CLIPScore.
 
     Attributes:
-        model: Directory of the CLIP model, as `ClipModel` reads it, or None.
+        model: Directory of the CLIP model, see `ClipModel`, or None.
         images: Directory of the images, or None.
     """
 

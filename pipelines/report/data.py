@@ -57,7 +57,15 @@ class ReportInputs:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """Source and terms of the dataset; `homepage` is empty if there is none."""
+    """Source and terms of the dataset.
+
+    Attributes:
+        name: Name in configurations.
+        title: Full name.
+        homepage: URL of its home page; empty if there is none.
+        license: Terms of use.
+        citation: Publications to cite.
+    """
 
     name: str
     title: str
@@ -103,7 +111,14 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class FeatureFacts:
-    """The image features that the model was trained on."""
+    """Image features that the model was trained on.
+
+    Attributes:
+        description: Origin of the features.
+        images: Number of images with features.
+        dimension: Length of a feature vector.
+        dtype: Data type of the stored features.
+    """
 
     description: FeatureDescription
     images: int
@@ -113,7 +128,13 @@ class FeatureFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The trained model: its configuration, its vocabulary size and its provenance."""
+    """The trained model.
+
+    Attributes:
+        config: Its configuration.
+        vocabulary_size: Number of tokens of its vocabulary.
+        provenance: Its provenance.
+    """
 
     config: dict[str, Any]
     vocabulary_size: int
@@ -122,7 +143,13 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class StageEntry:
-    """An artifact that the report was made from; `provenance` is None if it has been deleted."""
+    """An artifact that the report depends on.
+
+    Attributes:
+        stage: Its stage.
+        key: Its key.
+        provenance: Its provenance; None if it has been deleted.
+    """
 
     stage: str
     key: str
@@ -167,7 +194,13 @@ class Epoch:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A row of the score table."""
+    """A row of the score table.
+
+    Attributes:
+        label: Label of the row.
+        key: Key of the score artifact.
+        scores: The score sheet.
+    """
 
     label: str
     key: str
@@ -236,7 +269,12 @@ class GalleryImage:
 
 @dataclass(frozen=True)
 class NeighborPanel:
-    """A test image and its nearest training images by feature kind, nearest first."""
+    """A test image and its nearest training images.
+
+    Attributes:
+        thumbnail: The test image.
+        nearest: Nearest training images by feature kind, nearest first.
+    """
 
     thumbnail: Thumbnail
     nearest: Mapping[str, tuple[Thumbnail, ...]]
@@ -259,7 +297,15 @@ class NeighborComparison:
 
 @dataclass(frozen=True)
 class RejectedImage:
-    """An image without features; its thumbnail exists if the file can be decoded nevertheless."""
+    """An image without features.
+
+    Attributes:
+        thumbnail: Thumbnail of the image, if the file can be decoded nevertheless.
+        file: Path of the image below the dataset's root.
+        split: Its split.
+        stage: Step that rejected it.
+        error: The reason, in one line.
+    """
 
     thumbnail: Thumbnail
     file: str
@@ -270,7 +316,13 @@ class RejectedImage:
 
 @dataclass(frozen=True)
 class WordFrequency:
-    """Occurrences of a word per thousand words, in the generated captions and in their references."""
+    """Frequency of a word.
+
+    Attributes:
+        word: The word.
+        generated: Occurrences per thousand words of the generated captions.
+        references: Occurrences per thousand words of their references.
+    """
 
     word: str
     generated: float

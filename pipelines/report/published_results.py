@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 MARKS = {
     "read": "Read in the source named with the number.",
-    "memory-high": "Quoted from memory, not looked up; very likely correct.",
+    "memory-high": "Quoted from memory, not looked up; very probably correct.",
     "memory-mid": "Quoted from memory, not looked up; single digits may be wrong.",
 }
 

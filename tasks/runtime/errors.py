@@ -1,4 +1,4 @@
-"""Error messages: one sentence that names what is wrong and the remedy."""
+"""Error messages: one sentence with the problem and the remedy."""
 
 import configparser
 import errno

@@ -33,7 +33,7 @@ log = logging.getLogger("tasks")
 
 
 class StageFailed(MRNNError):
-    """A stage did not make its artifact; the message tells which one, why, and where its log is."""
+    """A stage failed; the message names the stage, the reason and its log file."""
 
 
 def execute(job: Job, status: StatusPage | None = None) -> None:

@@ -64,7 +64,7 @@ class ProgressDisplay:
         self._bar.close()
 
     def report(self, fraction: float, message: str) -> None:
-        """Show how much of the stage is done and what it does now."""
+        """Show the completed fraction of the stage and its current step."""
         if self._first is None:
             self._first = self._bar.initial = 100 * fraction
             self._started = time.monotonic()

@@ -37,7 +37,7 @@ class ExtractTunedFeatures(BeamStage, FeatureSourceParam):
         }
 
     def parameters(self, significant: bool) -> dict[str, Any]:
-        """As of every stage, with the options of ExtractFeatures but its weights."""
+        """Return the parameters, with the options of ExtractFeatures except its weights."""
         extraction = self.extraction.parameters(significant)
         extraction.pop("weights", None)
         return {**extraction, **super().parameters(significant)}

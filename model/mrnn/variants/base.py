@@ -1,23 +1,29 @@
-"""What tells one m-RNN from another: the choices in which they differ."""
+"""Architectural choices in which the published m-RNNs differ."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One m-RNN; sizes and dropout are only what it was published with.
+    """One m-RNN. Sizes and dropout are the published ones, which can be overridden.
 
-    recurrence: `relu`, `gru`, `lstm` or `peephole-lstm`, see `model/mrnn/cells.py`.
-    two_embeddings: w = W2 E1[word]; otherwise w = E1[word].
-    word_input: what the multimodal layer gets of the word: `w`, `w1` (embedding I) or nothing.
-    image_input: where the image enters: `multimodal`, `recurrent`, `state` (the first state of the recurrent layer); it
-        may be several, or none.
-    one_image_map: recurrent and multimodal layer get the image by one matrix, so that their inputs have one size.
-    fusion: of the multimodal layer, `scaled_tanh` of the sum or the sum of the `relu` of each; None: no such layer.
-    tied: the non-linearity f of transposed weight sharing, softmax(E1 f(W m + b) + b'), `scaled_tanh` or `relu`; None:
-        a softmax with weights of its own.
-    uniform: weights start uniform in +- so much; None: Glorot's, with orthogonal recurrent ones.
-    dropout: the rate on words, recurrent layer and multimodal layer.
+    Attributes:
+        recurrence: `relu`, `gru`, `lstm` or `peephole-lstm`, see `model/mrnn/cells.py`.
+        two_embeddings: Whether w = W2 E1[token]; otherwise w = E1[token].
+        word_input: Input of the multimodal layer from the token: `w`, `w1` (embedding I) or None.
+        image_input: Layers that the image enters: `multimodal`, `recurrent` or `state` (the initial state of the
+            recurrent layer); possibly several, or none.
+        one_image_map: Whether one matrix projects the image for recurrent and multimodal layer, whose sizes are equal.
+        fusion: Fusion of the multimodal layer: `scaled_tanh` of the sum, or the sum of the `relu` of each part; None if
+            there is no such layer.
+        tied: Non-linearity f of transposed weight sharing, softmax(E1 f(W m + b) + b'): `scaled_tanh` or `relu`; None
+            if the softmax has its own weights.
+        uniform: Half-width of the uniform distribution of initial weights; None for Glorot's, with orthogonal recurrent
+            weights.
+        embedding_size: Size of embedding layer I.
+        recurrent_size: Size of the recurrent layer and of embedding layer II.
+        multimodal_size: Size of the multimodal layer.
+        dropout: Rate on tokens, recurrent layer and multimodal layer.
     """
 
     recurrence: str = "relu"

@@ -41,7 +41,7 @@ class Meter:
 
 
 class Stopped(Exception):
-    """A transfer is given up because another failed."""
+    """A transfer is aborted because another failed."""
 
 
 class JointProgress:
