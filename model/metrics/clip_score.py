@@ -90,7 +90,7 @@ class ClipModel:
                 embeddings.update(zip(batch, found, strict=True))
         return _unit(np.stack([embeddings[row] for row in range(len(texts))]))
 
-    def _pixels(self, image: Image.Image) -> NDArray[np.float32]:
+    def _pixels(self, image: Image.Image) -> NDArray[np.floating]:
         """Resize the short side, crop the center and normalize: float32 (3, size, size)."""
         size = self._preprocessing.get("crop_size", _SIZE)
         size = size["height"] if isinstance(size, dict) else size
@@ -98,7 +98,7 @@ class ClipModel:
         width, height = (int(size * side / short) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
         left, top = round((width - size) / 2), round((height - size) / 2)
-        pixels = np.asarray(image.crop((left, top, left + size, top + size)), np.float32) / np.float32(255)
+        pixels = np.asarray(image.crop((left, top, left + size, top + size)), np.float32) / 255
         mean, std = self._preprocessing.get("image_mean", _MEAN), self._preprocessing.get("image_std", _STD)
         return ((pixels - np.array(mean, np.float32)) / np.array(std, np.float32)).transpose(2, 0, 1)
 
