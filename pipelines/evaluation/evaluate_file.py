@@ -90,6 +90,8 @@ def evaluate_files(
         InputError: A file is malformed or given twice, an image has captions twice, no image has references, or the
             systems captioned different images.
     """
+    if [baseline] == [*results]:
+        raise InputError(f"{baseline} is its own baseline; give the captions of another system.")
     files = [*results, *([baseline] if baseline and baseline not in results else [])]
     labels = _labels(files)
     known = read_references(references)

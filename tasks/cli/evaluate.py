@@ -37,13 +37,13 @@ def evaluate(
     results: Annotated[
         list[Path],
         typer.Argument(
-            help="Captions, a file per system: COCO results, JSON, JSON lines, CSV, hypotheses.jsonl or m-RNN's list."
+            help="Captions, a file per system: COCO results, JSON, JSON lines, CSV, hypotheses.jsonl or m-RNN's list.",
         ),
     ],
     references: Annotated[
         Path,
         typer.Argument(
-            help="References: COCO captions, a Karpathy file, JSON lines, CSV, annotations.jsonl or m-RNN's list."
+            help="References: COCO captions, a Karpathy file, JSON lines, CSV, annotations.jsonl or m-RNN's list.",
         ),
     ],
     baseline: Annotated[
@@ -51,7 +51,10 @@ def evaluate(
     ] = None,
     metric: Annotated[
         list[Metric] | None,
-        typer.Option(help="Metric to add, which needs the extra `coco` or `clip`; may be given several times."),
+        typer.Option(
+            case_sensitive=False,
+            help="Metric to add, which needs the extra `coco` or `clip`; may be given several times.",
+        ),
     ] = None,
     clip_model: Annotated[
         Path | None, typer.Option(help="Directory of a CLIP model in ONNX, for CLIPScore and RefCLIPScore.")

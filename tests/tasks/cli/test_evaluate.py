@@ -97,6 +97,8 @@ def test_baseline_is_a_row_among_several_systems(files):
 def test_file_given_twice_is_refused(files):
     with pytest.raises(InputError, match="is given twice"):
         evaluate_files([files / "better.json"] * 2, files / "references.jsonl")
+    with pytest.raises(InputError, match="is its own baseline"):
+        evaluate_files([files / "better.json"], files / "references.jsonl", baseline=files / "better.json")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,6 @@ def test_chinese_is_scored_by_character_on_request(tmp_path, mrnn):
 
 
 def test_missing_metric_is_reported_with_the_reason(files, mrnn):
-    run = mrnn("evaluate", files / "better.json", files / "references.jsonl", "--metric", "SPICE", PATH="")
+    run = mrnn("evaluate", files / "better.json", files / "references.jsonl", "--metric", "spice", PATH="")
     assert run.returncode == 0, run.stderr
     assert "SPICE left out: no Java runtime was found" in run.stdout
