@@ -83,7 +83,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     config = read_json(directory / "config.json")
     vocabulary = Vocabulary.read(directory / "vocabulary.txt")
     if not isinstance(config, dict):
-        raise ArtifactError(f"{directory / 'config.json'} is no configuration of a model; train it again.")
+        raise ArtifactError(f"{directory / 'config.json'} is not the configuration of a model; train it again.")
     if config.get("vocabulary_digest") != vocabulary.digest:
         raise ArtifactError(f"{directory / 'vocabulary.txt'} is not the vocabulary that this model was trained with.")
     return Checkpoint(directory / "model.keras", config, vocabulary)

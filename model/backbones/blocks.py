@@ -51,7 +51,7 @@ def split_before_block(encoder: keras.Model, count: int) -> SplitModel:
     blocks = blocks_of(encoder)
     if not 1 <= count <= len(blocks):
         raise ConfigurationError(
-            f"{count} blocks cannot be fine-tuned; set blocks to 1..{len(blocks)}, for the network consists of "
+            f"{count} blocks cannot be fine-tuned; set blocks to 1..{len(blocks)}; the network consists of "
             f"{', '.join(blocks)}."
         )
     chosen = [layer for layers in [*blocks.values()][-count:] for layer in layers]

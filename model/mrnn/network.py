@@ -350,7 +350,7 @@ def load_network(path: Path) -> MRNN:
         raise ArtifactError(f"{path} cannot be loaded as a Keras model ({first_line}); train it again.") from error
     if not isinstance(network, MRNN):
         raise ArtifactError(
-            f"{path} holds a {type(network).__name__}, not an m-RNN; give the model.keras of a release."
+            f"{path} contains a {type(network).__name__}, not an m-RNN; give the model.keras of a release."
         )
     return network
 

@@ -195,7 +195,7 @@ class SelfCriticalConfig:
         "Baseline of the reward: the greedy caption, or the mean of the image's other samples.",
         choices=BASELINES,
     )
-    bleu: float = option(0.0, "Weight of the BLEU similarity (0 to 1) in the reward, beside CIDEr-D (0 to 10).")
+    bleu: float = option(0.0, "Weight of the BLEU similarity (0 to 1) in the reward, in addition to CIDEr-D (0 to 10).")
     likelihood: float = option(0.0, "Weight of the cross-entropy of the reference captions in the loss (0 to below 1).")
 
     def __post_init__(self) -> None:

@@ -147,7 +147,7 @@ def complete_shards(
         clear_shards(missing)
         if engine.runner == MANUAL:
             raise RunnerError(
-                f"{len(missing)} of {len(shards)} shards are left to you; run `mrnn extract-shard --manifest` on those "
+                f"{len(missing)} of {len(shards)} shards remain; run `mrnn extract-shard --manifest` on those "
                 f"whose manifests are in {missing[0].path.rpartition('/')[0]}, then this command again."
             )
         failure = _run(missing, shards, work, engine, progress)

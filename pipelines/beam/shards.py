@@ -91,7 +91,7 @@ def shard_of(manifest_path: str) -> Shard:
     path = manifest_path.removesuffix(MANIFEST)
     found = _RANGE.search(path)
     if path == manifest_path or not found:
-        raise ArtifactError(f"{manifest_path} is no manifest; its name must end like -0000100-0000199.h5{MANIFEST}.")
+        raise ArtifactError(f"{manifest_path} is not a manifest; its name must end like -0000100-0000199.h5{MANIFEST}.")
     first, last = int(found[1]), int(found[2])
     return Shard(path, first, last - first + 1)
 

@@ -130,7 +130,7 @@ def extract_manifest(manifest_path: str, threads: int = 0) -> bool:
         Whether the shard was computed.
 
     Raises:
-        ArtifactError: The file is no manifest, or there is no plan next to it.
+        ArtifactError: The file is not a manifest, or there is no plan next to it.
         RunnerError: This process has other package versions than the driver.
         InputError: The weights are unreadable.
     """

@@ -40,11 +40,11 @@ def download_captioner(address: str) -> Path:
     """
     match = _ADDRESS.fullmatch(address)
     if not match:
-        raise ConfigurationError(f"{printable(address)} is no address of the Hugging Face Hub; write hf://USER/NAME.")
+        raise ConfigurationError(f"{printable(address)} is not a URL of the Hugging Face Hub; write hf://USER/NAME.")
     of_data, name, revision = match.groups()
     directory = _download(address, name, "dataset" if of_data else "model", revision, _CAPTIONER)
     if not (directory / INDEX).is_file():
-        raise ArtifactError(f"{address} is not a release of PublishFeatures: {INDEX} is missing; check the address.")
+        raise ArtifactError(f"{address} is not a release of PublishFeatures: {INDEX} is missing; check the URL.")
     for file, digest in read_sums(directory).items():
         path = directory / file
         if path.is_file() and digest_file(path) != digest:
@@ -67,15 +67,13 @@ def _download(address: str, name: str, kind: str, revision: str | None, patterns
     try:
         return Path(huggingface_hub.snapshot_download(name, **options))
     except errors.RevisionNotFoundError as error:
-        raise StorageError(f"{address} has no revision {revision}; check the address.") from error
+        raise StorageError(f"{address} has no revision {revision}; check the URL.") from error
     except errors.RepositoryNotFoundError as error:
         raise StorageAccessError(
-            f"{address} does not exist or is private; check the address, or log in with `hf auth login`."
+            f"{address} does not exist or is private; check the URL, or log in with `hf auth login`."
         ) from error
     except errors.HFValidationError as error:
-        raise ConfigurationError(
-            f"{address} is no valid name ({reason(error, _REASON)}); check the address."
-        ) from error
+        raise ConfigurationError(f"{address} is not a valid name ({reason(error, _REASON)}); check the URL.") from error
     except OSError as error:
         raise StorageError(
             f"{address} cannot be downloaded ({reason(error, _REASON)}); check the network and HF_ENDPOINT, then run "

@@ -201,7 +201,7 @@ def _of_records(path: Path, unit: str, records: Iterable[tuple[int, Any]]) -> It
     for number, record in records:
         place = f"{path}, {unit} {number}"
         if not isinstance(record, dict):
-            raise InputError(f'{place}, is no record {{"image_id", "caption"}}; fix it.')
+            raise InputError(f'{place}, is not a record {{"image_id", "caption"}}; fix it.')
         key = next((key for key in _ID_KEYS if key in record), "image_id")
         yield place, plain_id(record.get(key), place), tuple(_captions(record, place)), _file(record)
 
@@ -250,7 +250,7 @@ def _table(path: Path, text: str) -> Iterator[_Entry]:
             value = row[of_image]
             yield place, plain_id(value.strip() if value else value, place), (_text(row[of_caption], place),), None
     except csv.Error as error:
-        raise InputError(f"{path}, line {rows.line_num}, is no CSV ({error}); fix it.") from error
+        raise InputError(f"{path}, line {rows.line_num}, is not CSV ({error}); fix it.") from error
 
 
 def _captions(record: dict[str, Any], place: str) -> list[str]:

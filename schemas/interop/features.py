@@ -237,7 +237,7 @@ def _datasets(path: Path, group: h5py.Group) -> Iterator[str]:
         if isinstance(child, h5py.Dataset):
             yield f"{group.name}/{name}".lstrip("/")
         elif isinstance(group.get(name, getlink=True), h5py.SoftLink) or not isinstance(child, h5py.Group):
-            raise InputError(f"{path} has {name!r}, which is no dataset; store a dataset per image or one of all.")
+            raise InputError(f"{path} has {name!r}, which is not a dataset; store a dataset per image or one of all.")
         else:
             yield from _datasets(path, child)
 
@@ -266,7 +266,7 @@ def _read_text_vector(path: Path) -> NDArray[np.float64]:
     try:
         return np.array(path.read_text(encoding="ascii").split(), np.float64)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no list of numbers ({error}); extract the features again.") from error
+        raise InputError(f"{path} is not a list of numbers ({error}); extract the features again.") from error
 
 
 def _check_matrix(path: Path, ids: Sequence[str], matrix: Any) -> None:

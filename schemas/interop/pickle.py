@@ -94,7 +94,7 @@ def _read_header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dty
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, _, dtype = read(stream)
     except Exception as error:  # it is Python source, and corrupted source can raise anything
-        raise InputError(f"{path} is no .npy file ({reason(error, 200)}); get it again.") from error
+        raise InputError(f"{path} is not a .npy file ({reason(error, 200)}); get it again.") from error
     return shape, dtype
 
 

@@ -63,7 +63,7 @@ class _WeightsUnpickler(RestrictedUnpickler):
     def persistent_load(self, persistent_id: Any) -> _Storage:
         kind, dtype, key, _device, length, view = persistent_id
         if kind != "storage" or dtype not in _DTYPES.values() or view is not None:
-            raise InputError(f"refers to {persistent_id!r:.200}, which is no plain storage")
+            raise InputError(f"refers to {persistent_id!r:.200}, which is not a plain storage")
         return _Storage(key, dtype, length)
 
 

@@ -50,11 +50,11 @@ def new_bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture(params=PROTOCOLS)
 def bucket(request: pytest.FixtureRequest, new_bucket: Callable[[str], str]) -> str:
-    """The address of a new bucket on a real server."""
+    """The URL of a new bucket on a real server."""
     return new_bucket(request.param)
 
 
 @pytest.fixture(params=["local", *PROTOCOLS])
 def place(request: pytest.FixtureRequest, new_bucket: Callable[[str], str], tmp_path: Path) -> str:
-    """A directory that does not exist yet, or the address of one."""
+    """A directory that does not exist yet, or the URL of one."""
     return str(tmp_path / "place") if request.param == "local" else f"{new_bucket(request.param)}/place"

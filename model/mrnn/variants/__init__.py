@@ -38,7 +38,7 @@ def find_variant(name: str, **given: float | None) -> Variant:
         )
     if variant.one_image_map and variant.recurrent_size != variant.multimodal_size:
         raise ConfigurationError(
-            f"In {name} one matrix brings the image into both layers: recurrent_size ({variant.recurrent_size}) and "
+            f"In {name} one matrix projects the image for both layers: recurrent_size ({variant.recurrent_size}) and "
             f"multimodal_size ({variant.multimodal_size}) must be equal."
         )
     if variant.fusion is None and variant.multimodal_size:

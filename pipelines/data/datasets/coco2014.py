@@ -88,7 +88,7 @@ class Coco2014(Dataset):
                 partial(problems.invalid, "captions that are no text or of no image"),
             )
             if not any(PurePosixPath(image.file).name in files for image in images):
-                raise InputError(f"There is none of {len(images)} images below {root}; unpack {folder}.zip there.")
+                raise InputError(f"None of the {len(images)} images is below {root}; unpack {folder}.zip there.")
             yield from (_record(image, folder, split, files) for image in images)
         if TEST_IMAGES in files:
             images = read_coco_captions(root / files[TEST_IMAGES])
@@ -97,7 +97,7 @@ class Coco2014(Dataset):
             else:
                 problems.remark(
                     "listed images that are missing",
-                    f"{TEST_IMAGES} lists {len(images)} images, but there is none of them.",
+                    f"{TEST_IMAGES} lists {len(images)} images, none of which exists.",
                 )
 
 

@@ -49,9 +49,7 @@ class Flickr30k(Dataset):
         files = index_files(root)
         captions = read_token_file(required_file(root, files, TOKENS, CAPTIONS_ARCHIVE), problems)
         if captions and not captions.keys() & files.keys():
-            raise InputError(
-                f"There is none of the {len(captions)} images below {root}; unpack {IMAGES_ARCHIVE} there."
-            )
+            raise InputError(f"None of the {len(captions)} images is below {root}; unpack {IMAGES_ARCHIVE} there.")
         for name in sorted(captions):
             if name in files:
                 texts = captions[name]

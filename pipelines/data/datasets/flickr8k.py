@@ -48,7 +48,7 @@ class Flickr8k(Dataset):
         )
 
         if listed and not listed.keys() & files.keys():
-            raise InputError(f"There is none of the {len(listed)} images below {root}; unpack {IMAGES_ARCHIVE} there.")
+            raise InputError(f"None of the {len(listed)} images is below {root}; unpack {IMAGES_ARCHIVE} there.")
         for name in sorted(captions.keys() - files.keys() - listed.keys()):
             problems.remark(
                 "captions of missing images",

@@ -248,7 +248,7 @@ def require_space(directory: Path, needed: int, what: str) -> None:
     if needed > free - SPARE_BYTES:
         raise DownloadError(
             f"{what} needs {needed / 1e9:.1f} GB more and {directory} has {free / 1e9:.1f} GB free; "
-            "free some or choose another folder."
+            "free some or choose another directory."
         )
 
 

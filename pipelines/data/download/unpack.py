@@ -124,7 +124,7 @@ class _Rules:
         if needed > free:
             raise InputError(
                 f"{self.raw.name} needs {needed / 1e9:.1f} GB and {self.destination} has {free / 1e9:.1f} GB free; "
-                "free some or choose another folder."
+                "free some or choose another directory."
             )
 
 

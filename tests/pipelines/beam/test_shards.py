@@ -67,7 +67,7 @@ def test_damaged_manifest_is_named(shard, damage):
 
 @pytest.mark.parametrize("name", ["rows.h5", "rows-01-02.h5", "rows.h5.manifest.jsonl"])
 def test_other_file_in_place_of_a_manifest_is_named(name):
-    with pytest.raises(ArtifactError, match=rf"^{name} is no manifest"):
+    with pytest.raises(ArtifactError, match=rf"^{name} is not a manifest"):
         shard_of(name)
 
 

@@ -70,7 +70,7 @@ def test_problems_of_the_hub_are_one_sentence(tmp_path: Path) -> None:
         }
     found["hf://a/unreachable"] = run(tmp_path, hub.url, "-c", CODE, "hf://a/unreachable")
     assert found["hf://a/absent"].startswith("StorageAccessError: hf://a/absent does not exist or is private;")
-    assert found["hf://a/good@v9"] == "StorageError: hf://a/good@v9 has no revision v9; check the address.\n"
+    assert found["hf://a/good@v9"] == "StorageError: hf://a/good@v9 has no revision v9; check the URL.\n"
     assert found["hf://a/damaged"].startswith(
         "ArtifactError: model/vocabulary.txt of hf://a/damaged does not have the digest of SHA256SUMS;"
     )

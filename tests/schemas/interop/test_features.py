@@ -217,7 +217,7 @@ def test_unsupported_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a dictionary"):
         np.save(tmp_path / "f.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
         read(tmp_path / "f.npy")
-    with pytest.raises(InputError, match="no list of numbers"):
+    with pytest.raises(InputError, match="not a list of numbers"):
         (write_texts(tmp_path, IDS, ROWS) / "readme.txt").write_text("read me")
         read(tmp_path / "f")
 
@@ -232,7 +232,7 @@ def test_hdf5_ids_with_slashes_are_datasets_in_groups(tmp_path: Path) -> None:
 
 def test_hdf5_links_to_groups_and_files_are_refused(tmp_path: Path) -> None:
     for link, message in (
-        (h5py.SoftLink("/"), "has 'endless', which is no dataset"),
+        (h5py.SoftLink("/"), "has 'endless', which is not a dataset"),
         (h5py.ExternalLink("other.h5", "/x"), "has 'endless' in another file"),
     ):
         with h5py.File(tmp_path / "g.h5", "w") as file:

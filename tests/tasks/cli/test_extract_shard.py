@@ -37,7 +37,7 @@ def planned(tmp_path: Path) -> Path:
         pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
     (tmp_path / "images" / "broken.png").write_bytes(b"")
-    with pytest.raises(RunnerError, match=r"^3 of 3 shards are left to you; run `mrnn extract-shard --manifest` on"):
+    with pytest.raises(RunnerError, match=r"^3 of 3 shards remain; run `mrnn extract-shard --manifest` on"):
         extract(tmp_path / "manual", BeamRunner(MANUAL))
     return tmp_path / "manual" / "shards"
 
@@ -62,7 +62,7 @@ def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
 
 def test_wrong_manifest_is_one_sentence(planned, mrnn):
     for arguments, message in (
-        (("--manifest", planned / "features.h5"), "is no manifest"),
+        (("--manifest", planned / "features.h5"), "is not a manifest"),
         (("--manifest", planned, "--index", "3"), "has 3 manifests; --index is 0 to 2."),
         (("--manifest", planned.parent, "--index", "0"), "There is no manifest in"),
     ):

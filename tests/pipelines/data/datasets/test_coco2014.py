@@ -148,7 +148,7 @@ def test_test_images_may_be_absent(root):
     problems = Problems()
     assert len(list(find_dataset("coco2014").records(root, problems))) == 6
     assert [finding.message for finding in problems.findings] == [
-        "image_info_test2014.json lists 2 images, but there is none of them."
+        "image_info_test2014.json lists 2 images, none of which exists."
     ]
     (root / "annotations" / "image_info_test2014.json").unlink()
     assert len(list(find_dataset("coco2014").records(root, problems))) == 6
@@ -156,7 +156,7 @@ def test_test_images_may_be_absent(root):
 
 def test_missing_archives_are_named(root):
     (root / "val2014").rename(root.parent / "elsewhere")
-    with pytest.raises(InputError, match=r"none of 3 images .* unpack val2014\.zip"):
+    with pytest.raises(InputError, match=r"None of the 3 images .* unpack val2014\.zip"):
         list(find_dataset("coco2014").records(root, Problems()))
     (root / "annotations" / "captions_train2014.json").unlink()
     with pytest.raises(InputError, match=r"no captions_train2014\.json .* unpack annotations_trainval2014\.zip"):

@@ -89,5 +89,5 @@ def test_flickr30k_has_no_own_split(root):
 
 def test_missing_images_are_named(root):
     (root / "flickr30k-images").rename(root.parent / "elsewhere")
-    with pytest.raises(InputError, match=r"none of the 5 images .* unpack flickr30k-images\.tar"):
+    with pytest.raises(InputError, match=r"None of the 5 images .* unpack flickr30k-images\.tar"):
         list(find_dataset("flickr30k").records(root, Problems()))

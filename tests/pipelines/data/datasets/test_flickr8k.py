@@ -139,7 +139,7 @@ def test_malformed_lists(read: Callable[..., object], tmp_path: Path, text: str,
 def test_missing_files_are_named(read: Callable[..., object], tmp_path: Path) -> None:
     read()
     (tmp_path / "root" / "Flicker8k_Dataset").rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="none of the 5 images"):
+    with pytest.raises(InputError, match="None of the 5 images"):
         read_records(tmp_path / "root")
     (tmp_path / "root" / "Flickr_8k.devImages.txt").unlink()
     with pytest.raises(InputError, match=r"no Flickr_8k\.devImages\.txt below .* unpack Flickr8k_text\.zip"):
