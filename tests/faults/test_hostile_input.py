@@ -120,7 +120,7 @@ def test_endless_pickle_and_endless_number(tmp_path: Path) -> None:
 def test_npy_headers_are_not_trusted(tmp_path: Path, header: str) -> None:
     data = header.encode().ljust(617) + b"\n"
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(data).to_bytes(2, "little") + data)
-    with pytest.raises(InputError, match=r"a\.npy is no \.npy file"):
+    with pytest.raises(InputError, match=r"a\.npy is not a \.npy file"):
         read_feature_file(tmp_path / "a.npy")
 
 
