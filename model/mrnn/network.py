@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.mrnn.cells import make_cell
 from model.mrnn.config import ModelConfig
 from model.mrnn.initializers import Initializers
-from model.mrnn.layers import FeatureScaling, MultimodalLayer, TiedSoftmax
+from model.mrnn.layers import Dropout, FeatureScaling, MultimodalLayer, TiedSoftmax
 from model.mrnn.variants import find_variant
 from schemas.errors import ArtifactError, ConfigurationError
 
@@ -118,8 +118,7 @@ class MRNN(keras.Model):
             else dense(vocabulary_size, "softmax")
         )
         self.word_dropout, self.recurrent_dropout, self.multimodal_dropout, self.image_dropout = (
-            keras.layers.Dropout(rate, seed=seed + place)
-            for place, rate in enumerate(self.dropout_rates.values(), start=1)
+            Dropout(rate, seed=seed + place) for place, rate in enumerate(self.dropout_rates.values(), start=1)
         )
         self._make_weights()
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from model.mrnn.initializers import Initializers
-from model.mrnn.layers import FeatureScaling, MultimodalLayer, TiedSoftmax, scaled_tanh
+from model.mrnn.layers import Dropout, FeatureScaling, MultimodalLayer, TiedSoftmax, scaled_tanh
 
 RANDOM = np.random.default_rng(0)
 
@@ -90,3 +91,33 @@ def test_tied_softmax_uses_the_embedding(activation, f):
     kernel, bias = layer.to_embedding.kernel.numpy(), layer.to_embedding.bias.numpy()
     expected = f(joint @ kernel + bias) @ embeddings.T + layer.bias.numpy()
     np.testing.assert_allclose(layer(joint, embeddings), expected, atol=1e-4)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    values = np.full((400, 101), 2.0, np.float32)  # not a multiple of four numbers
+    for rate, share in ((0.4, 102 / 256), (0.5, 0.5), (0.996, 255 / 256)):
+        dropped = np.asarray(Dropout(rate, seed=1)(values, training=True))
+        kept = dropped[dropped != 0]
+        assert (dropped == 0).mean() == pytest.approx(share, abs=0.01)
+        np.testing.assert_allclose(kept, 2.0 / (1.0 - share), rtol=1e-6)
+
+
+def test_dropout_has_another_mask_at_each_call_in_each_row_and_column():
+    layer = Dropout(0.5, seed=1)
+    first, second = (np.asarray(layer(np.ones((64, 64), np.float32), training=True)) for _ in range(2))
+    again = np.asarray(Dropout(0.5, seed=1)(np.ones((64, 64), np.float32), training=True))
+    np.testing.assert_array_equal(first, again)
+    assert (first == second).mean() == pytest.approx(0.5, abs=0.05)
+    assert len({row.tobytes() for row in first}) == len({column.tobytes() for column in first.T}) == 64
+
+
+@pytest.mark.parametrize(("rate", "training"), [(0.0, True), (0.001, True), (0.5, False)])
+def test_dropout_is_the_identity_without_a_rate_or_training(rate, training):
+    values = normal(3, 5)
+    np.testing.assert_array_equal(Dropout(rate, seed=1)(values, training=training), values)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_dropout_keeps_the_precision_of_its_inputs(dtype):
+    values = tf.ones((8, 8), dtype)
+    assert Dropout(0.5, seed=1, dtype=dtype)(values, training=True).dtype == values.dtype
