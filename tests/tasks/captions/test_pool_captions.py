@@ -3,12 +3,14 @@
 import pytest
 
 from schemas.errors import ConfigurationError
+from schemas.hypotheses import Hypothesis, ImageHypotheses, read_hypotheses, write_hypotheses
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.captions.pool_captions import PoolCaptions
 from tasks.captions.rerank_captions import RerankCaptions
 from tasks.captions.tune_reranking import TuneReranking
 from tasks.evaluation.evaluate_captions import EvaluateCaptions
 from tasks.report.build_report import BuildReport
+from tests.tasks.captions.test_generate_captions import complete
 
 TOYS = {"dataset": "toys", "data_dir": "x"}
 
@@ -65,3 +67,19 @@ def test_report_with_a_pool_has_rows_with_and_without_it():
     assert candidates["m-RNN, reranked (CIDEr, refined)"].stage == "GenerateCaptions"
     assert candidates["m-RNN, reranked (as configured)"] == report.requires()["hypotheses"]
     assert report.requires()["hypotheses"].stage == "PoolCaptions"
+
+
+@pytest.mark.slow("starts a stage")
+def test_pool_captions_merges_the_artifacts_of_its_sources(data_dir, run):
+    sources = {"n-best": {}, "samples": {"search": "sample"}}
+    task = PoolCaptions(dataset="toys", data_dir=str(data_dir), sources=sources)
+    for name, stage in task.requires().items():
+        own = (Hypothesis(("a", "dog"), -1.0), Hypothesis((name,), -2.0))
+        complete(stage, lambda directory, own=own: write_hypotheses(directory, [ImageHypotheses("one", own)]))
+    assert run(task)
+    (image,) = read_hypotheses(task.directory)
+    assert [(each.tokens[0], each.origins) for each in image.captions] == [
+        ("a", ("n-best", "samples")),
+        ("hypotheses n-best", ("n-best",)),
+        ("hypotheses samples", ("samples",)),
+    ]
