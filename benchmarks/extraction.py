@@ -11,8 +11,8 @@ from benchmarks.timing import compare, seconds
 from model.backbones import load_backbone
 from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
-from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import ImageSource
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from pipelines.features.images import read_image
 
@@ -23,7 +23,7 @@ SPEC = BackboneSpec("vgg16/fc2", "random:0")
 def run() -> None:
     """Compare images a second and bytes on disk."""
     options = ExtractionOptions(SPEC, "center", "float16", "benchmark", BATCH, decode_threads=2)
-    engine = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+    engine = BeamEngine()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         sources = make_photographs(root, IMAGES)

@@ -21,9 +21,9 @@ from benchmarks.training import synthetic_captions, trained_words_a_second
 from model.backbones.spec import BackboneSpec
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
-from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import ImageSource
 from pipelines.data.tokenize_captions import tokenize
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from schemas.annotations import AnnotatedImage
 
@@ -82,7 +82,7 @@ def extraction(images: int, directory: Path) -> None:
             os.link(sources[number % DISTINCT].path, path)
         sources.append(ImageSource(path.stem, str(path)))
     options = ExtractionOptions(BackboneSpec("keras:MobileNet", "random:0", 32), "squash", "float16", "long", 64, 2)
-    engine = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+    engine = BeamEngine()
     out, course = directory / "out", Course()
     out.mkdir()
     course.follow(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import seconds
-from pipelines.beam.shards import ImageSource, plan_shards, write_plan, write_shard
+from pipelines.engines.shards import ImageSource, plan_shards, write_plan, write_shard
 from pipelines.features.images import ShardCounts
 from pipelines.features.shards import ShardResult, encode_shard, merge_shards
 from schemas.features import FeatureDescription

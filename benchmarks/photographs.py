@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.beam.shards import ImageSource
+from pipelines.engines.shards import ImageSource
 
 
 def make_photographs(directory: Path, count: int, size: tuple[int, int] = (500, 375)) -> list[ImageSource]:

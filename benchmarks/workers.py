@@ -10,19 +10,18 @@ from benchmarks.photographs import make_photographs
 from benchmarks.timing import seconds
 from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
-from pipelines.beam.runner import BeamRunner
+from pipelines.engines.beam import BeamEngine
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from pipelines.features.images import read_image
 
 IMAGES = 256
-RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 COCO = 123_287
 
 
 def run() -> None:
     """Time extraction in fresh processes, start included; from two sizes follow seconds = start + images / rate."""
     _time_decoding()
-    cores = BeamRunner(RUNNER).cores_per_process()
+    cores = BeamEngine().cores_per_process()
     for processes in range(1, cores + 1):
         for shards in (1, 4, 16):
             if shards < processes:
@@ -56,7 +55,7 @@ def _measure(images: int, processes: int, shards: int) -> float:
 
 def _extract(images: int, processes: int, shards: int) -> float:
     several = ("--direct_running_mode=multi_processing", f"--direct_num_workers={processes}")
-    engine = BeamRunner(RUNNER, several if processes > 1 else ())
+    engine = BeamEngine(options=several if processes > 1 else ())
     cores = engine.cores_per_process()
     spec = BackboneSpec("vgg16/fc2", "random:0")
     options = ExtractionOptions(spec, "center", "float16", "benchmark", 32, cores, cores)

@@ -10,7 +10,7 @@ import luigi
 import typer
 
 from tasks import load_stages
-from tasks.base.beam_stage import BeamStage
+from tasks.base.sharded_stage import ShardedStage
 from tasks.base.stage import Stage
 from tasks.cli import app
 from tasks.configuration import DEFAULTS, SHAPES, read_configuration
@@ -51,7 +51,7 @@ def stages_page() -> str:
     for section, options in read_configuration(SHAPES).items():
         defaults[section] = {**defaults.get(section, {}), **options}
     shared = dict(Stage.get_params())
-    beam = {name: each for name, each in BeamStage.get_params() if name not in shared}
+    engine = {name: each for name, each in ShardedStage.get_params() if name not in shared}
     lines = [
         NOTE,
         "",
@@ -68,18 +68,19 @@ def stages_page() -> str:
         "",
         *_parameter_table("", shared, defaults),
         "",
-        "## Parameters of stages on Beam",
+        "## Parameters of sharded stages",
         "",
-        "ExtractFeatures, ExtractTunedFeatures, GenerateCaptions and RerankCaptions run on Beam.",
+        "The work of ExtractFeatures, ExtractTunedFeatures, GenerateCaptions and RerankCaptions is divided into",
+        "shards, which an engine computes.",
         "",
-        *_parameter_table("", beam, defaults),
+        *_parameter_table("", engine, defaults),
     ]
     for phase in PHASES:
         lines += ["", f"## {phase.capitalize()}"]
         for name, stage in stages.items():
             if stage.__module__.split(".")[1] == phase:
-                lines += ["", *_stage_section(name, stage, {*shared, *beam}, defaults)]
-    lines += ["", "## All", "", *_stage_section("FullPipeline", stages["FullPipeline"], {*shared, *beam}, defaults)]
+                lines += ["", *_stage_section(name, stage, {*shared, *engine}, defaults)]
+    lines += ["", "## All", "", *_stage_section("FullPipeline", stages["FullPipeline"], {*shared, *engine}, defaults)]
     return "\n".join(lines) + "\n"
 
 
@@ -89,8 +90,8 @@ def _stage_section(name: str, stage: type[Stage], hidden: set[str], defaults: di
     facts = [f"Requires {', '.join(f'[{each}](#{each.lower()})' for each in required)}." if required else ""]
     if stage.content != ("*",):
         facts.append(f"Files: {', '.join(f'`{each}`' for each in stage.content)}.")
-    if issubclass(stage, BeamStage):
-        facts.append("Runs on [Beam](#parameters-of-stages-on-beam).")
+    if issubclass(stage, ShardedStage):
+        facts.append("Divided into [shards](#parameters-of-sharded-stages).")
     own = {each: parameter for each, parameter in stage.get_params() if each not in hidden}
     lines = [f"### {name}", "", about]
     if text := " ".join(filter(None, facts)):

@@ -20,9 +20,9 @@ from model.decoding.strategies import BeamStrategy, Search, decode_rows
 from model.mrnn.network import MRNN, load_network, refine_features
 from model.reranking.neighbors import nearest
 from model.text.detokenize import detokenize
-from pipelines.beam.shards import ImageSource
 from pipelines.caption_images.captioner import Captioner, find_captioner, find_pretrained
 from pipelines.captions.reranker import ImageWeights, Reranked, Reranker, weigh_images
+from pipelines.engines.shards import ImageSource
 from pipelines.features.extractor import FeatureExtractor
 from pipelines.features.images import ShardCounts, read_ahead
 from schemas.captions import read_tokens

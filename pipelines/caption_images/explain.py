@@ -12,9 +12,9 @@ from model.decoding.likelihood import token_log_probs
 from model.decoding.strategies import Search
 from model.mrnn.network import refine_features
 from model.reranking.neighbors import nearest
-from pipelines.beam.shards import ImageSource
 from pipelines.caption_images.caption import DEFAULT_SEARCH, Caption, LoadedCaptioner, describe_caption, eager_execution
 from pipelines.caption_images.captioner import Captioner
+from pipelines.engines.shards import ImageSource
 from schemas.annotations import AnnotatedImage, read_annotations
 from schemas.errors import InputError
 from schemas.features import FeatureFile

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.backbones.images import image_suffixes
-from pipelines.beam.shards import ImageSource
 from pipelines.data.files import describe_skipped
+from pipelines.engines.shards import ImageSource
 from schemas.errors import InputError
 from schemas.text import printable
 

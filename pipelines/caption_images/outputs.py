@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pipelines.beam.shards import ImageSource
 from pipelines.caption_images.caption import Caption, CaptionedImage, CaptionedImages
+from pipelines.engines.shards import ImageSource
 from pipelines.html.csv import write_csv
 from pipelines.html.page import render_page
 from pipelines.html.thumbnails import Thumbnails

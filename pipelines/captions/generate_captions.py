@@ -6,9 +6,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.beam.json_shards import read_lines, write_lines
-from pipelines.beam.runner import BeamRunner, complete_shards
-from pipelines.beam.shards import ImageSource, Shard, write_plan
+from pipelines.engines.engine import Engine, complete_shards
+from pipelines.engines.json_shards import read_lines, write_lines
+from pipelines.engines.shards import ImageSource, Shard, write_plan
 from schemas.checkpoint import read_checkpoint
 from schemas.features import FeatureFile
 from schemas.hypotheses import from_record, to_record, write_hypotheses
@@ -43,7 +43,7 @@ def generate_captions(
     directory: Path,
     shards_directory: str,
     shard_count: int,
-    engine: BeamRunner,
+    engine: Engine,
     progress: Callable[[float, str], None],
 ) -> int:
     """Write `hypotheses.jsonl` for all images that have features, in order.

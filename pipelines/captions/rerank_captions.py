@@ -6,10 +6,10 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from model.text.ngrams import Words
-from pipelines.beam.json_shards import read_lines, write_lines
-from pipelines.beam.runner import BeamRunner, complete_shards
-from pipelines.beam.shards import ImageSource, Shard, write_plan
 from pipelines.captions.reranker import ImageWeights, Reranked, Reranker, weigh_images, write_reranked
+from pipelines.engines.engine import Engine, complete_shards
+from pipelines.engines.json_shards import read_lines, write_lines
+from pipelines.engines.shards import ImageSource, Shard, write_plan
 from schemas.captions import read_tokens
 from schemas.features import FeatureFile
 from schemas.hypotheses import ImageHypotheses, from_record, read_hypotheses, read_search, to_record, write_search
@@ -40,7 +40,7 @@ def rerank_split(
     directory: Path,
     shards_directory: str,
     shard_count: int,
-    engine: BeamRunner,
+    engine: Engine,
     progress: Callable[[float, str], None],
 ) -> dict[str, int]:
     """Rerank all images of `job.hypotheses`.

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from model.backbones.spec import BackboneSpec
 from pipelines import storage
-from pipelines.beam.runner import BeamRunner, complete_shards, refuse_other_versions
-from pipelines.beam.shards import (
+from pipelines.engines.engine import Engine, complete_shards, refuse_other_versions
+from pipelines.engines.shards import (
     MANIFEST,
     ImageSource,
     Shard,
@@ -63,7 +63,7 @@ def extract_features(
     shards_directory: str,
     shard_count: int,
     options: ExtractionOptions,
-    engine: BeamRunner,
+    engine: Engine,
     max_reject_fraction: float,
     progress: Callable[[float, str], None],
 ) -> ShardCounts:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from model.backbones.images import cut_crops, decode_image
 from pipelines import storage
-from pipelines.beam.shards import ImageSource
+from pipelines.engines.shards import ImageSource
 from schemas.errors import InputError
 from schemas.features import Reject
 from schemas.text import reason

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.beam.shards import Shard
+from pipelines.engines.shards import Shard
 from pipelines.features.images import ShardCounts
 from schemas.errors import ArtifactError
 from schemas.features import FeatureDescription, Reject, create_features

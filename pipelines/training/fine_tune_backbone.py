@@ -17,7 +17,7 @@ from model.mrnn.network import load_network
 from model.training.config import FineTuneBackboneConfig
 from model.training.fine_tuning import JointCrossEntropy
 from model.training.history import TrainingData
-from pipelines.beam.shards import ImageSource
+from pipelines.engines.shards import ImageSource
 from pipelines.features.images import ShardCounts, read_ahead
 from pipelines.training.data import TrainingInputs
 from pipelines.training.train_model import Report, fit_objective, write_trained_model

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import luigi
 
 from model.decoding.config import DecodingConfig
-from tasks.base.beam_stage import BeamStage
 from tasks.base.mixins import ModelParams, SplitParam
 from tasks.base.params import luigi_parameters
+from tasks.base.sharded_stage import ShardedStage
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.prepare_annotations import PrepareAnnotations
 from tasks.runtime.workspace import Workspace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @luigi_parameters(DecodingConfig)
-class GenerateCaptions(BeamStage, ModelParams, SplitParam):
+class GenerateCaptions(ShardedStage, ModelParams, SplitParam):
     """Generate captions of every image of the split that has features."""
 
     preload = TENSORFLOW
@@ -64,7 +64,7 @@ class GenerateCaptions(BeamStage, ModelParams, SplitParam):
         from schemas.checkpoint import read_checkpoint
         from schemas.hypotheses import SearchSetting, write_search
 
-        engine = self.engine()
+        engine = self.make_engine()
         inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
         models = tuple(inputs[name] for name in self.models())
         search = self.search_with(read_checkpoint(models[0]).vocabulary)

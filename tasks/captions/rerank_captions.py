@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from model.reranking.config import ConsensusConfig, KernelRidgeConfig, RerankingMethod
-from tasks.base.beam_stage import BeamStage
 from tasks.base.mixins import ModelParams, RerankingParams, SplitParam
 from tasks.base.params import luigi_parameters
+from tasks.base.sharded_stage import ShardedStage
 from tasks.base.stage import Stage
 from tasks.captions.compared_features import compared_features_stage
 from tasks.captions.find_neighbors import FindNeighbors
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @luigi_parameters(ConsensusConfig, KernelRidgeConfig)
-class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
+class RerankCaptions(ShardedStage, ModelParams, SplitParam, RerankingParams):
     """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
 
     version = 5  # `reranking.json` has kernel-ridge consensus
@@ -59,7 +59,7 @@ class RerankCaptions(BeamStage, ModelParams, SplitParam, RerankingParams):
             workspace.directory,
             str(workspace.scratch.resolve()),
             self.shards,
-            self.engine(),
+            self.make_engine(),
             workspace.progress,
         )
         workspace.counts.update(changed)

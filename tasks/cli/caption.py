@@ -11,9 +11,9 @@ from tasks.cli.options import ConfigOption, Json, Settings
 
 if TYPE_CHECKING:
     from model.decoding.strategies import Search
-    from pipelines.beam.shards import ImageSource
     from pipelines.caption_images.caption import CaptionedImages
     from pipelines.caption_images.captioner import Captioner
+    from pipelines.engines.shards import ImageSource
     from schemas.reranking import RerankingSetting
     from tasks.base.stage import Stage
 

@@ -21,10 +21,10 @@ def extract_shard(
 ) -> None:
     """Extract the features of one shard of a planned extraction.
 
-    Plan the shards with `mrnn run CONFIG ExtractFeatures --set beam.runner=manual`, start this command for each
+    Plan the shards with `mrnn run CONFIG ExtractFeatures --set engine.name=manual`, start this command for each
     manifest, by any scheduler, then run the first command again. A complete shard is not computed again.
     """
-    from pipelines.beam.shards import shard_of
+    from pipelines.engines.shards import shard_of
     from pipelines.features.extract_features import extract_manifest, list_manifests
     from schemas.errors import ConfigurationError
     from tasks.base.storage import configure_storage

@@ -5,8 +5,8 @@ from typing import Any
 
 from pipelines.features.config import ExtractionConfig
 from schemas.io.files import digest_source
-from tasks.base.beam_stage import BeamStage
 from tasks.base.params import luigi_parameters
+from tasks.base.sharded_stage import ShardedStage
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.download_dataset import DownloadDataset, dataset_root
 from tasks.data.prepare_annotations import PrepareAnnotations
@@ -14,7 +14,7 @@ from tasks.runtime.workspace import Workspace
 
 
 @luigi_parameters(ExtractionConfig)
-class ExtractFeatures(BeamStage):
+class ExtractFeatures(ShardedStage):
     """Runs every image of the dataset through the backbone. An interrupted run resumes with the remaining shards."""
 
     preload = TENSORFLOW
@@ -44,7 +44,7 @@ class ExtractFeatures(BeamStage):
         extract(self, self.config(ExtractionConfig), workspace)
 
 
-def extract(task: BeamStage, config: ExtractionConfig, workspace: Workspace) -> None:
+def extract(task: ShardedStage, config: ExtractionConfig, workspace: Workspace) -> None:
     """Extract the features of all images.
 
     Args:
@@ -55,7 +55,7 @@ def extract(task: BeamStage, config: ExtractionConfig, workspace: Workspace) -> 
     from dataclasses import asdict
 
     from model.backbones.spec import BackboneSpec
-    from pipelines.beam.shards import ImageSource
+    from pipelines.engines.shards import ImageSource
     from pipelines.features.extract_features import ExtractionOptions, extract_features
     from schemas.annotations import read_annotations
 
@@ -64,7 +64,7 @@ def extract(task: BeamStage, config: ExtractionConfig, workspace: Workspace) -> 
         ImageSource(image.image_id, f"{root}/{image.file}")
         for image in read_annotations(workspace.inputs["annotations"])
     ]
-    engine = task.engine()
+    engine = task.make_engine()
     options = ExtractionOptions(
         BackboneSpec(config.backbone, config.weights, config.input_size, config.precision, config.xla, config.pool),
         config.crop,

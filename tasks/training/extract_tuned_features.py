@@ -5,8 +5,8 @@ from typing import Any
 
 from pipelines.features.config import ExtractionConfig
 from schemas.checkpoint import BACKBONE_WEIGHTS
-from tasks.base.beam_stage import BeamStage
 from tasks.base.mixins import FeatureSourceParam
+from tasks.base.sharded_stage import ShardedStage
 from tasks.base.stage import TENSORFLOW, Stage
 from tasks.data.download_dataset import DownloadDataset
 from tasks.data.prepare_annotations import PrepareAnnotations
@@ -16,7 +16,7 @@ from tasks.runtime.workspace import Workspace
 from tasks.training.fine_tune_backbone import FineTuneBackbone
 
 
-class ExtractTunedFeatures(BeamStage, FeatureSourceParam):
+class ExtractTunedFeatures(ShardedStage, FeatureSourceParam):
     """Extracts features again, with the weights of FineTuneBackbone and the other options of ExtractFeatures."""
 
     preload = TENSORFLOW

@@ -14,8 +14,8 @@ from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.strategies import BeamStrategy
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
-from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import ImageSource
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from schemas.annotations import AnnotatedImage, write_annotations
 from schemas.checkpoint import write_checkpoint
@@ -78,7 +78,7 @@ class ToyCaptioner:
             str(root / "shards"),
             2,
             ExtractionOptions(self.spec, crop, "float16", "toys", batch_size=3, decode_threads=2),
-            BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner"),
+            BeamEngine(),
             0.0,
             lambda *_: None,
         )

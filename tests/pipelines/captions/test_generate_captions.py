@@ -8,14 +8,14 @@ from model.decoding.beam_search import PLAIN
 from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.sampling import Sampling
 from model.decoding.strategies import BeamStrategy, SamplingStrategy
-from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import plan_shards
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.shards import plan_shards
 from schemas.features import FeatureFile
 from schemas.hypotheses import read_hypotheses
 from tests.support.tiny_model import VOCABULARY, write_images, write_model
 
-LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+LOCAL = BeamEngine()
 BATCH = 3
 SEARCHES = [
     BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN),

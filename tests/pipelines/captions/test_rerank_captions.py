@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import plan_shards
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.captions.reranker import Reranker, rerank, weigh_images
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.shards import plan_shards
 from schemas.errors import ArtifactError
 from schemas.features import FeatureDescription, FeatureFile, write_features
 from schemas.hypotheses import Hypothesis, ImageHypotheses, SearchSetting, read_search, write_hypotheses, write_search
@@ -16,7 +16,7 @@ from schemas.io.files import write_json_lines
 from schemas.neighbors import Neighbors, write_neighbors
 from schemas.reranking import RerankingSetting, read_setting
 
-LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+LOCAL = BeamEngine()
 SETTING = RerankingSetting("cider", "refined", "euclidean", 4, 6)
 KERNEL_RIDGE = RerankingSetting("cider", "original", gamma=2.0, regularization=0.5)
 FILES = ("hypotheses.jsonl", "reranked.jsonl")

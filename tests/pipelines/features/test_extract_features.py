@@ -17,8 +17,8 @@ from model.backbones import load_backbone
 from model.backbones.images import cut_crops, decode_image
 from model.backbones.spec import BackboneSpec
 from pipelines import storage
-from pipelines.beam.runner import BeamRunner
-from pipelines.beam.shards import ImageSource, is_shard_complete, plan_shards
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.shards import ImageSource, is_shard_complete, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features, extract_shard
 from pipelines.features.images import read_ahead
 from schemas.errors import ArtifactError, ConfigurationError, InputError, MissingObjectError, StorageAccessError
@@ -26,7 +26,7 @@ from schemas.features import FeatureFile, Reject, read_rejects
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
-LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner", hints=(("min_ram", "1GB"),))
+LOCAL = BeamEngine(hints=(("min_ram", "1GB"),))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_crop_features_are_averaged(images, tmp_path):
 def test_bytes_are_independent_of_the_number_of_processes(images, tmp_path):
     run(images, tmp_path / "one")
     processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    run(images, tmp_path / "two", engine=BeamRunner(LOCAL.runner, processes))
+    run(images, tmp_path / "two", engine=BeamEngine(options=processes))
     assert (tmp_path / "one" / "features.h5").read_bytes() == (tmp_path / "two" / "features.h5").read_bytes()
 
 

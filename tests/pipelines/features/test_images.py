@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipelines import storage
-from pipelines.beam.shards import ImageSource
+from pipelines.engines.shards import ImageSource
 from pipelines.features.images import ShardCounts, read_ahead
 from schemas.errors import MissingObjectError
 from schemas.features import Reject

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from pipelines.beam.shards import Shard, write_shard
+from pipelines.engines.shards import Shard, write_shard
 from schemas.errors import InputError
 
 
@@ -19,3 +19,8 @@ def copy_model(shard: Shard, model: str) -> None:
         write_shard(shard, Path(model).read_bytes())
     except OSError as error:
         raise InputError(f"{model} cannot be read ({error.strerror}); give every worker that file.") from error
+
+
+def fail(shard: Shard) -> None:
+    """Raises an error that is none of this package."""
+    raise OSError(f"a passing fault of {shard.count} images")

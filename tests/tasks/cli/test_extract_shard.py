@@ -10,17 +10,18 @@ import pytest
 from PIL import Image
 
 from model.backbones.spec import BackboneSpec
-from pipelines.beam.runner import MANUAL, BeamRunner
-from pipelines.beam.shards import ImageSource
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.manual import ManualEngine
+from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import PLAN, ExtractionOptions, extract_features
 from schemas.errors import RunnerError
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=1, inference_threads=1)
-LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+LOCAL = BeamEngine()
 
 
-def extract(directory: Path, engine: BeamRunner) -> bytes:
+def extract(directory: Path, engine: BeamEngine) -> bytes:
     folder = directory.parent / "images"
     images = [ImageSource(path.stem, str(path)) for path in sorted(folder.iterdir())]
     directory.mkdir(exist_ok=True)
@@ -37,8 +38,8 @@ def planned(tmp_path: Path) -> Path:
         pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
     (tmp_path / "images" / "broken.png").write_bytes(b"")
-    with pytest.raises(RunnerError, match=r"^3 of 3 shards remain; run `mrnn extract-shard --manifest` on"):
-        extract(tmp_path / "manual", BeamRunner(MANUAL))
+    with pytest.raises(RunnerError, match=r"^3 shards remain; run `mrnn extract-shard --manifest` on"):
+        extract(tmp_path / "manual", ManualEngine())
     return tmp_path / "manual" / "shards"
 
 
@@ -57,7 +58,7 @@ def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
     local = tmp_path / "local"
     code = f"from {__name__} import *; extract(Path({str(local)!r}), LOCAL)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
-    assert extract(tmp_path / "manual", BeamRunner(MANUAL)) == (local / "features.h5").read_bytes()
+    assert extract(tmp_path / "manual", ManualEngine()) == (local / "features.h5").read_bytes()
 
 
 def test_wrong_manifest_is_one_sentence(planned, mrnn):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import storage
-from pipelines.beam.shards import (
+from pipelines.engines.shards import (
     ImageSource,
     are_finished,
     clear_shards,

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.beam.runner import BeamRunner, ProcessShard, complete_shards
-from pipelines.beam.shards import ImageSource, Shard, is_shard_complete, write_plan, write_shard
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import ProcessShard, complete_shards
+from pipelines.engines.shards import ImageSource, Shard, is_shard_complete, write_plan, write_shard
 from schemas.errors import ArtifactError, ConfigurationError, RunnerError, TrainingError
 from schemas.io.packages import versions
 
-LOCAL = BeamRunner("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+LOCAL = BeamEngine()
 
 
 @pytest.fixture
@@ -63,7 +64,10 @@ def test_failing_runner_is_retried_while_it_progresses(shards, tmp_path):
 
 
 def test_incomplete_shards_are_named(shards):
-    with pytest.raises(ArtifactError, match=r"rows-0000008-0000015\.txt \(of 4\) is missing although .*FnApiRunner"):
+    with pytest.raises(
+        ArtifactError,
+        match=r"rows-0000008-0000015\.txt \(of 4\) is missing although Beam runner .*FnApiRunner succeeded",
+    ):
         complete(shards, partial(write_first_only, first=shards[0].path))
     assert is_shard_complete(shards[0])
 
@@ -75,9 +79,7 @@ def test_typed_worker_error_is_reraised(shards):
 
 def test_worker_with_another_version_is_refused(shards, monkeypatch):
     ours = versions()
-    monkeypatch.setattr(
-        ProcessShard, "__init__", lambda self, work: vars(self).update(work=work, versions=OLD, storage={})
-    )
+    monkeypatch.setattr("pipelines.engines.engine.ProcessShard", partial(ProcessShard, versions=OLD))
     message = (
         rf"^The worker on \S+ has numpy {ours['numpy']}, the driver has 1\.0; give all workers the driver's versions"
     )
@@ -90,18 +92,15 @@ OLD = {"numpy": "1.0", "of-the-driver-only": "2"}
 
 def test_unknown_runner_is_a_configuration_error(shards):
     with pytest.raises(ConfigurationError, match=r"no runner 'apache_beam\.NoRunner'"):
-        complete(shards, write, BeamRunner("apache_beam.NoRunner"))
+        complete(shards, write, BeamEngine("apache_beam.NoRunner"))
 
 
 def test_resource_hints_reach_the_step():
     from apache_beam.transforms.resources import ResourceHint
 
-    import pipelines.beam.runner as engine
-
     accelerator = "type:nvidia-h100;count:1;install-nvidia-driver"
-    hinted = BeamRunner(LOCAL.runner, hints=(("min_ram", "8GB"), ("accelerator", accelerator)))
-    pipeline = hinted.pipeline()
-    engine.build_pipeline(pipeline, [], write, hinted)
+    hinted = BeamEngine(hints=(("min_ram", "8GB"), ("accelerator", accelerator)))
+    pipeline = hinted.build_pipeline(write, [])
     environments = pipeline.to_runner_api().components.environments.values()
     hints = {urn: value for each in environments for urn, value in each.resource_hints.items()}
     assert hints[ResourceHint.get_by_name("accelerator").urn] == accelerator.encode()
@@ -113,4 +112,4 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch):
     assert LOCAL.cores_per_process() == 8
     for workers, cores in ((0, 1), (2, 4), (3, 2), (16, 1)):
         options = ("--direct_running_mode=multi_processing", f"--direct_num_workers={workers}")
-        assert BeamRunner(LOCAL.runner, options).cores_per_process() == cores
+        assert BeamEngine(options=options).cores_per_process() == cores

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pipelines import storage
-from pipelines.beam.shards import Shard, write_shard
+from pipelines.engines.shards import Shard, write_shard
 from schemas.errors import ArtifactError
 from schemas.io.files import canonical_json
 

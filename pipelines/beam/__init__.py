@@ -1,1 +1,0 @@
-"""Data-parallel work on Apache Beam."""

@@ -1,0 +1,1 @@
+"""Data-parallel work: shards, and the engines that map a function over them."""

@@ -1,0 +1,118 @@
+"""The base class of stages whose work is divided into shards, which an engine computes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+import luigi
+
+from tasks.base.params import plain
+from tasks.base.stage import Stage
+from tasks.base.storage import configure_storage
+
+if TYPE_CHECKING:
+    from pipelines.engines.engine import Engine
+
+
+def _beam(stage: "ShardedStage") -> "Engine":
+    from pipelines.engines.beam import BeamEngine
+
+    return BeamEngine(stage.runner, tuple(stage.runner_options), tuple(stage.resource_hints.items()))
+
+
+def _dask(stage: "ShardedStage") -> "Engine":
+    from pipelines.engines.dask import DaskEngine
+
+    return DaskEngine(stage.dask_scheduler, stage.engine_timeout)
+
+
+def _manual(stage: "ShardedStage") -> "Engine":
+    from pipelines.engines.manual import ManualEngine
+
+    return ManualEngine()
+
+
+def _spark(stage: "ShardedStage") -> "Engine":
+    from pipelines.engines.spark import SparkEngine
+
+    return SparkEngine(stage.spark_master, plain(stage.spark_options), stage.engine_timeout)
+
+
+ENGINES: dict[str, Callable[["ShardedStage"], "Engine"]] = {
+    "beam": _beam,
+    "dask": _dask,
+    "manual": _manual,
+    "spark": _spark,
+}
+"""Name of an engine -> its constructor; each imports its library only when it is chosen."""
+
+
+class ShardedStage(Stage):
+    """A stage whose work is divided into shards. An interrupted run resumes with the shards that are left.
+
+    Engine, its options and number of shards are those of one stage: the stages that it requires have their own.
+    """
+
+    private: ClassVar[tuple[str, ...]] = (
+        "shards",
+        "engine",
+        "engine_timeout",
+        "runner",
+        "runner_options",
+        "resource_hints",
+        "dask_scheduler",
+        "spark_master",
+        "spark_options",
+    )
+
+    shards = luigi.IntParameter(
+        default=16, significant=False, description="Number of shards, the units of work, retry and resume."
+    )
+    engine = luigi.ChoiceParameter(
+        choices=sorted(ENGINES),
+        config_path={"section": "engine", "name": "name"},
+        significant=False,
+        description="Engine that computes the shards.",
+    )
+    engine_timeout = luigi.FloatParameter(
+        config_path={"section": "engine", "name": "timeout"},
+        significant=False,
+        description="Seconds without any worker after which Dask or Spark is given up.",
+    )
+    runner = luigi.Parameter(
+        config_path={"section": "beam", "name": "runner"},
+        significant=False,
+        description="Class path of a Beam runner.",
+    )
+    runner_options = luigi.ListParameter(
+        config_path={"section": "beam", "name": "options"},
+        significant=False,
+        description="Options of the Beam runner, as a JSON list.",
+    )
+    resource_hints = luigi.DictParameter(
+        config_path={"section": "beam", "name": "resource_hints"},
+        significant=False,
+        description="Beam resource hints of the ParDo, as a JSON object.",
+    )
+    dask_scheduler = luigi.Parameter(
+        default="",
+        config_path={"section": "dask", "name": "scheduler"},
+        significant=False,
+        description="Address of Dask's scheduler, such as tcp://HOST:8786.",
+    )
+    spark_master = luigi.Parameter(
+        default="",
+        config_path={"section": "spark", "name": "master"},
+        significant=False,
+        description="Master of the Spark cluster, such as spark://HOST:7077.",
+    )
+    spark_options = luigi.DictParameter(
+        default={},
+        config_path={"section": "spark", "name": "options"},
+        significant=False,
+        description="Properties of Spark's configuration, as a JSON object.",
+    )
+
+    def make_engine(self) -> "Engine":
+        """Return the engine of the work; stores of objects are configured from then on."""
+        configure_storage()
+        return ENGINES[self.engine](self)

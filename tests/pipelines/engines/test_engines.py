@@ -1,0 +1,208 @@
+"""All engines alike: the bytes of one process, and the faults of clusters."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.backbones.spec import BackboneSpec
+from model.decoding.beam_search import PLAIN
+from model.decoding.constraints import DEFAULT_CONSTRAINTS
+from model.decoding.strategies import BeamStrategy
+from pipelines.captions.generate_captions import GenerationJob, generate_captions
+from pipelines.captions.rerank_captions import RerankingJob, rerank_split
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Engine, complete_shards
+from pipelines.engines.shards import ImageSource, Shard, is_shard_complete, plan_shards, write_plan
+from pipelines.features.extract_features import ExtractionOptions, extract_features
+from schemas.errors import InputError, RunnerError, StorageAccessError
+from schemas.hypotheses import SearchSetting, write_search
+from schemas.io.files import write_json_lines
+from schemas.reranking import RerankingSetting
+from tests.support.clusters import (
+    NO_JAVA,
+    Cluster,
+    beam_processes,
+    dask_cluster,
+    prism_cluster,
+    spark_cluster,
+)
+from tests.support.faults.runs import wait_until
+from tests.support.faults.work import copy_model, fail, write_slowly
+from tests.support.tiny_model import write_images, write_model
+
+LOCAL = BeamEngine()
+SHARDS = 9
+MakeCluster = Callable[..., AbstractContextManager[Cluster]]
+
+dask = pytest.param(dask_cluster, id="dask", marks=pytest.mark.slow("starts a Dask cluster"))
+spark = pytest.param(
+    spark_cluster,
+    id="spark",
+    marks=[pytest.mark.slow("starts a Spark cluster"), pytest.mark.skipif(bool(NO_JAVA), reason=NO_JAVA)],
+)
+prism = pytest.param(prism_cluster, id="prism", marks=pytest.mark.portable)
+processes = pytest.param(beam_processes, id="processes", marks=pytest.mark.slow("starts processes of Beam"))
+
+
+@pytest.fixture
+def make_cluster(request, tmp_path) -> MakeCluster:
+    """Makes a cluster of the engine with some workers."""
+
+    def make(workers: int = 2, environment: dict[str, str] | None = None, timeout: float = 120.0):
+        (tmp_path / "cluster").mkdir()
+        return request.param(tmp_path / "cluster", workers, environment or {}, timeout)
+
+    return make
+
+
+def every(*engines):
+    return pytest.mark.parametrize("make_cluster", engines, indirect=True)
+
+
+@pytest.fixture
+def shards(tmp_path) -> list[Shard]:
+    return write_plan([ImageSource(str(number)) for number in range(60)], str(tmp_path / "shards"), 12, "rows.txt")
+
+
+def complete(shards, work, engine: Engine) -> None:
+    complete_shards(shards, work, engine, lambda fraction, message: None)
+
+
+def kill_in_the_middle(shards: list[Shard], find: Callable[[], int]) -> threading.Thread:
+    """Kills a process as soon as one of the shards is there."""
+
+    def kill() -> None:
+        wait_until(lambda: any(Path(shard.digest_path).exists() for shard in shards), 300)
+        os.kill(find(), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+def extract(images: list[ImageSource], directory: Path, engine: Engine) -> bytes:
+    options = ExtractionOptions(
+        BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", "toys", batch_size=4, decode_threads=1
+    )
+    directory.mkdir(exist_ok=True)
+    extract_features(images, directory, str(directory / "shards"), SHARDS, options, engine, 1.0, lambda *_: None)
+    return (directory / "features.h5").read_bytes() + (directory / "rejects.jsonl").read_bytes()
+
+
+@pytest.fixture
+def images(tmp_path) -> list[ImageSource]:
+    """36 images, the last of which is broken."""
+    random = np.random.default_rng(0)
+    for number in range(35):
+        Image.fromarray(random.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / f"{number:02d}.png")
+    (tmp_path / "35.png").write_bytes(b"")
+    return [ImageSource(path.stem, str(path)) for path in sorted(tmp_path.glob("*.png"))]
+
+
+@every(processes, dask, spark, prism)
+def test_features_are_the_same_bytes_though_a_worker_is_killed(make_cluster, images, tmp_path):
+    expected = extract(images, tmp_path / "local", LOCAL)
+    shards = plan_shards(len(images), str(tmp_path / "there" / "shards"), SHARDS, "features.h5")
+    with make_cluster() as cluster:
+        killer = kill_in_the_middle(shards, lambda: cluster.workers()[0])
+        try:
+            found = extract(images, tmp_path / "there", cluster.engine)
+        except RunnerError as error:  # Beam's local runner does not replace a process
+            assert "A process of Beam's local runner ended too early" in str(error)
+            found = extract(images, tmp_path / "there", cluster.engine)
+        assert not killer.is_alive()
+    assert found == expected
+
+
+def caption_and_rerank(root: Path, directory: Path, engine: Engine) -> list[bytes]:
+    """Generates captions of the images of `root`, and reranks them by each other."""
+    job = GenerationJob(
+        (root / "model",), root / "features", BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN), batch_size=3
+    )
+    image_ids = [f"image{number}" for number in range(14)]
+    captions, reranked = directory / "captions", directory / "reranked"
+    generate_captions(job, image_ids, captions, str(captions / "shards"), 4, engine, lambda *_: None)
+    write_search(captions, SearchSetting("n-best", 4))
+    reranking = RerankingJob(captions, root / "tokens", None, RerankingSetting("bleu"))
+    rerank_split(reranking, reranked, str(reranked / "shards"), 4, engine, lambda *_: None)
+    return [path.read_bytes() for path in sorted(directory.glob("*/*.jsonl"))]
+
+
+@every(processes, dask, spark, prism)
+def test_captions_and_reranking_are_the_same_bytes(make_cluster, tmp_path):
+    write_model(tmp_path / "model")
+    write_images(tmp_path / "features", 14)
+    tokens = [["a", "dog", "runs"], ["a", "cat", "sits", "on", "the", "mat"]]
+    write_json_lines(tmp_path / "tokens" / "tokens.jsonl", [{"image_id": "0", "split": "train", "tokens": tokens}])
+    expected = caption_and_rerank(tmp_path, tmp_path / "local", LOCAL)
+    assert len(expected) == 3
+    with make_cluster() as cluster:
+        assert caption_and_rerank(tmp_path, tmp_path / "there", cluster.engine) == expected
+
+
+@every(dask, spark)
+def test_cluster_without_workers_is_given_up(make_cluster, shards):
+    with make_cluster(workers=0, timeout=8) as cluster:
+        started = time.monotonic()
+        with pytest.raises(RunnerError, match=r"has (had no worker|run no task) for 8 s; start some .*done are kept"):
+            complete(shards, write_slowly, cluster.engine)
+        assert time.monotonic() - started < 120
+
+
+@every(dask, spark, prism)
+def test_worker_with_another_version_is_named(make_cluster, shards, tmp_path):
+    old = tmp_path / "old" / "numpy-1.0.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
+    path = f"{old.parent}{os.pathsep}{Path.cwd()}"
+    with (
+        make_cluster(environment={"PYTHONPATH": path}) as cluster,
+        pytest.raises(RunnerError, match=r"^The worker on \S+ has numpy 1\.0, the driver has \S+; give all workers"),
+    ):
+        complete(shards, write_slowly, cluster.engine)
+
+
+@every(dask, spark, prism)
+def test_scheduler_that_is_killed_ends_the_run_and_the_next_one_resumes(make_cluster, shards, tmp_path):
+    with make_cluster(timeout=40) as cluster:
+        killer = kill_in_the_middle(shards, cluster.scheduler)
+        with pytest.raises(RunnerError, match=r"failed \(.+\); .* Complete shards are kept"):
+            complete(shards, write_slowly, cluster.engine)
+        killer.join()
+    done = {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards if is_shard_complete(shard)}
+    assert done
+    complete(shards, write_slowly, LOCAL)
+    assert all(is_shard_complete(shard) for shard in shards)
+    assert {path: Path(path).stat().st_mtime_ns for path in done} == done
+
+
+@every(dask, spark, prism)
+def test_store_that_workers_cannot_use_is_named(make_cluster, new_bucket):
+    bucket = new_bucket("s3")
+    shards = write_plan([ImageSource("a")], f"{bucket}/shards", 1, "rows.txt")
+    with (
+        make_cluster(environment={"AWS_SECRET_ACCESS_KEY": "wrong"}) as cluster,
+        pytest.raises(
+            (RunnerError, StorageAccessError), match=rf"{bucket}/shards/\S+ cannot be used with these credentials"
+        ),
+    ):
+        complete(shards, write_slowly, cluster.engine)
+
+
+@every(processes, dask, spark, prism)
+def test_engine_names_errors_of_workers(make_cluster, shards):
+    """A typed error is raised as it was, any other one is quoted."""
+    with make_cluster() as cluster:
+        with pytest.raises(InputError, match=r"^/nowhere/model\.bin cannot be read \(No such file or directory\)"):
+            complete(shards, partial(copy_model, model="/nowhere/model.bin"), cluster.engine)
+        with pytest.raises(RunnerError, match=r"failed \(.*a passing fault.*\); check \[engine\]"):
+            complete(shards, fail, cluster.engine)

@@ -1,0 +1,242 @@
+"""Clusters of processes on this machine, by the programs of Dask, Spark and Beam's Prism, as engines use them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from pipelines.engines.beam import BeamEngine
+from pipelines.engines.dask import DaskEngine
+from pipelines.engines.engine import Engine
+from pipelines.engines.spark import SparkEngine
+from tests.support.faults.runs import ROOT, wait_until
+from tests.support.ports import free_port, listens
+
+BIN = Path(sys.executable).parent
+PRISM = BIN / "prism"
+NO_JAVA = "Spark needs Java" if shutil.which("java") is None and "JAVA_HOME" not in os.environ else ""
+
+
+class Cluster(Protocol):
+    """A cluster, and the processes in it that can be killed."""
+
+    engine: Engine
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+
+    def scheduler(self) -> int:
+        """Process id of what assigns shards to workers."""
+
+
+@contextmanager
+def beam_processes(
+    directory: Path, workers: int, environment: Mapping[str, str], timeout: float
+) -> Iterator["BeamProcesses"]:
+    """Processes of Beam's local runner, which have the environment of the driver."""
+    made = BeamProcesses(
+        BeamEngine(options=("--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"))
+    )
+    try:
+        yield made
+    finally:
+        for worker in made.workers():  # a run that lost one leaves the others
+            os.kill(worker, signal.SIGKILL)
+
+
+@dataclass
+class BeamProcesses:
+    """See `beam_processes`."""
+
+    engine: BeamEngine
+
+    def workers(self) -> list[int]:
+        """Process ids of Beam's SDK workers."""
+        return find_processes("sdk_worker_main")
+
+    def scheduler(self) -> int:
+        """The scheduler is the driver itself."""
+        return os.getpid()
+
+
+@dataclass
+class DaskCluster:
+    """Dask's scheduler and workers, in folders of their own."""
+
+    directory: Path
+    timeout: float = 60.0
+    worker_ttl: str = "5m"  # Dask's default; how long a worker may be silent
+    port: int = field(default_factory=free_port)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def engine(self) -> DaskEngine:
+        """The engine of this cluster."""
+        return DaskEngine(self.address, self.timeout)
+
+    @property
+    def address(self) -> str:
+        """Address of the scheduler."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def start_scheduler(self) -> subprocess.Popen[bytes]:
+        """Start the scheduler, at the same address each time."""
+        return self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+
+    def start_worker(self, name: str, *arguments: str, environment: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
+        """Start a worker in the folder `name`."""
+        folder = self.directory / name
+        folder.mkdir(parents=True)
+        options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
+        return self._start("worker", self.address, *options, *arguments, folder=name, environment=environment)
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        return [process.pid for process in self.processes if "worker" in process.args]
+
+    def scheduler(self) -> int:
+        """Process id of the scheduler."""
+        return next(process.pid for process in self.processes if "scheduler" in process.args)
+
+    def stop(self) -> None:
+        """Kill all processes, also stopped ones."""
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+    def _start(self, *arguments: str, folder: str = "", environment: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
+        variables = {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": self.worker_ttl}
+        with open(self.directory / "dask.log", "a") as log:
+            process = subprocess.Popen(
+                [str(BIN / "dask"), *arguments, "--no-dashboard"],
+                cwd=self.directory / folder,
+                env={**os.environ, **variables, **environment},
+                stdout=log,
+                stderr=log,
+            )
+        self.processes.append(process)
+        return process
+
+
+@contextmanager
+def dask_cluster(
+    directory: Path, workers: int, environment: Mapping[str, str], timeout: float
+) -> Iterator[DaskCluster]:
+    """A Dask cluster with some workers, which have variables of their own."""
+    cluster = DaskCluster(directory, timeout)
+    try:
+        cluster.start_scheduler()
+        for number in range(workers):
+            cluster.start_worker(f"worker{number}", environment=environment)
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@dataclass
+class SparkCluster:
+    """Executors of one core, which Spark starts together with its driver."""
+
+    engine: SparkEngine
+
+    def workers(self) -> list[int]:
+        """Process ids of the executors."""
+        return find_processes("CoarseGrainedExecutorBackend")
+
+    def scheduler(self) -> int:
+        """Process id of the driver's Java program."""
+        return find_processes("SparkSubmit")[0]
+
+
+@contextmanager
+def spark_cluster(
+    directory: Path, workers: int, environment: Mapping[str, str], timeout: float
+) -> Iterator[SparkCluster]:
+    """A Spark cluster whose executors have variables of their own; without workers, none has cores enough."""
+    options = {
+        "spark.executorEnv.PYTHONPATH": str(ROOT),
+        "spark.local.dir": str(directory),
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        **({} if workers else {"spark.executor.cores": "2"}),
+        **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
+    }
+    from pyspark import SparkContext
+
+    yield SparkCluster(SparkEngine(f"local-cluster[{workers or 1},1,1024]", options, timeout))
+    if not find_processes("SparkSubmit"):  # a process has one Java program, which a test has killed
+        SparkContext._gateway = SparkContext._jvm = None
+
+
+@dataclass
+class PrismCluster:
+    """Beam's portable job service and a pool of workers."""
+
+    engine: BeamEngine
+    service: int
+    pool: int
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers that the pool has started."""
+        return [each.pid for each in psutil.Process(self.pool).children(recursive=True)]
+
+    def scheduler(self) -> int:
+        """Process id of the job service."""
+        return self.service
+
+
+@contextmanager
+def prism_cluster(
+    directory: Path, workers: int, environment: Mapping[str, str], timeout: float
+) -> Iterator[PrismCluster]:
+    """Prism with a pool of workers that have variables of their own; `make test-portable` builds Prism."""
+    job_port, pool_port = free_port(), free_port()
+    service = [str(PRISM), f"--job_port={job_port}", "--serve_http=false"]
+    pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"]
+    # The pool starts its workers as `python`: that has to be this one.
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, **environment}
+    with open(directory / "services.log", "w") as log:
+        processes = [
+            subprocess.Popen(command, stdout=log, stderr=log, env=variables, start_new_session=True)
+            for command in (service, pool)
+        ]
+    try:
+        for port in (job_port, pool_port):
+            wait_until(partial(listens, port), 60)
+        engine = BeamEngine(
+            "apache_beam.runners.portability.portable_runner.PortableRunner",
+            (
+                f"--job_endpoint=127.0.0.1:{job_port}",
+                "--environment_type=EXTERNAL",
+                f"--environment_config=127.0.0.1:{pool_port}",
+            ),
+        )
+        yield PrismCluster(engine, processes[0].pid, processes[1].pid)
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def find_processes(text: str) -> list[int]:
+    """Ids of the processes below this one whose command line contains a text."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            command = " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if text in command and not command.startswith(("/bin/sh", "sh ", "bash ")):
+            found.append(process.pid)
+    return found
