@@ -6,6 +6,7 @@ import sys
 
 NAMES = (
     "annotations",
+    "captioning",
     "decoding",
     "download",
     "extraction",

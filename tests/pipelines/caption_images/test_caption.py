@@ -155,13 +155,36 @@ def test_another_backbone_is_refused(hub_artifacts):
         caption_images(images, captioner, backbone="efficientnet-lite2", weights="random:1")
 
 
-def test_captioning_loads_neither_beam_nor_plotting():
+def test_captioning_loads_neither_beam_nor_plotting_nor_all_of_tensorflow():
     """Unneeded packages would double the start-up time; Keras itself loads Matplotlib and pandas if it can."""
     unused = {"IPython", "apache_beam", "dill", "luigi", "matplotlib", "nltk", "pandas", "pycocoevalcap", "scipy"}
-    unused |= {"tensorflow_hub"}
+    unused |= {"tensorflow_hub", "tensorflow.lite.python.lite", "tensorflow.python.feature_column.feature_column_v2"}
     code = f"import sys, pipelines.caption_images.caption; print(*{unused!r} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_tensorflow_and_keras_are_complete_after_lean_import():
+    code = """
+import gc, sys
+from model.lean_keras import keras, tf
+assert gc.isenabled() and "lean_keras" not in repr(sys.meta_path)
+print(tf.compat.v1.nn.relu([-1.0, 2.0]).numpy(), tf.image.rot90(tf.zeros((2, 3, 1))).shape)
+print(tf.signal.rfft([1.0]).numpy())
+print(next(iter(tf.data.Dataset.range(3).batch(3))).numpy(), tf.saved_model.load.__name__)
+print(keras.Sequential([keras.layers.Dense(1)])(tf.zeros((1, 2))).shape, tf.lite.TFLiteConverter.__name__)
+import pandas
+print(pandas.Series([1]).sum())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split("\n") == [
+        "[0. 2.] (3, 2, 1)",
+        "[1.+0.j]",
+        "[0 1 2] load",
+        "(1, 1) TFLiteConverterV2",
+        "1",
+        "",
+    ]
 
 
 def test_directory_without_a_model_is_refused(hub_artifacts, tmp_path):
