@@ -1,6 +1,6 @@
-"""A Dask cluster whose workers hang, come late, leave or cannot be reached: the shards are made, or it is said why not.
+"""A Dask cluster whose workers hang, come late, leave or cannot be reached.
 
-What all engines have in common is in tests/pipelines/engines/test_engines.py.
+Tests of all engines are in tests/pipelines/engines/test_engines.py.
 """
 
 import subprocess
