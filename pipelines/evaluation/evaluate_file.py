@@ -126,7 +126,7 @@ def evaluate_files(
             metrics=scored[label].corpus,
             intervals=scored[label].intervals(),
             left_out=scored[label].left_out,
-            warnings=list(scored[label].warnings),
+            warnings=[*scored[label].warnings, *_empty_captions(label, scored[label].tokenized.captions)],
             statistics=text_statistics(
                 [split_tokens(text) for text in scored[label].tokenized.captions],
                 [[split_tokens(text) for text in texts] for texts in scored[label].tokenized.references],
@@ -257,6 +257,12 @@ def _not_captioned(image_ids: Sequence[str], references: Path) -> list[str]:
     if not image_ids:
         return []
     return [f"{quantity(len(image_ids), 'image')} of {references} without a caption: {_some(image_ids)}"]
+
+
+def _empty_captions(label: str, captions: Sequence[str]) -> list[str]:
+    """Return a warning of captions that are empty, or punctuation only."""
+    count = sum(not text for text in captions)
+    return [f"{quantity(count, 'caption')} of {label} without a token, of {len(captions):,}."] if count else []
 
 
 def _some(image_ids: Collection[str]) -> str:

@@ -166,7 +166,7 @@ def _print(tables: Sequence[Table], sheets: Sequence["FileScores"], form: Format
     first = sheets[0]
     for metric, why in first.left_out.items():
         print(f"{metric} left out: {why}", file=notes)
-    for warning in first.warnings:
+    for warning in dict.fromkeys(warning for sheet in sheets for warning in sheet.warnings):
         print(f"Warning: {warning}", file=notes)
     for ignored in dict.fromkeys(sentence for sheet in sheets for sentence in sheet.ignored):
         print(f"Not scored: {ignored}", file=notes)

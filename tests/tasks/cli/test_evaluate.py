@@ -145,6 +145,15 @@ def test_files_without_common_images_are_refused(files):
         evaluate_files([files / "foreign.json"], files / "references.jsonl")
 
 
+def test_captions_without_a_token_are_counted(files, mrnn):
+    records = [
+        {**each, "caption": "..." if each["image_id"] < 2 else each["caption"]} for each in read(files / "noise.json")
+    ]
+    (files / "empty.json").write_text(json.dumps(records))
+    run = mrnn("evaluate", files / "better.json", files / "empty.json", files / "references.jsonl")
+    assert "Warning: 2 captions of empty.json without a token, of 30." in run.stdout
+
+
 def test_captions_after_the_first_are_counted(files):
     lines = [
         {"image_id": each["image_id"], "captions": [each["caption"], "x", "y"]} for each in read(files / "better.json")
