@@ -217,7 +217,11 @@ _RULES: tuple[tuple["regex.Pattern[str]", Callable[[str], str]], ...] = tuple(
 
 _LINE_SEPARATORS = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
 # Where a rule may look across a space: at tags, full stops with spaces, and spaces beyond ASCII ...
-_NEEDS_CONTEXT = re.compile(r"[<\u00A0\u2000-\u200A\u3000]|\. \.|(?<![A-Za-z])[A-Za-z]\.[ \t]+[A-Z]")
+_NEEDS_CONTEXT = re.compile(
+    r"[<\u00A0\u2000-\u200A\u3000]|\. \."
+    # A single letter before a full stop, also the rest of a word with an apostrophe (`'90sb. The`).
+    r"|(?:(?<![A-Za-z])|['\u0091\u0092\u2018\u2019\u201B`;][A-Za-z0-9]*)[A-Za-z]\.[ \t]+[A-Z]"
+)
 # ... and before a digit (`3 1/2`, `(555) 1234`, `no. 5`). All other spaces separate independent parts.
 _SEPARATOR = re.compile(r"(?<![\d).])[ \t]+|[ \t]+(?!\d)")
 # The most frequent cases, for speed: words and last numbers that no other rule splits or extends.
