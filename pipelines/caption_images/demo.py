@@ -24,11 +24,15 @@ _TEMPLATE = Path(__file__).with_name("explanation.html")
 _STYLE = Path(__file__).with_name("demo.css")
 _PHOTOGRAPH_SIDE, _NEIGHBOR_SIDE = 480, 160  # pixels of thumbnails
 _TITLE = "m-RNN captions a photograph"
-_LEDE = "The photograph stays on the machine that runs this page and is deleted when the demo ends."
+_LEDE = (
+    "Choose a photograph of up to {megabytes} MB. It stays on the machine that runs this page and is deleted when the "
+    "demo ends. The model has learned from the captions of `{dataset}` and knows nothing but what its images show."
+)
 
 
-def make_page(explainer: Explainer) -> gr.Blocks:
+def make_page(explainer: Explainer, upload_megabytes: int) -> gr.Blocks:
     """Build the page: a place to drop a photograph on, and its caption with what led to it."""
+    lede = _LEDE.format(megabytes=upload_megabytes, dataset=explainer.dataset)
     render = _make_renderer(explainer)
 
     def caption(path: str | None) -> str:
@@ -41,7 +45,7 @@ def make_page(explainer: Explainer) -> gr.Blocks:
 
     page = gr.Blocks(title=_TITLE, analytics_enabled=False)
     with page:
-        gr.Markdown(f"# {_TITLE}\n{_LEDE}")
+        gr.Markdown(f"# {_TITLE}\n{lede}")
         photograph = gr.File(label="Photograph", file_types=sorted(image_suffixes()), type="filepath")
         result = gr.HTML(label="Caption")
         photograph.change(caption, photograph, result, api_visibility="private")
@@ -63,7 +67,7 @@ def serve(explainer: Explainer, host: str, port: int, upload_megabytes: int) -> 
     """
     with tempfile.TemporaryDirectory(prefix="mrnn-demo-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        page = make_page(explainer)
+        page = make_page(explainer, upload_megabytes)
         try:
             _, address, _ = page.launch(
                 server_name=host,

@@ -103,7 +103,12 @@ def find_training_images(captioner: Captioner) -> TrainingImages | None:
 
 
 class Explainer:
-    """Captions images one by one and explains the captions."""
+    """Captions images one by one and explains the captions.
+
+    Attributes:
+        dataset: Name of the dataset that the captioner was trained on.
+        training: Training images, or None where they are not available.
+    """
 
     def __init__(self, captioner: Captioner, search: Search = DEFAULT_SEARCH):
         """Load the networks.
@@ -117,6 +122,7 @@ class Explainer:
             ConfigurationError: The model has no backbone to compute features with, or the ensemble is impossible.
         """
         self._loaded, self._search = LoadedCaptioner(captioner), search
+        self.dataset = str(captioner.extraction["dataset"])
         self.training = find_training_images(captioner)
         self._references: dict[str, NDArray[np.floating]] = {}
         if self.training:

@@ -89,6 +89,7 @@ def upload(page: Page, path: Path) -> None:
 
 
 def test_upload_shows_caption_alternatives_tokens_and_neighbors(page: Page, artifacts: ToyCaptioner) -> None:
+    expect(page.get_by_text(re.compile("up to 1 MB.*captions of toys"))).to_be_visible()
     upload(page, artifacts.images_dir / "p3.png")
     expect(page.locator(".caption")).to_be_visible(timeout=WAIT)
     alternatives, tokens = page.locator(".mrnn table").all()

@@ -94,7 +94,14 @@ class ToyCaptioner:
         write_checkpoint(self.model, self.net.save, self.net.get_config(), VOCABULARY, [])
         # Like ExtractFeatures: the content of a network on this disk is significant, its location is not.
         held = {"backbone": "hub:module SHA-256 00"} if network == "hub" else {"backbone": name}
-        self.parameters = {**held, "weights": weights, "input_size": size, "crop": crop, "dtype": "float16"}
+        self.parameters = {
+            "dataset": "toys",
+            **held,
+            "weights": weights,
+            "input_size": size,
+            "crop": crop,
+            "dtype": "float16",
+        }
         self.parameters["precision"] = "float32"
         self.parameters["pool"] = "average"
         operational = {"backbone": name} if network == "hub" else {}
