@@ -1,4 +1,4 @@
-"""A hook of MkDocs: pages that lie outside `docs/`, and links that are right in the repository and on the site."""
+"""A hook of MkDocs: pages outside `docs/`, and links that work in the repository and on the site."""
 
 import posixpath
 import re

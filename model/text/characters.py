@@ -1,6 +1,6 @@
 """Tokens of scripts that are written without blanks between words, such as Chinese: one per character.
 
-coco-caption's tokenizer takes a whole sentence of such a script as one token, so that n-gram metrics compare sentences.
+coco-caption's tokenizer takes a sentence of such a script as one token, so that n-gram metrics compare sentences.
 """
 
 import unicodedata

@@ -121,7 +121,7 @@ def test_beam_search_enumerates_all_captions_in_order(make_network, constraints,
         assert_same(decoded, sorted(scores.items(), key=lambda each: -rank(*each, 3, options)))
 
 
-def says(make_network, shares):
+def network_with(make_network, shares):
     """A network that gives the words from the end sign on these probabilities, whatever came before."""
     network = make_network(vocabulary_size=2 + len(shares))
     for variable in network.trainable_variables:
@@ -132,7 +132,7 @@ def says(make_network, shares):
 
 def test_length_penalty_matches_hand_computation(make_network):
     # One word of P = .6 or the end, P = .4. ln P is -.916, -1.427, -1.938, ... for none, one, two words and their end.
-    network = says(make_network, [0.4, 0.6])
+    network = network_with(make_network, [0.4, 0.6])
     (decoded,) = BeamSearch(network, 2, max_length=9)(FEATURES[:1])
     assert_same(decoded, [((), np.log(0.4)), ((3,), np.log(0.24))])
     # Divided by ((5 + L) / 6)^2: -.916, -1.048, -1.090, -1.088, -1.066, -1.033, -.995, -.957, -.919 for up to eight
@@ -144,7 +144,7 @@ def test_length_penalty_matches_hand_computation(make_network):
 def test_diverse_search_by_hand(make_network):
     # One hypothesis a group. The first chooses 3 (P = .5) and the second, to which 3 costs lambda, 4 (P = .3) if
     # lambda > ln(.5 / .3) = .511.
-    network = says(make_network, [0.05, 0.5, 0.3, 0.15])
+    network = network_with(make_network, [0.05, 0.5, 0.3, 0.15])
     for diversity, second in ((0.5, (3,)), (0.52, (4,))):
         options = BeamOptions(groups=2, diversity=diversity)
         (decoded,) = BeamSearch(network, 2, max_length=1, options=options)(FEATURES[:1])

@@ -80,12 +80,12 @@ def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(dataset, tm
         "kernel-ridge": (KERNEL_RIDGE, tmp_path / "features", _weights(tmp_path, images, training)),
         "self-consensus": (RerankingSetting("bleu"), None, None),
     }[method]
-    expected = rerank(images, Reranker(images, own, training, setting), tmp_path / "whole", lambda done: None)
+    expected = rerank(images, Reranker(images, own, training, setting), tmp_path / "expected", lambda done: None)
     assert expected["first_changed"] > 0
     assert run(tmp_path, shards, images=compared, setting=setting) == expected
     assert (read_search(tmp_path / "out"), read_setting(tmp_path / "out")) == (SEARCH, setting)
     for name in FILES:
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
 
 
 def test_rerank_split_keeps_complete_shards(dataset, tmp_path):

@@ -55,8 +55,8 @@ def test_strings_come_back_as_written(texts):
 
 
 def test_missing_cut_and_foreign_files_are_named(tmp_path):
-    write(tmp_path / "whole.h5", np.arange(1000))
-    (tmp_path / "cut.h5").write_bytes((tmp_path / "whole.h5").read_bytes()[:3000])
+    write(tmp_path / "complete.h5", np.arange(1000))
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "complete.h5").read_bytes()[:3000])
     (tmp_path / "foreign.h5").write_text("text")
     for name in ("absent.h5", "cut.h5", "foreign.h5"):
         with pytest.raises(ArtifactError, match=name), open_hdf5(tmp_path / name, ()):
