@@ -28,7 +28,7 @@ class RerankCaptions(ShardedStage, ModelParams, SplitParam, RerankingParams):
     content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl", "search.json", "reranking.json")
 
     def requires(self) -> dict[str, Stage]:
-        """Return hypotheses, training captions, and neighbors or features of the setting, or of all settings of the grid."""
+        """Return hypotheses, training captions, and neighbors or features of the setting or the grid."""
         required: dict[str, Stage] = {
             "hypotheses": hypotheses_stage(self),
             "captions": self.upstream(TokenizeCaptions),

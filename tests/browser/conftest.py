@@ -16,7 +16,7 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser a module. Its event loop ends with it, for other tests start their own."""
+    """One browser per module. Its event loop ends with it, because other tests start their own."""
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
         pytest.skip("there is no Chromium: the browser tests are left out (`make setup-browser` installs it)")
@@ -65,7 +65,7 @@ def _allow(url: str, path: Path, complaints: list[str]) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong, a line each."""
+    """Return the violations that axe finds, one line each."""
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": list(TAGS)}, "resultTypes": ["violations"]})
     return [
         f"{each['id']}: {node['html'][:120]} ({node['failureSummary']})"
@@ -75,5 +75,5 @@ def violations(page: Page) -> list[str]:
 
 
 def overflows(page: Page) -> bool:
-    """Whether the page can be scrolled sideways."""
+    """Return whether the page can be scrolled horizontally."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

@@ -26,7 +26,7 @@ WAIT = 60_000  # milliseconds; the first image takes longest
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> ToyCaptioner:
-    """The captioner that the demo runs with; its words and captions contain markup."""
+    """The captioner of the demo, whose tokens and captions contain markup."""
     return ToyCaptioner(tmp_path_factory.mktemp("toys"), "hub")
 
 
@@ -38,7 +38,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(browser: Browser, artifacts: ToyCaptioner, uploads: Path) -> Iterator[str]:
-    """Address of the page; the demo must end at Ctrl-C without any error and delete what was uploaded."""
+    """URL of the page; the demo must end at Ctrl-C without errors and delete uploads."""
     port = free_port()
     command = [sys.executable, "-m", "tasks.cli", "demo", "--model", artifacts.model, "--port", port]
     command += ["--set", "GenerateCaptions.min_length=3", "--set", "GenerateCaptions.max_length=6"]
@@ -64,7 +64,7 @@ def address(browser: Browser, artifacts: ToyCaptioner, uploads: Path) -> Iterato
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The page; a test fails if it raises an error or asks for anything from elsewhere."""
+    """The page; a test fails if it raises an error or requests anything from another host."""
     complaints: list[str] = []
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
@@ -84,7 +84,7 @@ def _allow(url: str, address: str, complaints: list[str]) -> None:
 
 
 def upload(page: Page, path: Path) -> None:
-    """Choose a file as the button's dialog does."""
+    """Choose a file like the button's dialog."""
     page.locator("input[type=file]").set_input_files(path)
 
 

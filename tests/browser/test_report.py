@@ -45,7 +45,7 @@ def cards(page: Page) -> list[str]:
 
 
 def open_details(page: Page) -> None:
-    """Shows what is folded away."""
+    """Open all collapsed sections."""
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
 
 
@@ -163,7 +163,7 @@ def test_card_shows_hypotheses_and_reranked_choice(open_page: OpenPage, report: 
 
 
 def test_gallery_shows_every_image(open_page: OpenPage, report: Path) -> None:
-    """Data addresses decode; lost images are texts."""
+    """Data URLs decode; missing images have a text."""
     page = open_page(report)
     open_details(page)
     page.evaluate(

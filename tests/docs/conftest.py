@@ -1,4 +1,4 @@
-"""The tutorial, followed to its end on a tiny configuration."""
+"""The commands of the tutorial, run with a tiny configuration."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What docs/reference/api.md lists can be imported, is documented and typed."""
+"""Names in docs/reference/api.md can be imported, are documented and typed."""
 
 import importlib
 import inspect

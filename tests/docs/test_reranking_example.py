@@ -1,4 +1,4 @@
-"""The numbers of docs/explanation/reranking.md, computed there by hand, are what the code gives."""
+"""The hand-computed numbers of docs/explanation/reranking.md match the code."""
 
 import re
 import subprocess

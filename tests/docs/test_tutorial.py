@@ -1,4 +1,4 @@
-"""The tutorial works as described, and the example notebook runs on what it made."""
+"""The tutorial works as described, and the example notebook runs on its results."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_images_have_captions_in_a_gallery(tutorial: Followed) -> None:
 
 
 def printed(notebook: nbformat.NotebookNode, word: str) -> str:
-    """What the first cell with this word in it printed."""
+    """Return the output of the first cell that contains a word."""
     cell = next(cell for cell in notebook.cells if cell.cell_type == "code" and word in cell.source)
     return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
 

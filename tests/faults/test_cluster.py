@@ -22,7 +22,7 @@ SHARDS = 12
 
 @pytest.fixture
 def cluster(tmp_path, request):
-    """A scheduler, told how long a worker may be silent; workers are the test's to start."""
+    """A scheduler with a timeout for silent workers; the test starts the workers."""
     (tmp_path / "cluster").mkdir()
     cluster = DaskCluster(tmp_path / "cluster", timeout=30, worker_ttl=getattr(request, "param", "5m"))
     cluster.start_scheduler()
@@ -40,7 +40,7 @@ def complete(shards, work, cluster):
 
 
 def when_a_shard_is_done(shards, *command: str) -> subprocess.Popen:
-    """Runs a command as soon as one of the shards is there."""
+    """Run a command as soon as one of the shards is there."""
     paths = " ".join(f"-e {shard.digest_path} -o" for shard in shards).removesuffix(" -o")
     return subprocess.Popen(["sh", "-c", f"until [ {paths} ]; do sleep 0.05; done; {' '.join(command)}"])
 
@@ -83,7 +83,7 @@ def test_cluster_that_lost_all_workers_times_out(cluster, shards):
 
 @pytest.mark.parametrize("reachable", [0, 1])
 def test_unreachable_worker_does_its_part(cluster, shards, reachable):
-    """Its connection to the scheduler is its own making: it is given shards, but nobody gets an answer from it."""
+    """A worker that accepts shards, but cannot be reached."""
     for number in range(reachable):
         cluster.start_worker(f"reachable {number}")
     cluster.start_worker(

@@ -1,4 +1,4 @@
-"""A configuration that Luigi or a stage cannot read: one sentence, another exit code, nothing written elsewhere."""
+"""Configurations that Luigi or a stage cannot read: one sentence, an exit code, and no files written."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only, forbidden or limited: one sentence, and nothing that was made is lost."""
+"""Full, read-only, forbidden and limited disks: one sentence, and no artifact is lost."""
 
 import os
 import shutil
@@ -111,7 +111,7 @@ def test_damage_at_a_hundred_random_places_is_named_before_use(tmp_path, damage)
 
 
 def execute_elsewhere(stage: str, data_dir: Path, *prefix: str, **parameters: str) -> str:
-    """The error that a stage ends with in a process of its own, started by way of `prefix`."""
+    """Return the error of a stage in a process of its own, which is started by `prefix`."""
     module = {"Source": "tests.support.toys", "Greedy": "tests.support.faults.greedy"}[stage]
     script = f"""
 from {module} import {stage}
@@ -130,7 +130,7 @@ except StageFailed as error:
 
 
 def without_root_s_rights() -> list[str]:
-    """What to start a command with, so that it may not write where only root may."""
+    """Return the prefix of a command that drops root's write permissions."""
     if os.geteuid():
         return []
     if not shutil.which("setpriv"):

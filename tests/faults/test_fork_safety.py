@@ -1,4 +1,4 @@
-"""Processes that are forked after TensorFlow was imported compute what a process of its own computes."""
+"""Forked processes with TensorFlow imported compute the same as a fresh process."""
 
 import shutil
 import time
@@ -30,7 +30,7 @@ def test_hundred_forked_trainings_match_an_unforked_one(tmp_path, monkeypatch):
 
 
 def _train(task):
-    """Train anew; return the digest of the artifact and the seconds."""
+    """Train again; return the digest of the artifact and the seconds."""
     shutil.rmtree(task.directory, ignore_errors=True)
     started = time.monotonic()
     task.run()

@@ -17,7 +17,7 @@ LONG = int(os.environ.get("FUZZ_CASES", "10000"))  # a format
 
 
 def fuzz(name: str, folder: Path, cases: int, *, repeatable: bool) -> Counter[str]:
-    """Reads `cases` corrupted files of a format; returns how many were read and how many refused."""
+    """Read `cases` corrupted files of a format; returns how many were read and how many refused."""
     form = FORMATS[name]
     path, data_directory = folder / "given" / form.file, folder / "var"
     valid = samples(form, path)

@@ -1,4 +1,4 @@
-"""What is given in bad faith: it is refused in a sentence, or is only text."""
+"""Malicious input: it is refused in a sentence, or treated as text."""
 
 import io
 import json
@@ -186,7 +186,7 @@ def test_circular_links_end(tmp_path: Path) -> None:
 
 
 def test_network_files_name_no_classes_from_elsewhere(tmp_path: Path) -> None:
-    """A `.keras` file names classes to create; it cannot make Python call what it likes."""
+    """A `.keras` file names classes to create; it cannot call arbitrary functions."""
     from model.mrnn.network import load_network
 
     victim = tmp_path / "victim"

@@ -1,4 +1,4 @@
-"""A run is killed at random moments of every stage, started again each time, and ends as if nothing had happened."""
+"""Runs that are killed at random moments of every stage and resumed end with the same result."""
 
 import random
 import signal
@@ -66,12 +66,12 @@ def kill_everywhere(module: str, task: str, reference: Path, directory: Path, ki
 
 
 def of_content(found: dict[str, str]) -> dict[str, str]:
-    """Without the report, which contains when and how fast things were made."""
+    """Return the digests without that of the report, which contains times."""
     return {name: digest for name, digest in found.items() if "Report" not in name}
 
 
 def summaries(data_dir: Path) -> dict[str, str]:
-    """Of the report, what is no time."""
+    """Return the report without times."""
     return {
         path.parent.name: read_provenance(path.parent).files["summary.json"]["sha256"]
         for path in data_dir.glob("*/*Report/*/summary.json")

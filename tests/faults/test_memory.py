@@ -1,4 +1,4 @@
-"""Too little memory: the sentence names the stage and what to lower."""
+"""Too little memory: the message names the stage and the parameter to lower."""
 
 import re
 import resource
@@ -18,7 +18,7 @@ GIBIBYTE = 1 << 30
 
 @pytest.fixture
 def limited(monkeypatch):
-    """Processes that are started may have 4 GiB of addresses."""
+    """Limit the address space of started processes to 4 GiB."""
     if not shutil.which("prlimit"):
         pytest.skip("there is no prlimit here")
     popen = forkserver.subprocess.Popen

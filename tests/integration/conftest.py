@@ -1,4 +1,4 @@
-"""One run of the complete pipeline, by the command that users give, on a small edition of the embedded dataset."""
+"""One run of the complete pipeline by the `luigi` command, on a small version of the generated dataset."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ class Pipeline:
     data_dir: Path
 
     def luigi(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs `luigi --module tasks ...`; standard error is part of the output."""
+        """Run `luigi --module tasks ...`; standard error is part of the output."""
         return subprocess.run(
             [str(Path(sys.executable).with_name("luigi")), "--module", "tasks", *arguments, "--local-scheduler"],
             cwd=Path(__file__).parents[2],

@@ -1,4 +1,4 @@
-"""What a user sees of the complete pipeline."""
+"""Results of the complete pipeline."""
 
 import hashlib
 import json

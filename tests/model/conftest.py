@@ -10,7 +10,7 @@ from schemas.captions import Captions
 
 @pytest.fixture(scope="session")
 def make_network():
-    """Makes an m-RNN so small that it can be checked by hand, with weights that make its choices plain."""
+    """Make an m-RNN that is small enough to check by hand, with weights that make its choices clear."""
 
     def make(seed=0, vocabulary_size=7, feature_size=4, variant="mrnn", **options):
         sizes = {"embedding_size": 3, "recurrent_size": 5, "multimodal_size": 6}
@@ -33,7 +33,7 @@ def make_network():
 
 @pytest.fixture(scope="session")
 def make_captions():
-    """Makes the captions of a split from lists of word ids and the number of the image of each."""
+    """Make the captions of a split from lists of word ids and the number of the image of each."""
 
     def make(captions, image_index):
         return Captions(

@@ -12,7 +12,7 @@ from tests.support.stores import Store, gcs_server, s3_server
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A running server; proxies of the environment are not asked for it."""
+    """A running server, which is reached without proxies of the environment."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serving() as server:
         yield server
@@ -35,7 +35,7 @@ PROTOCOLS = ["s3", pytest.param("gs", marks=pytest.mark.portable)]
 
 @pytest.fixture
 def new_bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
-    """Makes a bucket on the server of a protocol, whose variables are then set; returns its address."""
+    """Make a bucket on the server of a protocol, whose variables are then set; returns its address."""
 
     def make(protocol: str) -> str:
         store: Store = request.getfixturevalue({"s3": "_s3_server", "gs": "_gcs_server"}[protocol])

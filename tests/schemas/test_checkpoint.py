@@ -16,7 +16,7 @@ CURVE = [{"epoch": 1, "loss": 2.5}]
 
 
 def saver(date, weights=b"weights"):
-    """Saves as Keras does: a zip archive that holds its date, in the entries and in the metadata."""
+    """Save as Keras does: a zip archive that holds its date, in the entries and in the metadata."""
 
     def save(path):
         assert path.suffix == ".keras"

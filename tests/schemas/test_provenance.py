@@ -1,4 +1,4 @@
-"""Keys that name artifacts, digests of what they hold, and the mark that they are complete."""
+"""Keys, content digests and completion marks of artifacts."""
 
 import hashlib
 import json

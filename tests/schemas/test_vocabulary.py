@@ -1,4 +1,4 @@
-"""The vocabulary: its order, its file and what it refuses."""
+"""The vocabulary: its order, its file and invalid tokens."""
 
 import hashlib
 

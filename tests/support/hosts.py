@@ -1,4 +1,4 @@
-"""Hosts that train one m-RNN together, here processes with one data directory."""
+"""Workers that train one m-RNN together, here processes with one data directory."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def make_upstream(required):
 
 
 def start_hosts(parameters: dict, output: int | None = None) -> list[subprocess.Popen]:
-    """Two hosts, of which the first leads, each in a process group of its own."""
+    """Start two workers, the first of which is the chief, each in a process group of its own."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         hosts = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two)]
     return [

@@ -1,4 +1,4 @@
-"""An HTTP server on this machine that does what a test tells it to, request by request."""
+"""An HTTP server on this machine that a test scripts request by request."""
 
 import re
 import threading

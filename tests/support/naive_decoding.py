@@ -1,4 +1,4 @@
-"""Decoding as it is described and no faster: what the real one is compared with."""
+"""Naive decoding by definition, the reference of the real one."""
 
 from collections import Counter
 from functools import cache
@@ -23,7 +23,7 @@ def next_log_probs(network, image):
 
 
 def may_follow(caption, word, constraints):
-    """Whether the constraints let the word (or the end sign) come after the caption."""
+    """Return whether the constraints allow a token (or the end token) after a caption."""
     if word == BOS:
         return len(caption) >= constraints.min_length
     n = constraints.no_repeat_ngram
@@ -37,7 +37,7 @@ def rank(caption, score, max_length, options):
 
 
 def plain_beam_search(log_probs, width, max_length, constraints, options):
-    """The search that `BeamSearch` describes, for one image, to the very end: (caption, ln P) pairs, best first."""
+    """Search as `BeamSearch` describes, for one image, without early stopping: (caption, ln P) pairs, best first."""
     share = width // options.groups
     live = [[((), 0.0, 0.0)] for _ in range(options.groups)]  # caption, score, ln P
     finished = [[] for _ in range(options.groups)]

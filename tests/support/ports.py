@@ -4,7 +4,7 @@ import socket
 
 
 def free_port() -> int:
-    """A port that nothing uses now."""
+    """Return a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -12,6 +12,6 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether a server accepts connections at a port."""
+    """Return whether a server accepts connections at a port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -87,7 +87,7 @@ class _Draw:
 
 
 def generate_captions(count: int = COUNT, seed: int = SEED) -> Iterator[str]:
-    """Yields captions: of one script, of odd tokens with and without spaces between, and of random characters."""
+    """Yield captions: of one script, of odd tokens with and without spaces between, and of random characters."""
     draw = _Draw(seed)
     scripts = [words.split() for words in SCRIPTS.values()]
     for number in range(count):
@@ -126,7 +126,7 @@ def _joined(draw: _Draw, scripts: Sequence[Sequence[str]], spaces: float) -> str
 
 
 def find_java_tokenizer() -> Path | None:
-    """Returns the archive of CoreNLP 3.4.1 in pycocoevalcap, or None where it or Java is not installed."""
+    """Return the archive of CoreNLP 3.4.1 in pycocoevalcap, or None where it or Java is not installed."""
     package = importlib.util.find_spec("pycocoevalcap")
     if package is None or shutil.which("java") is None:
         return None

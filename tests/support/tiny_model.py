@@ -14,7 +14,7 @@ VOCABULARY = Vocabulary([*SPECIAL_WORDS, *"a dog cat runs sits on the grass mat"
 
 
 def write_model(directory: Path, seed: int = 0) -> MRNN:
-    """Writes the artifact of an untrained model with large weights, and returns the network."""
+    """Write the artifact of an untrained model with large weights, and return the network."""
     network = MRNN(len(VOCABULARY), 4, ModelConfig("mrnn", 3, 5, 6, dropout=0.0), seed)
     random = np.random.default_rng(seed)
     for variable in network.trainable_variables:

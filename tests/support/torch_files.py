@@ -47,7 +47,7 @@ class _Pickler(pickle.Pickler):
 
 
 def write_torch_file(path: Path, tensors: Mapping[str, Any], storages: Mapping[str, np.ndarray], **header: Any) -> None:
-    """Writes tensors that are views of flat `storages`; `header` replaces values of the first three pickles."""
+    """Write tensors that are views of flat `storages`; `header` replaces values of the first three pickles."""
     values = {"magic": MAGIC, "protocol": PROTOCOL, "system": SYSTEM, **header}
     stream = io.BytesIO()
     with patch.dict(sys.modules, _imitate_torch()):
@@ -59,7 +59,7 @@ def write_torch_file(path: Path, tensors: Mapping[str, Any], storages: Mapping[s
 
 
 def write_torch_weights(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes a state dictionary, each array in a storage of its own."""
+    """Write a state dictionary, each array in a storage of its own."""
     storages = {f"9{number}": array.ravel() for number, array in enumerate(arrays.values())}
     tensors = {
         name: Tensor(key, 0, array.shape, tuple(stride // array.itemsize for stride in array.strides))

@@ -1,4 +1,4 @@
-"""A small captioner, as the pipeline leaves it: features, captions and an untrained model."""
+"""Artifacts of a small captioner: features, captions and an untrained model."""
 
 import shutil
 from dataclasses import asdict
@@ -51,7 +51,7 @@ class ColorMean(tf.Module):
 
 
 class ToyCaptioner:
-    """Features of eight training images, their captions and an untrained model, as the pipeline leaves them."""
+    """Artifacts of eight training images, their captions and an untrained model."""
 
     def __init__(self, root: Path, network: str):
         name, weights, size, crop = NETWORKS[network]

@@ -87,7 +87,7 @@ def neighbors_of(kind: str, folder: Path) -> None:
 
 
 def make_toy(root: Path) -> Toy:
-    """Writes the artifacts below `root`."""
+    """Write the artifacts below `root`."""
     dataset = SimpleNamespace(
         title="Toys: a | dataset",
         homepage="https://toys.example/",
@@ -139,7 +139,7 @@ def make_toy(root: Path) -> Toy:
 
 
 def sum_again(release: Path, described: bool = True) -> None:
-    """Makes digests fit a release that was changed, as one would who means harm or has a fault in the program."""
+    """Update the digests of a changed release, like an attacker or a faulty program."""
     if described:
         metadata = read_json(release / CROISSANT)
         for each in metadata["distribution"]:

@@ -61,7 +61,7 @@ class InterruptAtStep(Callback):
         self.step = step
 
     def on_step(self, run: TrainingRun) -> None:
-        """Counts the steps of the finished epochs and of this one."""
+        """Count the steps of the finished epochs and of this one."""
         if len(run.curve) * run.objective.steps_per_epoch + run.metrics.steps == self.step:
             raise Interrupted
 

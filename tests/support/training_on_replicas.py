@@ -43,7 +43,7 @@ CONFIG = configure(
 
 
 def train(dropout: float, state: Path, interrupt_at: int = 0, validate: bool = False) -> dict:
-    """Trains in the scope of a strategy, with real validation if asked for.
+    """Train in the scope of a strategy, with real validation if asked for.
 
     Raises:
         Interrupted: The step `interrupt_at` is done.

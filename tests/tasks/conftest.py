@@ -16,7 +16,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run():
-    """Runs a task with a real Luigi worker; returns whether all went well."""
+    """Run a task with a real Luigi worker; returns whether all went well."""
 
     def run_task(task: luigi.Task, workers: int = 1) -> bool:
         scheduler = luigi.scheduler.Scheduler()
@@ -42,7 +42,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def stage(data_dir, source):
-    """Makes stages as the command line does with `--DownloadDataset-source`."""
+    """Make stages as the command line does with `--DownloadDataset-source`."""
     configuration = luigi.configuration.get_config()
     configuration.set("DownloadDataset", "source", str(source))
     yield lambda cls, **parameters: cls(dataset="custom", data_dir=str(data_dir), **parameters)

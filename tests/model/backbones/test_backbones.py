@@ -1,4 +1,4 @@
-"""Image networks: VGG against plain NumPy, seeded weights, and a module from a folder."""
+"""Backbones: VGG against plain NumPy, seeded weights, and a module in a directory."""
 
 import keras
 import numpy as np

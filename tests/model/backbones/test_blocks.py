@@ -1,4 +1,4 @@
-"""The blocks of image networks, and networks cut below the upper ones."""
+"""Blocks of backbones, and splits below the last blocks."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Images as found in the wild: decoded, made upright and cut, or refused in one line."""
+"""Decoding and cropping of images of any origin; others are refused in one line."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A batch too large for memory is halved once."""
+"""Batches that exceed the memory are halved once."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Beam search against a plain one, against enumeration, and what it promises."""
+"""Beam search against a naive one and against enumeration."""
 
 from itertools import product
 
@@ -21,7 +21,7 @@ FEATURES = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
 
 
 def assert_same(decoded, expected):
-    """The same captions in order, where rounding may decide between those of one ln P, the last of which may be cut."""
+    """Assert equal captions in order; rounding may reorder captions of equal ln P, the last of which may be missing."""
     scores = np.array([score for _, score in expected])
     np.testing.assert_allclose([each.log_prob for each in decoded], scores, atol=1e-4)
     for hypothesis, score in zip(decoded, scores, strict=True):
@@ -65,7 +65,7 @@ def test_beam_search_matches_the_naive_search_at_published_sizes(variant, width,
 
 @st.composite
 def searches(draw):
-    """Width, largest length, constraints and options, at random but in order."""
+    """Random but valid width, maximum length, constraints and options."""
     groups, max_length = draw(st.integers(1, 3)), draw(st.integers(1, 5))
     forbidden = draw(st.sets(st.sampled_from([PAD, UNK, 3, 4, 5])))
     constraints = Constraints(draw(st.integers(0, max_length)), tuple(forbidden), draw(st.integers(0, 3)))
@@ -122,7 +122,7 @@ def test_beam_search_enumerates_all_captions_in_order(make_network, constraints,
 
 
 def network_with(make_network, shares):
-    """A network that gives the words from the end sign on these probabilities, whatever came before."""
+    """Make a network that gives the tokens from the end token on fixed probabilities."""
     network = make_network(vocabulary_size=2 + len(shares))
     for variable in network.trainable_variables:
         variable.assign(np.zeros(variable.shape))

@@ -1,4 +1,4 @@
-"""Constraints: the mask against a plain look at each caption and word, and what is refused."""
+"""Constraints: the mask against a naive check of each caption and token, and invalid constraints."""
 
 import numpy as np
 import pytest

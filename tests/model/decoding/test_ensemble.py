@@ -1,4 +1,4 @@
-"""Several networks as one: the mean of probabilities, and of one network nothing else than that."""
+"""Ensembles: the mean of the networks' probabilities."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ STACK_TRACE = """Exception in thread "main" java.lang.NumberFormatException: For
 
 @pytest.fixture
 def runtime(tmp_path):
-    """Writes a program that takes the place of the Java runtime."""
+    """Write a program that takes the place of the Java runtime."""
 
     def write(script):
         path = tmp_path / "java"

@@ -14,7 +14,7 @@ FEATURES = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
 
 
 def blind(network, probabilities):
-    """Makes the network predict the same distribution everywhere."""
+    """Make the network predict the same distribution everywhere."""
     network.softmax.kernel.assign(np.zeros(network.softmax.kernel.shape))
     network.softmax.bias.assign(np.log(probabilities))
     return network

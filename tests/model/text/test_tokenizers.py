@@ -1,4 +1,4 @@
-"""Words of captions, by each of the rules."""
+"""Tokens of captions, by each tokenizer."""
 
 import re
 import unicodedata

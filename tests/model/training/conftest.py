@@ -1,4 +1,4 @@
-"""Training of tiny networks on six captions, whose words name what the features of their image show."""
+"""Training of tiny networks on six captions, whose tokens depend on the features of their image."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def eagerly():
 
 @pytest.fixture(scope="session")
 def make_training(make_network, make_captions):
-    """Makes a run that trains a network by cross-entropy on twelve captions, two for each image."""
+    """Make a run that trains a network by cross-entropy on twelve captions, two for each image."""
 
     def make(dropout=0.0, variant="mrnn", network=None, label_smoothing=0.0, xla=False, **changes):
         config = configure(CONFIG, **changes)

@@ -1,4 +1,4 @@
-"""The state file: everything comes back, and only into the variables it came from."""
+"""Checkpoints: all values are restored, and only to the variables that they were saved from."""
 
 import keras
 import numpy as np

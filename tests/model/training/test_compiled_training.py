@@ -1,4 +1,4 @@
-"""Training as stages run it, with compiled steps: it learns, in every precision and with XLA, and can be resumed."""
+"""Training with compiled steps: it learns in every precision and with XLA, and can be resumed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Garbage is what is surely an artifact and surely not needed."""
+"""Garbage consists of artifacts that are not needed, and of nothing else."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Runs side by side: what differs, and what was scored."""
+"""Comparison of runs: differing parameters and scores."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Files that are taken for images, and hostile file names."""
+"""Selection of image files, and hostile file names."""
 
 import os
 from pathlib import Path

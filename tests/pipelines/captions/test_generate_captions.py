@@ -1,4 +1,4 @@
-"""Captions from shards are those of the search by itself."""
+"""Captions from shards equal those of the search."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Reranking in shards equals reranking in one piece, and resumes."""
+"""Reranking in shards equals reranking in one process, and resumes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Near-duplicates: by the definition, and of a photo."""
+"""Near-duplicates by definition, and of a photograph."""
 
 import numpy as np
 import pytest

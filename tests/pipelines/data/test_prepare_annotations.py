@@ -1,4 +1,4 @@
-"""From a dataset's records to annotations: whatever is left out is reported, and digests follow what matters."""
+"""Annotations: images and captions that are left out are reported, and digests depend on what is used."""
 
 import json
 import os

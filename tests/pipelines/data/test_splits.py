@@ -1,4 +1,4 @@
-"""Partitions: lists that contradict each other are refused, draws are stable."""
+"""Partitions: contradictory lists are refused, random splits are stable."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Captions become word ids; the vocabulary is that of the training captions."""
+"""Captions become token ids; the vocabulary is that of the training captions."""
 
 import pytest
 from hypothesis import given

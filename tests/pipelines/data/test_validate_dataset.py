@@ -1,4 +1,4 @@
-"""Validation: everything that is wrong is named, what the pipeline limits is announced, the rest is described."""
+"""Validation: findings, limits of the pipeline, and statistics of a dataset."""
 
 import re
 import shlex

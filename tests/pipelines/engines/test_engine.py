@@ -1,4 +1,4 @@
-"""Running shards on a runner that is not trusted."""
+"""Processing of shards on an unreliable runner."""
 
 import os
 from functools import partial
@@ -29,7 +29,7 @@ def write(shard: Shard) -> None:
 
 
 def write_once_out_of_two(shard: Shard, tries: Path) -> None:
-    """Raises the first time a shard is worked on."""
+    """Raise the first time a shard is worked on."""
     mark = tries / Path(shard.path).name
     if not mark.exists():
         mark.touch()

@@ -1,4 +1,4 @@
-"""Shards: planned as ranges, complete or not, and the errors that workers leave."""
+"""Shards: ranges of images, completeness, and errors of workers."""
 
 import json
 from pathlib import Path

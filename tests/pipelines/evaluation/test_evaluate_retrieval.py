@@ -1,4 +1,4 @@
-"""Protocols of retrieval, and what a stopped run leaves."""
+"""Protocols of retrieval, and interrupted runs."""
 
 from dataclasses import replace
 

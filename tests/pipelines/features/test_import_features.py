@@ -1,4 +1,4 @@
-"""Features made elsewhere: the rows that are wanted, in our order."""
+"""Imported features: the rows of the dataset's images, in their order."""
 
 import h5py
 import numpy as np

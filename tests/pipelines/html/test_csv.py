@@ -1,4 +1,4 @@
-"""Text in a table is text, whatever it begins with."""
+"""Text in a table stays text, whatever it starts with."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""The release of a captioner alone captions images as the pipeline does, from anywhere."""
+"""The release of a captioner captions images like the pipeline, in any directory."""
 
 import shutil
 

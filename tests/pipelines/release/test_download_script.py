@@ -63,7 +63,7 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture(params=[Ranges, Plain])
 def server(request: pytest.FixtureRequest, toy: Toy) -> Iterator[Server]:
-    """Serves the toy release."""
+    """Serve the toy release."""
     with Server(("127.0.0.1", 0), partial(request.param, directory=str(toy.release()))) as made:
         made.asked = []
         threading.Thread(target=made.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What is in a release, and how others read it."""
+"""Content of a release, read with other programs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What training and evaluation read of a split."""
+"""Inputs of training and evaluation from a split."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What fine-tuning refuses; tests/tasks has it from end to end."""
+"""Invalid inputs of fine-tuning; tests/tasks runs it from end to end."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Captions in whichever form people have them."""
+"""Captions in all supported formats."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Captions written in other people's formats: what we read back, and what their own tools see."""
+"""Captions in the formats of other projects, read by this project and by their tools."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Features written in other people's formats: what we read back, and what their own tools see."""
+"""Features in the formats of other projects, read by this project and by their tools."""
 
 import pickletools
 from pathlib import Path

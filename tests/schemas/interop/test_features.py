@@ -1,4 +1,4 @@
-"""Features and captions in other people's formats, intact and corrupted."""
+"""Features and captions in the formats of other projects, intact and corrupted."""
 
 import json
 import pickle

@@ -53,7 +53,7 @@ def test_tensors_are_views_of_shared_storages(tmp_path: Path) -> None:
 
 
 class RunsCommand:
-    """What a pickle of an attacker holds."""
+    """Content of an attacker's pickle."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any):
         self.call = function, arguments

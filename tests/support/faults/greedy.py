@@ -1,4 +1,4 @@
-"""Stages that want more of the machine than it has."""
+"""Stages that need more resources than the machine has."""
 
 import os
 import signal

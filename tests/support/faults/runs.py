@@ -1,4 +1,4 @@
-"""Runs of the `luigi` command that are killed, and what may not change from one to the next."""
+"""Runs of the `luigi` command that are killed, and results that must be kept."""
 
 import json
 import os
@@ -77,7 +77,7 @@ class Run:
     """A `luigi` command in a process group of its own, whose output is read line by line."""
 
     def __init__(self, module: str, task: str, configuration: Path, *arguments: str):
-        """Starts it; the scheduler is local unless the arguments name one."""
+        """Start it; the scheduler is local unless the arguments name one."""
         scheduler = [] if "--scheduler-port" in arguments else ["--local-scheduler"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "luigi", "--module", module, task, *scheduler, *arguments],
@@ -147,7 +147,7 @@ class Observed:
     curves: dict[Path, list] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Compares with what was seen before, and remembers what is there now."""
+        """Compare with the results seen before, and record the current ones."""
         assert [problem for _, problem in verify_artifacts(self.data_dir) if problem] == []
         marks = {path: path.read_bytes() for path in self.data_dir.glob(f"*/*/*/{FILE_NAME}")}
         assert self.marks.items() <= marks.items(), "an artifact was made twice"
@@ -180,7 +180,7 @@ def digests(data_dir: Path) -> dict[str, str]:
 
 
 def seconds_of_stages(data_dir: Path) -> dict[str, float]:
-    """How long each stage took, in the order in which they were started."""
+    """Return the duration of each stage, in the order of their start."""
     made = [read_provenance(mark.parent) for mark in data_dir.glob(f"*/*/*/{FILE_NAME}")]
     return {each.stage: each.seconds for each in sorted(made, key=lambda each: each.started)}
 

@@ -8,13 +8,13 @@ from schemas.errors import InputError
 
 
 def write_slowly(shard: Shard) -> None:
-    """Writes the ids of a shard."""
+    """Write the ids of a shard."""
     time.sleep(0.3)
     write_shard(shard, " ".join(image.image_id for image in shard.read_images()).encode())
 
 
 def copy_model(shard: Shard, model: str) -> None:
-    """Writes the model's bytes, as seen by the worker."""
+    """Write the model's bytes, as seen by the worker."""
     try:
         write_shard(shard, Path(model).read_bytes())
     except OSError as error:

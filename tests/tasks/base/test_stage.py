@@ -1,4 +1,4 @@
-"""Keys name artifacts by all that determines their content."""
+"""Keys depend on everything that determines an artifact's content."""
 
 from luigi.cmdline_parser import CmdlineParser
 

@@ -1,4 +1,4 @@
-"""GenerateCaptions: what its parameters make of the search, and that they name the artifact."""
+"""GenerateCaptions: its parameters determine search and key."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def complete(stage, write):
 
 @pytest.fixture
 def generate(data_dir):
-    """Makes a GenerateCaptions of those parameters, with all that it requires there."""
+    """Make a GenerateCaptions of those parameters, with all that it requires there."""
 
     def make(**parameters):
         task = GenerateCaptions(dataset="toys", data_dir=str(data_dir), batch_size=2, **parameters)

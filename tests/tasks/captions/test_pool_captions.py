@@ -1,4 +1,4 @@
-"""PoolCaptions: the stages that its sources require, and who reranks its hypotheses."""
+"""PoolCaptions: stages that its sources require, and reranking of its hypotheses."""
 
 import pytest
 

@@ -35,7 +35,7 @@ def mrnn(tmp_path: Path) -> Mrnn:
 
 @pytest.fixture
 def configuration(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Restores the configuration and Luigi's cache of tasks after a test that runs a subcommand in this process."""
+    """Restore the configuration and Luigi's cache of tasks after a test that runs a subcommand in this process."""
     import luigi
 
     from tasks.configuration import VARIABLE, load_configuration

@@ -1,4 +1,4 @@
-"""Captions of any images, by the command that users give."""
+"""The `mrnn caption` command."""
 
 import json
 import shutil

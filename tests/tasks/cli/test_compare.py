@@ -1,4 +1,4 @@
-"""Runs side by side."""
+"""The `mrnn compare` command."""
 
 import json
 

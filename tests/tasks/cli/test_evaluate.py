@@ -1,4 +1,4 @@
-"""Captions from files, scored."""
+"""The `mrnn evaluate` command."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Garbage is removed when that is asked for, and nothing that a configuration reaches or a stage makes."""
+"""The `mrnn gc` command removes garbage on request, and no artifact that is needed or being computed."""
 
 import pytest
 

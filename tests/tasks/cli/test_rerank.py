@@ -1,4 +1,4 @@
-"""Captions from files, reranked."""
+"""The `mrnn rerank` command."""
 
 import json
 

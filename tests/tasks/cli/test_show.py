@@ -1,4 +1,4 @@
-"""The state of the pipeline, for people and for programs."""
+"""The `mrnn show` command."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Validation of a dataset."""
+"""The `mrnn validate` command."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Damage is noticed before it is used, named, and fixed without losing anything else."""
+"""Damaged artifacts are detected before use, named, and regenerated without losing others."""
 
 import json
 import re

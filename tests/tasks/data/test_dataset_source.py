@@ -1,4 +1,4 @@
-"""Datasets in a folder of the user: used in place, keyed by content."""
+"""Datasets in a directory of the user: used in place, keyed by content."""
 
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""DownloadDataset gets, checks, unpacks and remembers a dataset's archives."""
+"""DownloadDataset downloads, verifies, unpacks and records a dataset's archives."""
 
 import io
 import zipfile

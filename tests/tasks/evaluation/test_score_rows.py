@@ -1,4 +1,4 @@
-"""What is scored, shown and released are the captions that RerankCaptions is configured to give."""
+"""The configured captions of RerankCaptions are scored, reported and released."""
 
 import luigi
 import pytest
@@ -9,7 +9,7 @@ from tasks.evaluation.score_rows import AllScores
 
 @pytest.fixture
 def configure():
-    """Sets parameters of RerankCaptions; they are gone after the test."""
+    """Set parameters of RerankCaptions; they are gone after the test."""
     config = luigi.configuration.get_config()
 
     def configure_reranking(**parameters):

@@ -1,4 +1,4 @@
-"""ExtractFeatures: its key follows the contents of images and weights, and nothing else."""
+"""ExtractFeatures: its key depends on the contents of images and weights only."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Imported features are named by what the file holds."""
+"""The key of imported features depends on the file's content."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The tasks about releases, without the stages before them."""
+"""The release stages, without the stages before them."""
 
 from tasks import PublishFeatures
 from tasks.cli.graph import inputs_first

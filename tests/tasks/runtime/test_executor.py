@@ -1,4 +1,4 @@
-"""Stages run in processes of their own, under a lock, and are complete or not there."""
+"""Stages run in processes of their own, under a lock, and are complete or absent."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What is shown of a stage that takes its time."""
+"""Progress display of long stages."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""An image network that is trained too: features are extracted again, and all that follows has these and its m-RNN."""
+"""A fine-tuned backbone: features are extracted again, and later stages use them and its m-RNN."""
 
 import luigi
 import numpy as np
@@ -44,7 +44,7 @@ OF_SHAPES = {"dataset": "shapes", "data_dir": "var"}
 
 @pytest.fixture
 def configure():
-    """Sets what the command line would, until the test's end."""
+    """Set what the command line would, until the test's end."""
     configuration = luigi.configuration.get_config()
     before = {section: dict(configuration.items(section)) for section in SETTINGS if configuration.has_section(section)}
 

@@ -1,4 +1,4 @@
-"""TrainSelfCritical with a real worker and process, after a TrainModel artifact made by hand."""
+"""TrainSelfCritical with a real worker and process, on a TrainModel artifact written by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ SEED = 5
 
 
 def make_upstream(tuning: TrainSelfCritical) -> None:
-    """Writes what `tuning` requires: six images for training, the same six for validation, an untrained network."""
+    """Write what `tuning` requires: six images for training, the same six for validation, an untrained network."""
     from schemas.provenance import write_provenance
 
     required = {name: task.directory for name, task in tuning.requires().items()}

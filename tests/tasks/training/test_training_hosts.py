@@ -1,4 +1,4 @@
-"""TrainModel on two hosts: one makes the artifact, the other assists."""
+"""TrainModel on two workers: the chief writes the artifact."""
 
 import pytest
 

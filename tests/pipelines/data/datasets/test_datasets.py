@@ -32,7 +32,7 @@ def test_datasets_describe_themselves(name: str) -> None:
 
 
 class TwoWords(Dataset):
-    """An image for each split."""
+    """One image per split."""
 
     title, homepage, license, citation = "Two words", "", "CC0 1.0", "Nobody (2020)."
 

@@ -94,7 +94,7 @@ def lies_at(thing: Thing, place: str) -> bool:
 
 
 def assert_true(caption: str, scene: Scene) -> None:
-    """Reads `caption` and asserts all its statements about `scene`; a word that is not understood is an error too."""
+    """Read `caption` and assert all its statements about `scene`; a word that is not understood is an error too."""
     text = re.sub(r"[.,:]|\b(an?|the) ", "", caption.lower())
     text = re.sub(r"\b(light|pale|sky) blue", "light-blue", text).replace("light pink", "pink")
     text = re.sub(r"\b(bright|jet|royal|dark(?= green)) |(?<=heart) shape", "", text)
@@ -219,7 +219,7 @@ def is_true(caption: str, scene: Scene) -> bool:
 
 
 def test_caption_checker_detects_wrong_captions(records: list[Record]) -> None:
-    """Else the test above would prove nothing."""
+    """Otherwise the test above would not be valid."""
     assert sum(is_true(record.captions[0], scene_of(other)) for record, other in pairwise(records)) < 0.02 * len(
         records
     )

@@ -1,4 +1,4 @@
-"""Digests that nobody published: recorded once, enforced from then on."""
+"""Digests that are not published: recorded at the first download, then enforced."""
 
 import shutil
 import subprocess

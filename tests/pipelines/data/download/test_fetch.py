@@ -1,4 +1,4 @@
-"""Downloads against a real server that can be told to misbehave."""
+"""Downloads from a real server with scripted misbehavior."""
 
 import hashlib
 import io
@@ -48,7 +48,7 @@ def get(archive: Archive, directory: Path, mirrors: tuple[str, ...] = ()) -> dow
 
 
 def names(directory: Path) -> list[str]:
-    """Return the names of the files in a folder, except locks."""
+    """Return the names of the files in a directory, except locks."""
     return sorted(path.name for path in directory.iterdir() if path.is_file() and not path.name.endswith(".lock"))
 
 
