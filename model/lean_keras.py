@@ -24,7 +24,7 @@ _ALSO_PACKAGES = ("distribute", "lite")  # parts of the interface with the names
 
 @contextmanager
 def _hidden(names: tuple[str, ...]) -> Iterator[None]:
-    """Lets imports of packages that are not loaded yet fail as if they were not installed."""
+    """Make imports of packages that are not loaded yet fail as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is what Python's import system asks for
     try:
@@ -35,7 +35,7 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
 
 
 class _LazyFinder:
-    """Finds modules whose names begin with `_LAZY`; they are executed at the first access to an attribute."""
+    """Finder of modules whose names begin with `_LAZY`; they are executed at the first access to an attribute."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -50,7 +50,7 @@ class _LazyFinder:
 
 @contextmanager
 def _quick_imports() -> Iterator[None]:
-    """Imports modules of `_LAZY` lazily and does not look for garbage, of which imports make none."""
+    """Import modules of `_LAZY` lazily, without garbage collection, because imports leave no garbage."""
     collects = gc.isenabled()
     gc.disable()
     sys.meta_path.insert(0, _LazyFinder)

@@ -17,7 +17,7 @@ class DaskEngine:
 
     Attributes:
         scheduler: Address of its scheduler, such as `tcp://host:8786`.
-        timeout: Seconds without a scheduler, or without any worker, after which it is given up.
+        timeout: Seconds without a scheduler, or without any worker, after which the run is abandoned.
     """
 
     scheduler: str

@@ -1,4 +1,4 @@
-"""Engine: maps a function over the manifests of shards; each shard gives one verified file."""
+"""Engines, which map a function over the manifests of shards; each shard gives one verified file."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ Work = Callable[[Shard], None]  # computes a shard's file in a worker; must be p
 
 
 class Engine(Protocol):
-    """Calls a function for each of some manifests, in any order and in any processes.
+    """Interface of engines, which call a function for each manifest, in any order and in any processes.
 
     Results are the files that the function writes. A call that was lost with its worker may be repeated.
     """
@@ -39,8 +39,8 @@ class Engine(Protocol):
         """Call a picklable function for each manifest, and wait for the end.
 
         Args:
-            function: Takes the path or address of a manifest.
-            manifests: Paths or addresses.
+            function: Takes the path or URL of a manifest.
+            manifests: Paths or URLs.
 
         Raises:
             MRNNError: The engine cannot be used; one sentence.
@@ -53,7 +53,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class ProcessShard:
-    """What workers call: computes the shard of a manifest as the driver would.
+    """Function of workers, which computes the shard of a manifest like the driver.
 
     Attributes:
         work: Computes the shard's file.

@@ -20,7 +20,7 @@ class SparkEngine:
     Attributes:
         master: Its address, such as `spark://host:7077`, `yarn`, `k8s://https://host` or `local[4]`.
         options: Properties of Spark's configuration.
-        timeout: Seconds without a running task after which the cluster is given up.
+        timeout: Seconds without a running task after which the run is abandoned.
     """
 
     master: str

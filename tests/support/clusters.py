@@ -70,7 +70,7 @@ class BeamProcesses:
 
 @dataclass
 class DaskCluster:
-    """Dask's scheduler and workers, in folders of their own."""
+    """Dask's scheduler and workers, in directories of their own."""
 
     directory: Path
     timeout: float = 60.0
@@ -93,7 +93,7 @@ class DaskCluster:
         return self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
 
     def start_worker(self, name: str, *arguments: str, environment: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
-        """Start a worker in the folder `name`."""
+        """Start a worker in the directory `name`."""
         folder = self.directory / name
         folder.mkdir(parents=True)
         options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
