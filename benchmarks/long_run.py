@@ -28,7 +28,7 @@ from pipelines.features.extract_features import ExtractionOptions, extract_featu
 from schemas.annotations import AnnotatedImage
 
 SECONDS_BETWEEN_LOOKS = 0.25
-DISTINCT = 100  # pictures; the others are links to them
+DISTINCT = 100  # images; the others are links to them
 PARTS = 4  # of a run, that are compared
 SHARDS = 32
 WORDS = [f"word{number}" for number in range(5000)]
@@ -71,7 +71,7 @@ class Course:
 
 
 def extraction(images: int, directory: Path) -> None:
-    """Tiny pictures through a tiny network."""
+    """Features of tiny images by a tiny network."""
     random = np.random.default_rng(0)
     sources = []
     for number in range(images):

@@ -72,7 +72,7 @@ class FileScores(_Scores):
         references: Name of the file of references.
         signature: Metrics and versions, tokenizer, number and digest of the references, in one line for a paper.
         not_captioned: Number of images of the references without a caption.
-        ignored: What of the two files is not scored, with counts and examples.
+        ignored: Parts of the two files that are not scored, with counts and examples.
         baseline: Name of the file that this one is compared with, or None.
         differences: Value, low, high and p of `model.metrics.bootstrap.Difference` from `baseline`, by metric.
     """

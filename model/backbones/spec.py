@@ -23,8 +23,8 @@ class BackboneSpec:
         input_size: Side of the input in pixels; 0 is the network's default.
         precision: One of `model.precision.PRECISIONS`.
         xla: Compile with XLA.
-        pool: How the last feature map of EfficientNet-Lite and of `keras:` networks becomes a vector: `average`, or
-            `grid:N` for the averages of N x N cells.
+        pool: Pooling of the last feature map of EfficientNet-Lite and of `keras:` networks: `average`, or `grid:N` for
+            the averages of N x N cells.
     """
 
     name: str

@@ -37,7 +37,7 @@ def rerank_file(
         hypotheses: Several captions per image.
         references: Captions of the reference images.
         out: Directory to write.
-        setting: How hypotheses are scored; for self-consensus both files may be missing.
+        setting: Setting of the reranking; for self-consensus both files may be missing.
         neighbors: Neighbors of the images, a `neighbors.h5`, for consensus.
         features: Features of both sides in any form that `schemas.interop.features` reads.
         progress: Receives the finished fraction.

@@ -132,7 +132,7 @@ def describe_skipped(paths: Sequence[str]) -> str:
 
 
 def has_word(caption: str) -> bool:
-    """Return whether a caption has a letter, digit or symbol such as an emoji, of which tokenizers make a token."""
+    """Return whether a caption has a letter, digit or symbol such as an emoji, from which tokenizers form a token."""
     return any(character.isalnum() or unicodedata.category(character) == "So" for character in caption)
 
 

@@ -185,7 +185,7 @@ def validate(
         partition: See `pipelines.data.splits`; empty for the published one, with a tenth drawn for each missing split.
         tokenizer: One of `model.text.tokenizers.TOKENIZERS`.
         max_images: Number of images to open, small splits first; 0 opens all.
-        demands: What the pipeline asks of the dataset.
+        demands: Requirements of the pipeline for the dataset.
     """
     report = ValidationReport(name, root, partition)
     problems = Problems(collect_errors=True)

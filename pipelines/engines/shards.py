@@ -172,7 +172,7 @@ def incomplete_shards(shards: Sequence[Shard]) -> list[Shard]:
 
 
 def invalidate_shard(shard: Shard) -> None:
-    """Let the next run make this shard again."""
+    """Let the next run compute this shard again."""
     storage.delete(shard.digest_path)
 
 

@@ -38,7 +38,7 @@ class _System:
     Attributes:
         path: The file.
         captions: Image id of the references -> first caption.
-        ignored: What of the file is not scored, one sentence each.
+        ignored: Parts of the file that are not scored, one sentence each.
     """
 
     path: Path
@@ -276,7 +276,7 @@ def _differences(ours: Scores, theirs: Scores) -> dict[str, dict[str, float]]:
 
 
 def _signature(truth: Mapping[str, Sequence[str]], scores: Scores, clip_version: str, by_character: bool) -> str:
-    """Return what makes scores comparable, as one line for a paper.
+    """Return the signature of scores, which makes them comparable, as one line for a paper.
 
     The digest depends on the references of the scored images, not on image ids nor on the order.
     """

@@ -39,7 +39,7 @@ from schemas.vocabulary import UNK, Vocabulary
 
 
 def walk_stages(directories: Iterable[Path]) -> tuple[StageEntry, ...]:
-    """List the artifacts in `directories` and everything upstream of them, each after those it was made from.
+    """List the artifacts in `directories` and everything upstream of them, each after its inputs.
 
     An upstream artifact that was not given is looked up at `<data_dir>/<dataset>/<stage>/<key>`; one that has been
     deleted becomes an entry without provenance.

@@ -37,7 +37,7 @@ class StageFailed(MRNNError):
 
 
 def execute(job: Job, status: StatusPage | None = None) -> None:
-    """Make the artifact of a job, unless another process makes it first.
+    """Compute the artifact of a job, unless another process completes it first.
 
     Args:
         job: The stage to execute.
@@ -65,7 +65,7 @@ def execute(job: Job, status: StatusPage | None = None) -> None:
 
 
 def assist(job: Job, name: str, status: StatusPage | None = None) -> None:
-    """Work on the artifact of a job together with the chief worker that makes it, and wait until it is complete.
+    """Train together with the chief worker that writes the artifact of a job, and wait until it is complete.
 
     Args:
         job: The stage to execute.

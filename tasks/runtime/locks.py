@@ -1,4 +1,4 @@
-"""Locks that prevent two processes from making or removing the same artifact.
+"""Locks that prevent two processes from computing or removing the same artifact.
 
 The operating system releases a lock when the last process that holds it ends, so that no lock outlives a crash.
 """
@@ -23,7 +23,7 @@ def lock_path(directory: Path) -> Path:
 
 @contextmanager
 def artifact_lock(directory: Path, wait: bool = True) -> Iterator[int]:
-    """Hold the lock of the artifact in `directory`, which is held while the artifact is made or removed.
+    """Hold the lock of the artifact in `directory`, which is held while the artifact is computed or removed.
 
     The lock also works between hosts that share the file system. The yielded file descriptor can be passed to another
     process: the lock is then held until both processes have closed it.

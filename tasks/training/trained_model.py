@@ -41,6 +41,6 @@ def model_features_stage(task: Stage) -> Stage:
     """Return the stage whose features the model takes: of the fine-tuned backbone, or as `features_stage`.
 
     Args:
-        task: As for `trained_model_stage`.
+        task: See `trained_model_stage`.
     """
     return task.upstream(ExtractTunedFeatures) if has_tuned_backbone(task) else features_stage(task)
