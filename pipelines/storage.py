@@ -85,7 +85,7 @@ def read(path: str) -> bytes:
 
 
 def write(path: str, data: bytes) -> None:
-    """Write a file or object, in place of an earlier one if there is one.
+    """Write or replace a file or object.
 
     Raises:
         OSError: It cannot be written, see `read`.

@@ -23,7 +23,12 @@ class StepModel(Protocol):
         ...
 
     def initial_state(self, batch: Any, image: Any) -> Any:
-        """Return the states before the first token, with leading axis `batch`, from the projected images."""
+        """Return the states before the first token.
+
+        Args:
+            batch: Number of captions.
+            image: Projected images of the captions.
+        """
         ...
 
     def step(self, tokens: tf.Tensor, state: Any, image: Any) -> tuple[tf.Tensor, Any]:

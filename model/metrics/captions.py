@@ -175,6 +175,11 @@ def _script_warnings(texts: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def cider(captions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> float:
-    """Compute CIDEr-D of texts that are already tokens joined by blanks; for model selection during training."""
+    """Compute CIDEr-D of tokenized texts, for model selection during training.
+
+    Args:
+        captions: Tokens of the caption, joined by blanks, by image id.
+        references: Tokens of each reference, joined by blanks, by image id.
+    """
     tokenized = TokenizedCaptions([*captions.values()], [references[image_id] for image_id in captions])
     return cider_d.score(tokenized)["CIDEr-D"].score()

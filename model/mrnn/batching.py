@@ -32,7 +32,12 @@ class Batch:
         return int((self.targets != PAD).sum())
 
     def shard(self, index: int, count: int) -> "Batch":
-        """Return captions `index`, `index` + `count`, ...: a shard of similar size and length, possibly empty."""
+        """Return captions `index`, `index` + `count`, ..., which may be none.
+
+        Args:
+            index: Index of the shard.
+            count: Number of shards, which have similar sizes and lengths.
+        """
         return Batch(self.inputs[index::count], self.targets[index::count], self.image_index[index::count])
 
 

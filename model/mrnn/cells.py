@@ -33,7 +33,7 @@ class AdditiveCell(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
 
     def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """One step in time."""
+        """Compute one time step: the output, and the new states."""
         state = ops.relu(ops.matmul(states[0], self.kernel) + inputs + self.bias)
         return state, [state]
 
@@ -64,7 +64,7 @@ class GRUCell(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(3 * units,), initializer=_part_is_one(0, 2 * units))
 
     def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """One step in time."""
+        """Compute one time step: the output, and the new states."""
         units, (state,) = self.output_size, states
         inputs = inputs + self.bias
         gates = ops.sigmoid(inputs[:, : 2 * units] + ops.matmul(state, self.gates))
@@ -103,7 +103,7 @@ class LSTMCell(keras.layers.Layer):
             self.peephole = self.add_weight(name="peephole", shape=(3, units), initializer="zeros")
 
     def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """One step in time."""
+        """Compute one time step: the output, and the new states."""
         hidden, cell = states
         i, c, f, o = ops.split(inputs + self.bias + ops.matmul(hidden, self.kernel), 4, axis=1)
         if self.peepholes:

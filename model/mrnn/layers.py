@@ -51,7 +51,7 @@ class Dropout(keras.layers.Dropout):
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Set numbers to 0 at random in training, and scale the others."""
+        """Set values to 0 at random in training, and scale the others."""
         dropped = round(self.rate * 256)
         if not training or not dropped:
             return inputs

@@ -170,7 +170,15 @@ class MRNN(keras.Model):
         return image
 
     def initial_state(self, batch: int, image: Image) -> list[Any]:
-        """Return the recurrent layer's states before the first token, (batch, size) each: of the image, or 0."""
+        """Return the recurrent layer's states before the first token.
+
+        Args:
+            batch: Number of captions.
+            image: Projected images of the captions.
+
+        Returns:
+            States (batch, size) of the image, or 0 in variants whose state does not start from it.
+        """
         sizes = self.cell.state_size
         if "state" in image:
             return list(ops.split(image["state"], len(sizes), axis=1))

@@ -23,7 +23,15 @@ def consensus_scores(similarity: NDArray[np.float64], m: int) -> NDArray[np.floa
 
 
 def consensus_scores_of_each(similarity: NDArray[np.float64], ms: Sequence[int]) -> NDArray[np.float64]:
-    """Compute `consensus_scores` for several m with one sort, float64 (len(ms), H)."""
+    """Compute `consensus_scores` for several m with one sort.
+
+    Args:
+        similarity: Similarity of each hypothesis to each reference, float64 (H, R).
+        ms: Numbers of similarities to sum; limited to R.
+
+    Returns:
+        float64 (len(ms), H).
+    """
     sums = np.zeros((len(similarity), similarity.shape[1] + 1))
     np.cumsum(np.sort(similarity, axis=1)[:, ::-1], axis=1, out=sums[:, 1:])
     return sums[:, np.minimum(ms, similarity.shape[1])].T

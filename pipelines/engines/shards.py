@@ -177,7 +177,7 @@ def invalidate_shard(shard: Shard) -> None:
 
 
 def write_error(shard: Shard, error: MRNNError) -> None:
-    """Leave an error of a worker for the driver."""
+    """Write the error of a worker for the driver."""
     storage.write(shard.error_path, json.dumps([type(error).__name__, str(error)]).encode("utf-8"))
 
 
