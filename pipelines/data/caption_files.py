@@ -1,10 +1,12 @@
 """Captions of custom datasets: COCO or Karpathy JSON, Flickr's token file, CSV, TSV or JSON lines, by content."""
 
+import ast
 import csv
 import io
 import mmap
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,9 +17,10 @@ from pipelines.data.dataset import Problems
 from pipelines.data.files import read_lines, read_token_lines
 from schemas.annotations import UNLABELED, Record
 from schemas.errors import InputError
+from schemas.interop.caption_files import TABLE_PREAMBLE
 from schemas.interop.captions import read_coco_captions, read_karpathy
 from schemas.interop.features import brief, is_plain_name
-from schemas.io.files import parse_json, read_text
+from schemas.io.files import find_repeated_key, parse_json, read_text
 
 # Compared without case, blanks, hyphens and underscores.
 IMAGE_KEYS = (
@@ -27,7 +30,7 @@ IMAGE_KEYS = (
 ID_KEYS = ("imageid", "imgid", "id", "name")  # name images only where no file has one of the keys above
 CAPTION_KEYS = (
     *("caption", "captions", "comment", "comments", "sentence", "sentences", "text", "texts"),
-    *("description", "descriptions", "imagecaption", "alttext"),
+    *("description", "descriptions", "imagecaption", "alttext", "raw"),
 )
 SPLIT_KEYS = ("split", "subset", "partition")
 SPLITS = {
@@ -46,7 +49,6 @@ SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".token")
 _MAX_DEPTH = 3  # directories and the file
 _HEAD_CHARACTERS = 1 << 16
 _NAMED_FILES = 5  # in a message
-_SEPARATOR_LINE = re.compile(r"\Asep=.?\r?\n", re.IGNORECASE)  # which Excel reads ahead of the header
 _SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(sorted(filter(None, SPLITS), key=len, reverse=True))})(?![a-z])")
 
 Reader = Callable[[Path, Problems], Iterator[Record]]
@@ -154,7 +156,7 @@ def _recognize(path: Path, image_keys: Sequence[str]) -> Reader | str:
         return _missing_key(head, image_keys) or _read_json_lines
     if suffix == ".json":
         return _recognize_json(path, head, image_keys)
-    first = _SEPARATOR_LINE.sub("", head).partition("\n")[0]
+    first = TABLE_PREAMBLE.sub("", head, 1).partition("\n")[0]
     if re.match(r"[^\t]+#\d+\t", first):
         return _read_token
     if _delimiter(first, image_keys):
@@ -214,7 +216,9 @@ def _read_token(path: Path, problems: Problems) -> Iterator[Record]:
 
 
 def _read_table(path: Path, problems: Problems) -> Iterator[Record]:
-    text, before = _SEPARATOR_LINE.subn("", read_text(path))
+    text = read_text(path)
+    preamble = TABLE_PREAMBLE.match(text)[0]  # type: ignore[index]
+    text, before = text.removeprefix(preamble), preamble.count("\n")
     stream = io.StringIO(text, newline="")
     delimiter = _delimiter(stream.readline(), IMAGE_KEYS + ID_KEYS) or ","
     stream.seek(0)
@@ -272,7 +276,11 @@ def _read_json_list(path: Path, problems: Problems) -> Iterator[Record]:
 
 
 def _read_json_mapping(path: Path, problems: Problems) -> Iterator[Record]:
-    for name, captions in _parse(path).items():
+    content = _parse(path)
+    repeated = find_repeated_key(read_text(path))
+    if repeated is not None:
+        raise InputError(f"{path} has the key {repeated!r:.80} twice; join the captions of an image in one list.")
+    for name, captions in content.items():
         yield from _record({"image": name, "captions": captions}, f"{path}, {brief(name)}", problems)
 
 
@@ -295,7 +303,7 @@ def _record(content: Any, place: str, problems: Problems) -> Iterator[Record]:
     file = file.get("path") if isinstance(file, Mapping) else file
     split, image_id = _first(fields, SPLIT_KEYS) or "", fields.get("imageid", "")
     captions = _first(fields, CAPTION_KEYS)
-    captions = captions if isinstance(captions, list) else [captions]
+    captions = captions if isinstance(captions, list) else _written_list(captions)
     texts = [each["raw"] if isinstance(each, Mapping) and "raw" in each else each for each in captions]
     if isinstance(file, int) and not isinstance(file, bool):
         file = str(file)
@@ -325,6 +333,17 @@ def _record(content: Any, place: str, problems: Problems) -> Iterator[Record]:
             extras if isinstance(extras, dict) else {},
             places=(place,) * max(1, len(valid)),
         )
+
+
+def _written_list(caption: Any) -> list[Any]:
+    """Return the texts of a list that was written into one cell, such as `["A dog.", "Two dogs."]`, or the caption."""
+    if isinstance(caption, str) and caption.startswith("[") and caption.endswith("]"):
+        for parse in (parse_json, ast.literal_eval):  # as JSON and as Python write it
+            with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+                value = parse(caption)
+                if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+                    return value
+    return [caption]
 
 
 def _first(fields: Mapping[str, Any], keys: Sequence[str]) -> Any:

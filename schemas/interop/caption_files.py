@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,13 +11,15 @@ from typing import Any
 from schemas.errors import InputError
 from schemas.interop.captions import read_anno_list, read_karpathy
 from schemas.interop.features import plain_id
-from schemas.io.files import parse_json, read_text
+from schemas.io.files import find_repeated_key, parse_json, read_text
 
 FORMATS = (
     "COCO captions or results, a Karpathy split file, records with image_id and caption as a JSON list, JSON lines or "
     'CSV, {"image_id": "caption"}, lines ID<TAB>caption, or an m-RNN list (.npy)'
 )
 _ID_KEYS = ("image_id", "imgid", "img_id", "image", "id", "filename", "file_name")
+TABLE_PREAMBLE = re.compile(r"(?:[ \t]*\r?\n)*(?:sep=.?\r?\n)?", re.IGNORECASE)
+"""Blank lines ahead of the header of a table, and the line that Excel reads there; matches every text."""
 _CAPTION_NUMBER = re.compile(r"#\d+$")  # of Flickr's NAME.jpg#K
 _FILE_KEYS = ("file_name", "file")
 _CAPTION_KEYS = ("caption", "captions", "comment", "sentence", "text", "prediction")
@@ -156,7 +157,9 @@ def _of_json(path: Path, content: Any, text: str) -> Iterator[_Entry]:
             return
         if not all(isinstance(value, str | list | dict) for value in content.values()):
             raise InputError(f"{path} has an unsupported format; give {FORMATS}.")
-        _refuse_repeated_keys(path, text)
+        repeated = find_repeated_key(text)
+        if repeated is not None:
+            raise InputError(f"{path} has the key {repeated!r:.80} twice; keep one record of each image.")
         for key, value in content.items():
             yield _mapped(path, key, value)
 
@@ -176,19 +179,6 @@ def _mapped(path: Path, key: str, value: Any) -> _Entry:
         else:
             captions += _captions(each, place)
     return place, image_id, tuple(captions), None
-
-
-def _refuse_repeated_keys(path: Path, text: str) -> None:
-    """Raise InputError for an object with a key twice, of which Python's parser keeps the last."""
-
-    def check(pairs: list[tuple[str, Any]]) -> None:
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise InputError(f"{path} has the key {key!r:.80} twice; keep one record of each image.")
-            seen.add(key)
-
-    json.loads(text, object_pairs_hook=check)
 
 
 def _is_wrapped(name: str, values: list[Any]) -> bool:
@@ -227,12 +217,14 @@ def _tabbed(path: Path, text: str) -> Iterator[_Entry]:
 
 def _is_table(text: str) -> bool:
     """Return whether the first line names columns of images and captions."""
-    names = {name.strip().lower() for name in re.split("[\t,;|]", text.partition("\n")[0])}
+    names = {name.strip().lower() for name in re.split("[\t,;|]", TABLE_PREAMBLE.sub("", text, 1).partition("\n")[0])}
     return not names.isdisjoint(_ID_KEYS) and not names.isdisjoint(_CAPTION_KEYS)
 
 
 def _table(path: Path, text: str) -> Iterator[_Entry]:
     """Yield the rows of a CSV or TSV file with a header."""
+    preamble = TABLE_PREAMBLE.match(text)[0]  # type: ignore[index]
+    text, before = text.removeprefix(preamble), preamble.count("\n")
     head = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max("\t,;|", key=head.count))
     names = {name.strip().lower(): name for name in rows.fieldnames or () if name}
@@ -244,7 +236,7 @@ def _table(path: Path, text: str) -> Iterator[_Entry]:
         )
     try:
         for row in rows:
-            place = f"{path}, line {rows.line_num}"
+            place = f"{path}, line {before + rows.line_num}"
             if None in row:
                 raise InputError(f"{place}, has more columns than the first line; quote the caption.")
             value = row[of_image]
@@ -257,12 +249,17 @@ def _captions(record: dict[str, Any], place: str) -> list[str]:
     key = next((key for key in _CAPTION_KEYS if key in record), None)
     if key is None:
         raise InputError(f"{place}, has neither `caption` nor `captions`; add one.")
-    if key != "captions":
-        return [_text(record[key], place)]
     captions = record[key]
+    if key != "captions" and not _is_list_of_captions(captions):
+        return [_text(captions, place)]
     if not isinstance(captions, list):
         raise InputError(f"{place}, has neither `caption` nor a list `captions`; add one.")
     return [_text(each["tokens"] if isinstance(each, dict) and "tokens" in each else each, place) for each in captions]
+
+
+def _is_list_of_captions(value: Any) -> bool:
+    """Return whether a value is a list of texts with blanks, and not one of tokens."""
+    return isinstance(value, list) and any(isinstance(each, str) and " " in each.strip() for each in value)
 
 
 def _text(caption: Any, place: str) -> str:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +109,17 @@ def parse_json(text: str) -> Any:
     if "\\ud" in text.lower():  # an escape may be a lone surrogate, which UTF-8 cannot encode
         canonical_json(value).encode("utf-8")
     return value
+
+
+def find_repeated_key(text: str) -> str | None:
+    """Return a key that an object of a valid JSON text has twice; `parse_json` keeps the last value of such a key."""
+    repeated: list[str] = []
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        repeated.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+
+    json.loads(text, object_pairs_hook=check)
+    return repeated[0] if repeated else None
 
 
 def _finite(text: str) -> float:

@@ -74,6 +74,15 @@ def as_table(name, delimiter, header, prefix="photos/"):
     return write
 
 
+def as_lists_in_cells(write_list):
+    def write(root, encoding="utf-8"):
+        with open(root / "annotations.csv", "w", encoding=encoding, newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerows([["raw", "filename"], *([write_list(texts), name] for name, texts in CAPTIONS.items())])
+
+    return write
+
+
 def as_json_lines(image_key, caption_key, prefix="", name="captions.jsonl"):
     def write(root, encoding="utf-8"):
         lines = [
@@ -104,6 +113,8 @@ FORMATS = [
     as_table("captions.tsv", "\t", ["img", "Image-Caption"], "C:\\data\\photos\\"),
     as_table("results.csv", "|", ["image_name", " comment"], "./photos/"),
     as_table("results.csv", ";", ["filepath", "sentence"], "/home/me/photos/"),
+    as_lists_in_cells(json.dumps),
+    as_lists_in_cells(str),
     as_json_lines("image", "caption"),
     as_json_lines("Image", "Text", "photos\\"),
     as_json_lines("imagePath", "sentence", "https://example.org/photos/", "x.ndjson"),
@@ -357,11 +368,27 @@ def test_unreadable_image_is_distinguished_from_a_missing_one(root, monkeypatch,
     assert f"1 file (1 {name[1:].lower()}" in found["remark"][-1]
 
 
-def test_excel_separator_line_is_skipped_and_counted(root):
-    (root / "c.csv").write_text("\ufeffsep=;\r\nimage;caption\r\na.jpg;one, two\r\nz.jpg;gone\r\n", newline="")
+@pytest.mark.parametrize(("before", "line"), [("sep=;\r\n", 4), ("\n \n", 5), ("\r\nsep=;\r\n", 5)])
+def test_lines_before_the_header_are_skipped_and_counted(root, before, line):
+    (root / "c.csv").write_text(f"\ufeff{before}image;caption\r\na.jpg;one, two\r\nz.jpg;gone\r\n", newline="")
     records, found = read(root)
     assert [record.captions for record in records] == [("one, two",)]
-    assert "c.csv, line 4: there is no image z.jpg" in found["invalid"][0]
+    assert f"c.csv, line {line}: there is no image z.jpg" in found["invalid"][0]
+
+
+def test_repeated_key_of_json_is_an_error(root):
+    (root / "c.json").write_text('{"a.jpg": ["one"], "b.png": ["two"], "a.jpg": ["three"]}')
+    with pytest.raises(InputError, match=r"c\.json has the key 'a\.jpg' twice"):
+        read_strictly(root)
+
+
+def test_numbers_match_without_leading_zeros_if_unambiguous(tmp_path):
+    Image.new("L", (3, 2)).save(tmp_path / "000042.jpg")
+    (tmp_path / "c.csv").write_text("image,caption\n42,one\n")
+    assert [record.file for record in read_strictly(tmp_path)] == ["000042.jpg"]
+    Image.new("L", (3, 2)).save(tmp_path / "0042.jpg")
+    with pytest.raises(InputError, match=r"42 may be 000042\.jpg or 0042\.jpg"):
+        read_strictly(tmp_path)
 
 
 def test_names_match_without_case_and_without_ending(tmp_path):
