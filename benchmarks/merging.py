@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import seconds
-from pipelines.engines.shards import ImageSource, plan_shards, write_plan, write_shard
+from pipelines.engines.shards import ImageSource, plan_shards, write_plan
 from pipelines.features.images import ShardCounts
-from pipelines.features.shards import ShardResult, encode_shard, merge_shards
+from pipelines.features.shards import ShardResult, join_shards, write_result
 from schemas.features import FeatureDescription
 
 ROWS, DIMENSION, SHARDS = 200_000, 4096, 64
@@ -27,7 +27,7 @@ def run() -> None:
         for shard in shards:
             rows = random.random((shard.count, DIMENSION), np.float32).astype(np.float16)
             ids = [image.image_id for image in shard.read_images()]
-            write_shard(shard, encode_shard(ShardResult(DESCRIPTION, ids, rows, [], ShardCounts(len(ids)))))
+            write_result(shard, ShardResult(DESCRIPTION, ids, rows, [], ShardCounts(len(ids))))
         size = ROWS * DIMENSION * 2
         disk = size / seconds(lambda: _copy(Path(name)))
         done = subprocess.run(
@@ -60,5 +60,5 @@ def _copy(directory: Path) -> None:
 
 if __name__ == "__main__":
     planned = plan_shards(ROWS, sys.argv[1], SHARDS, "features.h5")
-    took = seconds(lambda: merge_shards(planned, Path(sys.argv[1]) / "merged.h5"))
+    took = seconds(lambda: join_shards(planned, Path(sys.argv[1]) / "merged.h5", merge=True))
     print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -129,6 +129,11 @@ def fingerprint(path: str) -> str:
     return _attempt(path, compute)
 
 
+def size(path: str) -> int:
+    """Return the size of a file or object in bytes; see `read`."""
+    return _attempt(path, lambda client, name: int(client.info(name)["size"]))
+
+
 def delete(path: str) -> None:
     """Delete a file or object if it exists; see `read`."""
     with contextlib.suppress(FileNotFoundError):

@@ -98,6 +98,20 @@ def write_annotations(directory: Path, images: Iterable[AnnotatedImage]) -> dict
     return {split: len(listed) for split, listed in files.items()}
 
 
+def count_annotations(directory: Path) -> int:
+    """Return the number of images without decoding them.
+
+    Raises:
+        ArtifactError: The file cannot be read.
+    """
+    path = directory / "annotations.jsonl"
+    try:
+        with open(path, "rb") as stream:
+            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}); rerun PrepareAnnotations.") from error
+
+
 def read_annotations(directory: Path, split: str | None = None) -> Iterator[AnnotatedImage]:
     """Yield the images of one split, or of all, in the artifact's order.
 

@@ -1,8 +1,12 @@
-"""The `features` artifact: one HDF5 file with a feature vector per image, and the list of rejected images."""
+"""The `features` artifact: a feature vector per image, and the list of rejected images.
+
+`features.h5` has all rows, or is the index of a sharded artifact, whose rows are in files of the directory `features`.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import h5py
@@ -11,7 +15,11 @@ from numpy.typing import NDArray
 
 from schemas.errors import ArtifactError
 from schemas.io.files import read_json_lines, write_json_lines
-from schemas.io.hdf5 import create_hdf5, open_hdf5, read_strings, write_strings
+from schemas.io.hdf5 import create_hdf5, encode_strings, open_hdf5, read_strings, write_strings
+
+SHARDS = "features"  # directory of the rows of a sharded artifact, next to its `features.h5`
+MAPPED_SHARDS = 256  # files that are mapped at a time, each of which takes a file descriptor
+_ROWS = ("features", "shards", "sha256", "rows", "offsets")
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,12 @@ class Reject:
 
 @contextmanager
 def create_features(
-    path: Path, image_ids: Sequence[str], dimension: int, dtype: str, description: FeatureDescription, rejected: int = 0
+    path: Path,
+    image_ids: Sequence[str] | NDArray[np.bytes_],
+    dimension: int,
+    dtype: str,
+    description: FeatureDescription,
+    rejected: int = 0,
 ) -> Iterator[h5py.Dataset]:
     """Create a features file, which appears at `path` when the block ends without an error.
 
@@ -56,7 +69,7 @@ def create_features(
 
     Args:
         path: File to write.
-        image_ids: Ids of the N rows, in order.
+        image_ids: Ids of the N rows, in order, also as `encode_strings` encodes them.
         dimension: D, the length of a feature vector.
         dtype: `float16` or `float32`.
         description: Origin of the features.
@@ -94,6 +107,118 @@ def write_features(
         dataset[...] = features
 
 
+@dataclass(frozen=True)
+class FeatureShard:
+    """A file with some rows of a sharded artifact.
+
+    Attributes:
+        name: Name of the HDF5 file in the directory `SHARDS` of the artifact.
+        rows: Number of its rows.
+        offset: Position in the file of the matrix in bytes.
+        sha256: Digest of the file in hex, by the worker that wrote it.
+    """
+
+    name: str
+    rows: int
+    offset: int
+    sha256: str
+
+
+def create_features_index(
+    path: Path,
+    shards: Sequence[FeatureShard],
+    image_ids: NDArray[np.bytes_],
+    dimension: int,
+    dtype: str,
+    description: FeatureDescription,
+    rejected: int = 0,
+) -> None:
+    """Create the features file of a sharded artifact: like that of `create_features`, with an index in place of rows.
+
+    Args:
+        path: File to write.
+        shards: Files with the rows, in order.
+        image_ids: Ids of all N rows, in order, encoded by `encode_strings`.
+        dimension: D, the length of a feature vector.
+        dtype: `float16` or `float32`.
+        description: Origin of the features.
+        rejected: Number of images without a row.
+    """
+    with create_hdf5(path) as file:
+        file.attrs.update(asdict(description))
+        file.attrs["images"] = len(image_ids) + rejected
+        file.attrs["rejected"] = rejected
+        file.attrs["dimension"], file.attrs["dtype"] = dimension, dtype
+        write_strings(file, "image_ids", image_ids)
+        write_strings(file, "shards", [shard.name for shard in shards])
+        write_strings(file, "sha256", [shard.sha256 for shard in shards])
+        file.create_dataset("rows", data=np.array([shard.rows for shard in shards], np.int64))
+        file.create_dataset("offsets", data=np.array([shard.offset for shard in shards], np.int64))
+
+
+def read_features_index(path: Path) -> list[FeatureShard]:
+    """Return the files with the rows of an artifact; none if its features file has all rows.
+
+    Raises:
+        ArtifactError: The file is missing or corrupted.
+    """
+    with open_hdf5(path, ("image_ids",), _ROWS) as file:
+        return [] if "features" in file else _read_index(file)
+
+
+def _read_index(file: h5py.File) -> list[FeatureShard]:
+    names, digests = read_strings(file["shards"]), read_strings(file["sha256"])
+    columns = zip(names, file["rows"][()].tolist(), file["offsets"][()].tolist(), digests, strict=True)
+    return [FeatureShard(*values) for values in columns]
+
+
+class ShardedMatrix:
+    """Feature matrix (N, D) whose rows are in several files, of which a bounded number is mapped at a time.
+
+    `matrix[index]` takes an index array or a slice and returns an array (n, D).
+
+    Attributes:
+        shape: Shape (N, D).
+        dtype: Data type of the features, float16 or float32.
+    """
+
+    def __init__(self, directory: Path, shards: Sequence[FeatureShard], dimension: int, dtype: str):
+        """Remember where the rows are; files are mapped when their rows are read.
+
+        Args:
+            directory: Directory of the files.
+            shards: Files with the rows, in order.
+            dimension: D, the length of a feature vector.
+            dtype: `float16` or `float32`.
+        """
+        self._directory, self._shards = directory, shards
+        self._starts = np.cumsum([0, *(shard.rows for shard in shards)])
+        self.dtype, self.shape = np.dtype(dtype), (int(self._starts[-1]), dimension)
+        self._mapped = lru_cache(MAPPED_SHARDS)(self._map)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: NDArray[np.integer] | slice) -> NDArray[np.floating]:
+        rows = np.arange(len(self))[index] if isinstance(index, slice) else np.asarray(index)
+        owners = np.searchsorted(self._starts, rows, side="right") - 1
+        found = np.empty((len(rows), self.shape[1]), self.dtype)
+        for owner in np.unique(owners).tolist():
+            chosen = owners == owner
+            found[chosen] = self._mapped(owner)[rows[chosen] - self._starts[owner]]
+        return found
+
+    def _map(self, number: int) -> NDArray[np.floating]:
+        shard = self._shards[number]
+        path = self._directory / shard.name
+        try:
+            if Path(shard.name).name != shard.name:
+                raise ValueError("it is in another directory")
+            return np.memmap(path, self.dtype, "r", shard.offset, (shard.rows, self.shape[1]))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{path} cannot be used ({error}); run its stage again.") from error
+
+
 class FeatureRows:
     """Feature vectors of some images, read from disk when they are indexed.
 
@@ -104,7 +229,7 @@ class FeatureRows:
         dtype: Data type of the features, float16 or float32.
     """
 
-    def __init__(self, features: NDArray[np.floating], rows: NDArray[np.int64]):
+    def __init__(self, features: NDArray[np.floating] | ShardedMatrix, rows: NDArray[np.int64]):
         """Select rows without reading them.
 
         Args:
@@ -123,16 +248,15 @@ class FeatureRows:
 
 
 class FeatureFile:
-    """Features of an artifact or of a release, mapped from disk.
+    """Features of an artifact or of a release, mapped from disk; those of a sharded artifact are read alike.
 
     Attributes:
         path: The HDF5 file.
-        features: Feature matrix float16 or float32 (N, D), a read-only memory map.
-        image_ids: Ids of the N rows.
+        features: Feature matrix float16 or float32 (N, D), mapped read-only.
         description: Origin of the features.
     """
 
-    features: NDArray[np.floating]
+    features: NDArray[np.floating] | ShardedMatrix
 
     def __init__(self, path: Path):
         """Map the feature matrix; rows are read when they are used.
@@ -141,23 +265,35 @@ class FeatureFile:
             ArtifactError: The file is missing, corrupted or not stored contiguously.
         """
         self.path = path
-        with open_hdf5(path, ("features", "image_ids")) as file:
+        with open_hdf5(path, ("image_ids",), _ROWS) as file:
             missing = [field.name for field in fields(FeatureDescription) if field.name not in file.attrs]
             if missing:
                 raise ArtifactError(f"{path} has no attribute {missing[0]!r}; run its stage again.")
             self.description = FeatureDescription(
                 **{field.name: str(file.attrs[field.name]) for field in fields(FeatureDescription)}
             )
-            self.image_ids = read_strings(file["image_ids"])
-            self.features = _map(file["features"], path)
-        self._row_of = {image_id: row for row, image_id in enumerate(self.image_ids)}
-        if len(self._row_of) != len(self.features):
-            raise ArtifactError(
-                f"{path} has {len(self.features)} rows for {len(self._row_of)} images; run its stage again."
-            )
+            self._ids: NDArray[np.bytes_] = file["image_ids"][()]
+            if "shards" in file:
+                dimension, dtype = int(file.attrs["dimension"]), str(file.attrs["dtype"])
+                self.features = ShardedMatrix(path.with_name(SHARDS), _read_index(file), dimension, dtype)
+            elif "features" in file:
+                self.features = _map(file["features"], path)
+            else:
+                raise ArtifactError(f"{path} lacks the dataset 'features'; run its stage again.")
+        # Two arrays take a fraction of a dictionary's memory.
+        self._order = np.argsort(self._ids, kind="stable")
+        self._sorted = self._ids[self._order]
+        distinct = len(self._ids) - int((self._sorted[1:] == self._sorted[:-1]).sum())
+        if distinct != len(self.features):
+            raise ArtifactError(f"{path} has {len(self.features)} rows for {distinct} images; run its stage again.")
 
     def __contains__(self, image_id: str) -> bool:
-        return image_id in self._row_of
+        return bool(self._rows_of([image_id])[0] >= 0)
+
+    @cached_property
+    def image_ids(self) -> list[str]:
+        """Ids of the N rows."""
+        return [value.decode("utf-8") for value in self._ids.tolist()]
 
     @property
     def dimension(self) -> int:
@@ -175,12 +311,26 @@ class FeatureFile:
         Raises:
             ArtifactError: An image has no row; names the first.
         """
-        missing = [image_id for image_id in image_ids if image_id not in self._row_of]
-        if missing:
+        rows = self._rows_of(image_ids)
+        missing = np.flatnonzero(rows < 0)
+        if missing.size:
             raise ArtifactError(
-                f"{self.path} has no features of image {missing[0]} (and {len(missing) - 1} more requested ones)."
+                f"{self.path} has no features of image {image_ids[missing[0]]} (and {missing.size - 1} more requested "
+                "ones)."
             )
-        return FeatureRows(self.features, np.array([self._row_of[image_id] for image_id in image_ids], np.int64))
+        return FeatureRows(self.features, rows)
+
+    def _rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the row (n,) of each image, -1 where there is none."""
+        wanted = encode_strings(image_ids)
+        if wanted.dtype.itemsize < self._sorted.dtype.itemsize:  # otherwise NumPy converts all ids
+            wanted = wanted.astype(self._sorted.dtype)
+        places = np.searchsorted(self._sorted, wanted)
+        known = places < len(self._sorted)
+        known[known] = self._sorted[places[known]] == wanted[known]
+        rows = np.full(len(wanted), -1, np.int64)
+        rows[known] = self._order[places[known]]
+        return rows
 
     def read(self, image_ids: Sequence[str]) -> NDArray[np.floating]:
         """Return the given images' features (len(image_ids), D), in their order, in the file's dtype.

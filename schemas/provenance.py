@@ -4,6 +4,7 @@ It contains a checksum of each file of the artifact and of itself.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,14 +93,31 @@ def artifact_key(stage: str, version: int, parameters: dict[str, Any], upstream_
     return hashlib.sha256(canonical_json(identity).encode("utf-8")).hexdigest()[:KEY_DIGITS]
 
 
-def list_files(directory: Path, patterns: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Return digest and size of the files below `directory` that match one of the glob patterns, by relative name."""
+def list_files(
+    directory: Path, patterns: tuple[str, ...], digests: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return digest and size of the files below `directory` that match one of the glob patterns.
+
+    Args:
+        directory: Directory of the artifact.
+        patterns: Glob patterns.
+        digests: SHA-256 of files that their writers have computed, by relative name; these are not read, and marked by
+            `"check": "size"`.
+
+    Returns:
+        `sha256` and `size` by relative name.
+    """
     found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
-    return {
-        path.relative_to(directory).as_posix(): {"sha256": digest_file(path), "size": path.stat().st_size}
-        for path in sorted(found)
-        if path.name != FILE_NAME and not path.name.startswith(".")
-    }
+    files: dict[str, dict[str, Any]] = {}
+    for path in sorted(found):
+        name = path.relative_to(directory).as_posix()
+        if path.name == FILE_NAME or path.name.startswith("."):
+            continue
+        known = (digests or {}).get(name)
+        files[name] = {"sha256": known or digest_file(path), "size": path.stat().st_size}
+        if known:
+            files[name]["check"] = "size"
+    return files
 
 
 def write_provenance(directory: Path, provenance: Provenance) -> None:
@@ -128,15 +146,25 @@ def read_provenance(directory: Path) -> Provenance:
         raise ArtifactError(f"{path} is not a provenance record ({error}); remove {directory}.") from error
 
 
-def find_damage(directory: Path, provenance: Provenance) -> str | None:
-    """Verify the artifact's files; return a clause about the first damaged one, or None.
+def find_damage(directory: Path, provenance: Provenance, read_all: bool = True) -> str | None:
+    """Verify the artifact's files.
 
     Files that the provenance does not list, such as the images of the dataset, are not verified.
+
+    Args:
+        directory: Directory of the artifact.
+        provenance: Its provenance.
+        read_all: Whether to read files, too, whose size is enough before they are used, see `list_files`.
+
+    Returns:
+        A clause about the first damaged file, or None.
     """
     for name, made in {**provenance.files, **provenance.beside}.items():
         path = directory / name
         try:
-            size, digest = path.stat().st_size, digest_file(path)
+            size = path.stat().st_size
+            unread = size == made["size"] and not read_all and made.get("check") == "size"
+            digest = made["sha256"] if unread else digest_file(path)
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
         if size != made["size"]:
@@ -153,7 +181,7 @@ def load_verified(directory: Path) -> Provenance:
         ArtifactError: The artifact is missing or damaged; names the file and the fix.
     """
     provenance = read_provenance(directory)
-    if damage := find_damage(directory, provenance):
+    if damage := find_damage(directory, provenance, read_all=False):
         raise ArtifactError(f"{directory} is damaged: {damage}; remove it and run its stage again.")
     return provenance
 

@@ -150,7 +150,7 @@ def _watched(shards: Sequence[Shard], progress: Callable[[float, str], None]) ->
                 files = list_files(shards)
             except OSError:  # the work itself will raise it, if it lasts
                 continue
-            done = sum(shard.count for shard in shards if shard.digest_path in files)
+            done = sum(shard.count for shard in shards if shard.receipt_path in files)
             at_start = done if at_start is None else at_start
             rate = (done - at_start) / (time.monotonic() - started)
             progress(done / total, f"{done} of {total} images, {rate:.1f} images/s")

@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pipelines import storage
-from pipelines.engines.shards import Shard, write_shard
+from pipelines.engines.shards import Shard, read_shard, write_shard
 from schemas.errors import ArtifactError
 from schemas.io.files import canonical_json
 
@@ -22,7 +21,7 @@ def read_lines(shards: Sequence[Shard]) -> Iterator[Any]:
         ArtifactError: The numbers of values and items of a shard differ.
     """
     for shard in shards:
-        lines = storage.read(shard.path).splitlines()
+        lines = read_shard(shard).splitlines()
         if len(lines) != shard.count:
             raise ArtifactError(f"{shard.path} has {len(lines)} lines for {shard.count} images; remove it.")
         yield from map(json.loads, lines)

@@ -1,36 +1,42 @@
 """Shards: contiguous ranges of images, the unit of work, retry and resume.
 
-Next to the file of a shard are its manifest, which lists its images, its digest, which is written after it, and the
-error that a worker wrote, if there was one.
+Next to the file of a shard are its manifest, which lists its images, its receipt with the digest, which is written
+after it, and the error that a worker wrote, if there was one.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Any
+
+import msgspec
 
 from pipelines import storage
 from schemas import errors
 from schemas.errors import ArtifactError, MRNNError
+from schemas.io.files import canonical_json
 
 MANIFEST = ".manifest.jsonl"
 _RANGE = re.compile(r"-(\d+)-(\d+)\.\w+$")
-_encode = json.JSONEncoder().encode
 
 
-@dataclass(frozen=True)
-class ImageSource:
-    """An image and the location of its file.
+class ImageSource(msgspec.Struct, frozen=True, rename={"image_id": "id"}):
+    """An image and where its file is; a line of a manifest.
 
     Attributes:
         image_id: Id of the image.
-        path: Local path, or URL of an object; empty where the pixels are not needed.
+        path: Local path, or address of an object; empty where the pixels are not needed.
     """
 
     image_id: str
     path: str = ""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(ImageSource)
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,9 @@ class Shard:
         return f"{self.path}{MANIFEST}"
 
     @property
-    def digest_path(self) -> str:
-        """Path or URL of the SHA-256 of the file; written after the file itself."""
-        return f"{self.path}.sha256"
+    def receipt_path(self) -> str:
+        """Path or URL of digest, size and facts of the file; written after the file itself."""
+        return f"{self.path}.receipt.json"
 
     @property
     def error_path(self) -> str:
@@ -69,9 +75,8 @@ class Shard:
             ArtifactError: The manifest is missing or damaged.
         """
         try:
-            lines = storage.read(self.manifest_path).splitlines()
-            images = [ImageSource(record["id"], record["path"]) for record in map(json.loads, lines)]
-        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            images: list[ImageSource] = _decoder.decode_lines(storage.read(self.manifest_path))
+        except (FileNotFoundError, ValueError) as error:
             raise ArtifactError(
                 f"Manifest {self.manifest_path} cannot be read ({error}); plan the shards again."
             ) from error
@@ -119,20 +124,26 @@ def plan_shards(total: int, directory: str, count: int, name: str, block: int = 
     ]
 
 
-def write_plan(images: Collection[ImageSource], directory: str, count: int, name: str, block: int = 1) -> list[Shard]:
+def write_plan(
+    images: Iterable[ImageSource], directory: str, count: int, name: str, block: int = 1, total: int | None = None
+) -> list[Shard]:
     """Divide images into shards, see `plan_shards`, and write their manifests; one shard is in memory at a time.
 
     Args:
-        images: All images.
-        directory: Path or URL of the directory of the shards.
+        images: The images, in order; a stream is read once.
+        directory: Path or address of the directory of the shards.
         count: Maximum number of shards.
-        name: Name of the files, see `plan_shards`.
+        name: Name of the files.
         block: The size of all shards but the last is a multiple of this.
+        total: Number of images; needed for a stream.
 
     Raises:
-        OSError: The directory cannot be written; for a URL it is a StorageError too.
+        OSError: The directory cannot be written; of an address it is a StorageError too.
     """
-    shards = plan_shards(len(images), directory, count, name, block)
+    if total is None:
+        images = list(images)
+        total = len(images)
+    shards = plan_shards(total, directory, count, name, block)
     rest = iter(images)
     for shard in shards:
         write_manifest(shard, islice(rest, shard.count))
@@ -141,39 +152,84 @@ def write_plan(images: Collection[ImageSource], directory: str, count: int, name
 
 def write_manifest(shard: Shard, images: Iterable[ImageSource]) -> None:
     """Write the list of a shard's images."""
-    lines = [f'{{"id": {_encode(image.image_id)}, "path": {_encode(image.path)}}}\n' for image in images]
-    storage.write(shard.manifest_path, "".join(lines).encode("utf-8"))
+    storage.write(shard.manifest_path, _encoder.encode_lines(images))
 
 
-def write_shard(shard: Shard, data: bytes) -> None:
-    """Write the shard's file, then its digest, each atomically."""
+def write_shard(shard: Shard, data: bytes, facts: Mapping[str, Any] | None = None) -> None:
+    """Write the shard's file, then its receipt; each appears at once and complete.
+
+    Args:
+        shard: The shard.
+        data: Content of the file; its digest is computed here only.
+        facts: What the driver has to know of the content, as JSON values.
+    """
     storage.write(shard.path, data)
-    storage.write(shard.digest_path, hashlib.sha256(data).hexdigest().encode("ascii"))
+    receipt = {**(facts or {}), "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    storage.write(shard.receipt_path, canonical_json(receipt).encode("utf-8"))
+
+
+def read_receipt(shard: Shard) -> dict[str, Any]:
+    """Return the receipt of a shard: `sha256` and `size` of its file, and the facts of `write_shard`.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ArtifactError: It is damaged.
+    """
+    try:
+        receipt: dict[str, Any] = json.loads(storage.read(shard.receipt_path))
+        if not isinstance(receipt["sha256"], str) or not isinstance(receipt["size"], int):
+            raise ValueError("no digest or no size")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{shard.receipt_path} is damaged ({error}); remove it and run again.") from error
+    return receipt
+
+
+def read_shard(shard: Shard) -> bytes:
+    """Return the content of a shard's file.
+
+    Raises:
+        ArtifactError: It is not what its receipt describes. The receipt is removed, so that the next run computes the
+            shard again.
+    """
+    data = storage.read(shard.path)
+    if hashlib.sha256(data).hexdigest() != read_receipt(shard)["sha256"]:
+        storage.delete(shard.receipt_path)
+        raise ArtifactError(f"{shard.path} is damaged; run the same command again, which computes it again.")
+    return data
 
 
 def is_shard_complete(shard: Shard) -> bool:
-    """Return whether the shard's file exists and has the digest that was written after it."""
+    """Return whether the shard's file is there with the size of its receipt, which was written after it."""
     try:
-        return storage.read(shard.digest_path).decode("ascii", "replace") == storage.digest(shard.path)
-    except FileNotFoundError:
+        return bool(read_receipt(shard)["size"] == storage.size(shard.path))
+    except (FileNotFoundError, ArtifactError):
         return False
 
 
-def list_files(shards: Sequence[Shard]) -> set[str]:
-    """Return the paths or URLs of all files in the directory of the shards, by listing it once."""
+def list_files(shards: Sequence[Shard]) -> dict[str, int]:
+    """Return the sizes of all files in the directory of the shards by path or address, by listing it once."""
     directory = shards[0].path.rpartition("/")[0]
-    return {storage.join(directory, name) for name in storage.list_files(directory)}
+    return {storage.join(directory, name): size for name, size in storage.list_files(directory).items()}
 
 
 def incomplete_shards(shards: Sequence[Shard]) -> list[Shard]:
-    """Return the shards that are not complete; files are read where there is a digest only."""
-    files = list_files(shards) if shards else set()
-    return [shard for shard in shards if shard.digest_path not in files or not is_shard_complete(shard)]
+    """Return the shards that are not complete: no file is read but receipts."""
+    files = list_files(shards) if shards else {}
+
+    def is_complete(shard: Shard) -> bool:
+        if shard.receipt_path not in files or shard.path not in files:
+            return False
+        try:
+            return bool(read_receipt(shard)["size"] == files[shard.path])
+        except (FileNotFoundError, ArtifactError):
+            return False
+
+    return [shard for shard in shards if not is_complete(shard)]
 
 
 def invalidate_shard(shard: Shard) -> None:
     """Let the next run compute this shard again."""
-    storage.delete(shard.digest_path)
+    storage.delete(shard.receipt_path)
 
 
 def write_error(shard: Shard, error: MRNNError) -> None:
@@ -191,10 +247,10 @@ def raise_worker_error(shards: Sequence[Shard]) -> None:
 
 
 def clear_shards(shards: Sequence[Shard]) -> None:
-    """Remove the errors of an earlier run, and the digests of files that are not complete."""
+    """Remove the errors of an earlier run, and the receipts of files that are not complete."""
     files = list_files(shards)
     for shard in shards:
-        for path in (shard.error_path, shard.digest_path):
+        for path in (shard.error_path, shard.receipt_path):
             if path in files:
                 storage.delete(path)
 
@@ -202,4 +258,4 @@ def clear_shards(shards: Sequence[Shard]) -> None:
 def are_finished(shards: Sequence[Shard]) -> bool:
     """Return whether each of some shards, which were cleared, has come to an end: by its file or by an error."""
     files = list_files(shards)
-    return all(shard.digest_path in files or shard.error_path in files for shard in shards)
+    return all(shard.receipt_path in files or shard.error_path in files for shard in shards)

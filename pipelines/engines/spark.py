@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.errors import ConfigurationError, RunnerError
+from schemas.text import reason
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -37,21 +38,28 @@ class SparkEngine:
 
         Raises:
             ConfigurationError: PySpark is not installed, or there is no address of a master.
-            RunnerError: There are no executors.
-            Exception: Spark raised it.
+            RunnerError: There are no executors, or the driver's Java program has ended.
+            Exception: A worker raised it.
         """
         if not self.master:
             raise ConfigurationError("The engine spark needs the address of a master; set [spark] master.")
         try:
+            from py4j.protocol import Py4JError
             from pyspark import SparkConf, SparkContext
         except ImportError as error:
             raise ConfigurationError(f"Spark is not installed ({error}); install the extra `spark`.") from error
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
         conf = SparkConf().setMaster(self.master).setAppName("m-RNN").setAll([*{**quiet, **self.options}.items()])
-        with SparkContext(conf=conf) as context:
-            rows = context.parallelize(manifests, len(manifests))
-            self._wait(context, lambda: rows.foreach(function))
+        try:
+            with SparkContext(conf=conf) as context:
+                rows = context.parallelize(manifests, len(manifests))
+                self._wait(context, lambda: rows.foreach(function))
+        except (Py4JError, OSError) as error:
+            raise RunnerError(
+                f"{self.name} cannot be used, or the Java program of its driver ended ({reason(error, 200)}); see the "
+                "log and run the command again. Complete shards are kept."
+            ) from error
 
     def cores_per_process(self) -> int:
         """Return the number of cores that Spark reserves for a task."""
@@ -80,6 +88,9 @@ class SparkEngine:
                     f"The Spark cluster {self.master} has run no task for {self.timeout:.0f} s; start some executors, "
                     "or wait for longer by [engine] timeout. Complete shards are kept."
                 )
-        if errors:  # its text is the worker's traceback, a code, and the stack of the Java program
-            traceback = str(errors[0]).partition("\n\tat ")[0].partition("SQLSTATE:")[0].rstrip()
-            raise RuntimeError(traceback) from errors[0]
+        if not errors:
+            return
+        traceback, stack, _ = str(errors[0]).partition("\n\tat ")
+        if not stack:  # it is not from a task
+            raise errors[0]
+        raise RuntimeError(traceback.partition("SQLSTATE:")[0].rstrip()) from errors[0]

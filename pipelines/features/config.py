@@ -39,6 +39,11 @@ class ExtractionConfig:
     images_at: str = option(
         "", "Directory or URL of the dataset's files for workers, if it differs from the driver's.", significant=False
     )
+    merge_limit: int = option(
+        200_000,
+        "Maximum number of images whose features are merged into one file; those of more stay in a file per shard.",
+        significant=False,
+    )
     shards_at: str = option(
         "", "Directory or URL for shards that driver and workers share, if it is not data_dir.", significant=False
     )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,15 +22,15 @@ from pipelines.engines.shards import (
     is_shard_complete,
     shard_of,
     write_plan,
-    write_shard,
 )
 from pipelines.features.images import ShardCounts, read_ahead, read_image
-from pipelines.features.shards import ShardResult, encode_shard, merge_shards, read_rejects_of
+from pipelines.features.shards import ShardResult, join_shards, read_facts, write_result
 from schemas.errors import ArtifactError, InputError
 from schemas.features import Reject, write_rejects
 from schemas.io.files import canonical_json
 from schemas.io.packages import versions
 
+MERGE_LIMIT = 200_000  # images
 PLAN = "extraction.json"  # options and versions, next to the manifests
 
 
@@ -58,7 +58,7 @@ class ExtractionOptions:
 
 
 def extract_features(
-    images: Collection[ImageSource],
+    images: Iterable[ImageSource],
     directory: Path,
     shards_directory: str,
     shard_count: int,
@@ -66,6 +66,9 @@ def extract_features(
     engine: Engine,
     max_reject_fraction: float,
     progress: Callable[[float, str], None],
+    *,
+    total: int | None = None,
+    merge_limit: int = MERGE_LIMIT,
 ) -> ShardCounts:
     """Extract the features of all images into `features.h5` and `rejects.jsonl`.
 
@@ -77,23 +80,29 @@ def extract_features(
         shards_directory: Path or URL of the directory of the shards.
         shard_count: Maximum number of shards.
         options: Backbone, crop and resources.
-        engine: Beam runner.
+        engine: Computes the shards.
         max_reject_fraction: Largest tolerated fraction of unreadable images.
         progress: Called with a fraction and a message.
+        total: Number of images; needed if they are a stream.
+        merge_limit: Largest number of images whose features are merged into one file. More stay in the files of the
+            shards, and `features.h5` is their index.
 
     Returns:
         The summed counts of the shards.
 
     Raises:
-        ArtifactError: Shards are missing although the runner succeeded, are of different networks, or of a worker that
+        ArtifactError: Shards are missing although the engine succeeded, are of different networks, or of a worker that
             cannot see the images.
         InputError: More than `max_reject_fraction` of the images or the weights are unreadable, or there are no images.
-        ConfigurationError: There is no such runner, backbone or layer.
-        RunnerError: The runner is unreachable or fails; completed shards are kept.
+        ConfigurationError: There is no such engine, backbone or layer.
+        RunnerError: The engine is unreachable or fails; completed shards are kept.
     """
-    if not images:
+    if total is None:
+        images = list(images)
+        total = len(images)
+    if not total:
         raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
-    shards = write_plan(images, shards_directory, shard_count, "features.h5")
+    shards = write_plan(images, shards_directory, shard_count, "features.h5", total=total)
     plan = {"options": asdict(options), "versions": versions()}
     storage.write(storage.join(shards_directory, PLAN), canonical_json(plan).encode("utf-8"))
     for stages in (("read", "decode"), ("read",)):  # again for images that one worker cannot see and another may
@@ -107,13 +116,12 @@ def extract_features(
             raise ArtifactError(
                 f"A worker could not read {image.path}, which the driver can; give all workers the same files."
             )
-    progress(1.0, f"merging {len(shards)} shards")
-    rejects, counts = merge_shards(shards, directory / "features.h5")
+    rejects, counts = join_shards(shards, directory / "features.h5", merge=total <= merge_limit, progress=progress)
     write_rejects(directory, rejects)
-    if len(rejects) > max_reject_fraction * len(images):
+    if len(rejects) > max_reject_fraction * total:
         first = rejects[0]
         raise InputError(
-            f"{len(rejects)} of {len(images)} images could not be read (image {first.image_id}: {first.error}), "
+            f"{len(rejects)} of {total} images could not be read (image {first.image_id}: {first.error}), "
             f"more than max_reject_fraction allows; fix those in {directory / 'rejects.jsonl'}, or raise it."
         )
     return counts
@@ -200,12 +208,12 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
         run_batch()
     counts.rejected = len(rejects)
     description = network.description(options.dataset)
-    write_shard(shard, encode_shard(ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts)))
+    write_result(shard, ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts))
 
 
 def _can_be_read_now(shard: Shard, stages: Sequence[str]) -> ImageSource | None:
     """Return the first image that was rejected in one of `stages` and is readable now; None if there is none."""
-    rejected = {reject.image_id for reject in read_rejects_of(shard) if reject.stage in stages}
+    rejected = {reject.image_id for reject in read_facts(shard).rejects if reject.stage in stages}
     for image in shard.read_images() if rejected else ():
         if image.image_id in rejected:
             try:

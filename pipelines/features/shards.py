@@ -1,21 +1,31 @@
-"""Feature files of shards, and their merge into the features artifact."""
+"""Feature files of shards, and the features artifact that they are: merged into one file, or behind an index."""
 
 import io
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import h5py
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.engines.shards import Shard
+from pipelines.engines.shards import Shard, read_receipt, read_shard, write_shard
 from pipelines.features.images import ShardCounts
 from schemas.errors import ArtifactError
-from schemas.features import FeatureDescription, Reject, create_features
-from schemas.io.hdf5 import SCHEMA_VERSION, read_strings, write_strings
+from schemas.features import (
+    SHARDS,
+    FeatureDescription,
+    FeatureShard,
+    Reject,
+    create_features,
+    create_features_index,
+)
+from schemas.io.hdf5 import SCHEMA_VERSION, encode_strings, write_strings
 
 
 @dataclass
@@ -37,94 +47,170 @@ class ShardResult:
     counts: ShardCounts = field(default_factory=ShardCounts)
 
 
-def encode_shard(result: ShardResult) -> bytes:
-    """Return the content of the shard's file: HDF5 like the artifact, with counts and description as attributes."""
+@dataclass(frozen=True)
+class ShardFacts:
+    """What the driver knows of the file of a shard without reading it, from its receipt.
+
+    Attributes:
+        description: Origin of the features.
+        dimension: D, the length of a feature vector.
+        dtype: Data type of the features.
+        offset: Position in the file of the feature matrix in bytes.
+        rejects: Images without a row.
+        counts: Statistics.
+        sha256: Digest of the file, in hex.
+        size: Size of the file in bytes.
+    """
+
+    description: FeatureDescription
+    dimension: int
+    dtype: str
+    offset: int
+    rejects: list[Reject]
+    counts: ShardCounts
+    sha256: str
+    size: int
+
+
+def write_result(shard: Shard, result: ShardResult) -> None:
+    """Write a shard's file, HDF5 like the artifact with the counts as attributes, and the facts in its receipt.
+
+    Raises:
+        ArtifactError: A feature is not finite; names the image.
+    """
+    _check_finite(result.features, result.image_ids)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["schema_version"] = SCHEMA_VERSION
         for name, value in {**asdict(result.description), **asdict(result.counts)}.items():
             file.attrs[name] = value
-        file.create_dataset("features", data=result.features)
+        features = file.create_dataset("features", data=result.features)
         write_strings(file, "image_ids", result.image_ids)
-        write_strings(file, "rejects", [json.dumps(asdict(reject)) for reject in result.rejects])
-    return buffer.getvalue()
+        facts = {
+            "description": asdict(result.description),
+            "dimension": features.shape[1],
+            "dtype": str(features.dtype),
+            "offset": features.id.get_offset() or 0,  # HDF5 allocates no space for no rows
+            "rejects": [asdict(reject) for reject in result.rejects],
+            "counts": asdict(result.counts),
+        }
+    write_shard(shard, buffer.getvalue(), facts)
 
 
-def read_rejects_of(shard: Shard) -> list[Reject]:
-    """Return the rejects of a complete shard."""
-    with h5py.File(io.BytesIO(storage.read(shard.path)), "r") as file:
-        return _rejects(file)
+def read_facts(shard: Shard) -> ShardFacts:
+    """Return the facts of a complete shard.
+
+    Raises:
+        ArtifactError: Its receipt is not that of features.
+    """
+    try:
+        return msgspec.convert(read_receipt(shard), ShardFacts)
+    except msgspec.ValidationError as error:
+        raise ArtifactError(f"{shard.receipt_path} is damaged ({error}); remove it and run again.") from error
 
 
-def merge_shards(shards: Sequence[Shard], path: Path) -> tuple[list[Reject], ShardCounts]:
-    """Merge complete shards into one features artifact with rows in the order of the shards and of their images.
+def join_shards(
+    shards: Sequence[Shard], path: Path, *, merge: bool, progress: Callable[[float, str], None] = lambda *_: None
+) -> tuple[list[Reject], ShardCounts]:
+    """Make one features artifact of complete shards, with rows in the order of the shards and of their images.
 
     One shard is in memory at a time.
 
+    Args:
+        shards: Complete shards.
+        path: The artifact's `features.h5`.
+        merge: Whether that file has all rows. Otherwise, it is an index, and the files of the shards are copied next
+            to it (linked on the same file system) without being read.
+        progress: Called with a fraction and a message.
+
     Returns:
-        The rejects in that order, and the summed counts.
+        The rejects, and the summed counts.
 
     Raises:
-        ArtifactError: An image is neither in its shard nor among the rejects, its features are not finite, or two
-            shards were made by different networks.
+        ArtifactError: An image is neither in its shard nor among the rejects, a shard is damaged, or two shards were
+            made by different networks.
     """
-    image_ids: list[str] = []
-    rejects: list[Reject] = []
-    total = ShardCounts()
-    first: ShardResult | None = None
-    for shard in shards:
-        result = _decode_shard(shard)
-        first = first or replace(result, features=result.features[:0].copy())
-        if result.description != first.description:
+    facts = [read_facts(shard) for shard in shards]
+    first = facts[0]
+    for shard, each in zip(shards, facts, strict=True):
+        if each.description != first.description:
             raise ArtifactError(
-                f"{shard.path} was made by {result.description} but {shards[0].path} by {first.description}; give all "
+                f"{shard.path} was made by {each.description} but {shards[0].path} by {first.description}; give all "
                 "workers the same network and versions, and remove the shards that are wrong."
             )
-        _check_images(shard, result)
-        image_ids += result.image_ids
-        rejects += result.rejects
-        total = _sum(total, result.counts)
-    if not image_ids:
+    blocks = [_expected_ids(shard, each) for shard, each in zip(shards, facts, strict=True)]
+    rejects = [reject for each in facts for reject in each.rejects]
+    image_ids = np.concatenate(blocks)
+    if not len(image_ids):
         raise ArtifactError(f"No image could be read; the first reason was: {rejects[0].error}.")
-    assert first is not None
-    dimension, dtype = first.features.shape[1], str(first.features.dtype)
-    with create_features(path, image_ids, dimension, dtype, first.description, rejected=len(rejects)) as merged:
-        start = 0
-        for shard in shards:
-            result = _decode_shard(shard)
-            _check_finite(result.features, result.image_ids)
-            merged[start : start + len(result.features)] = result.features
-            start += len(result.features)
+    if merge:
+        shutil.rmtree(path.with_name(SHARDS), ignore_errors=True)  # of an interrupted run that did not merge
+        with create_features(
+            path, image_ids, first.dimension, first.dtype, first.description, rejected=len(rejects)
+        ) as merged:
+            start = 0
+            for number, (shard, expected) in enumerate(zip(shards, blocks, strict=True)):
+                progress(number / len(shards), f"merging {len(shards)} shards")
+                rows = _read_rows(shard, expected)
+                merged[start : start + len(rows)] = rows
+                start += len(rows)
+    else:
+        _collect_files(shards, facts, path.with_name(SHARDS), progress)
+        files = [
+            FeatureShard(shard.path.rpartition("/")[2], len(block), each.offset, each.sha256)
+            for shard, block, each in zip(shards, blocks, facts, strict=True)
+        ]
+        create_features_index(
+            path, files, image_ids, first.dimension, first.dtype, first.description, rejected=len(rejects)
+        )
+    total = ShardCounts(
+        **{each.name: sum(getattr(one.counts, each.name) for one in facts) for each in fields(ShardCounts)}
+    )
     return rejects, total
 
 
-def _decode_shard(shard: Shard) -> ShardResult:
-    with h5py.File(io.BytesIO(storage.read(shard.path)), "r") as file:
-        return ShardResult(
-            FeatureDescription(**{each.name: str(file.attrs[each.name]) for each in fields(FeatureDescription)}),
-            read_strings(file["image_ids"]),
-            file["features"][:],
-            _rejects(file),
-            ShardCounts(**{each.name: file.attrs[each.name].item() for each in fields(ShardCounts)}),
-        )
-
-
-def _rejects(file: h5py.File) -> list[Reject]:
-    return [Reject(**json.loads(line)) for line in read_strings(file["rejects"])]
-
-
-def _check_images(shard: Shard, result: ShardResult) -> None:
-    """Check that a shard has each of its images, in order, as a row or as a reject."""
-    rejected = {reject.image_id for reject in result.rejects}
+def _expected_ids(shard: Shard, facts: ShardFacts) -> NDArray[np.bytes_]:
+    """Return the ids of the rows that a shard has, as encoded strings (n,)."""
+    rejected = {reject.image_id for reject in facts.rejects}
     expected = [image.image_id for image in shard.read_images() if image.image_id not in rejected]
-    if result.image_ids != expected or len(expected) + len(rejected) != shard.count:
+    if len(expected) + len(rejected) != shard.count:
         raise ArtifactError(f"{shard.path} does not have the images that it should have; remove it and extract again.")
+    return encode_strings(expected)
 
 
-def _sum(counts: ShardCounts, others: ShardCounts) -> ShardCounts:
-    return ShardCounts(
-        **{each.name: getattr(counts, each.name) + getattr(others, each.name) for each in fields(ShardCounts)}
-    )
+def _read_rows(shard: Shard, expected: NDArray[np.bytes_]) -> NDArray[np.floating]:
+    """Read the rows of a shard, whose bytes and ids are compared with what they should be."""
+    with h5py.File(io.BytesIO(read_shard(shard)), "r") as file:
+        if not np.array_equal(file["image_ids"][()], expected):
+            raise ArtifactError(
+                f"{shard.path} does not have the images that it should have; remove it and extract again."
+            )
+        rows: NDArray[np.floating] = file["features"][:]
+    return rows
+
+
+def _collect_files(
+    shards: Sequence[Shard], facts: Sequence[ShardFacts], directory: Path, progress: Callable[[float, str], None]
+) -> None:
+    """Link or copy the files of the shards to a directory, which then has no others."""
+    directory.mkdir(exist_ok=True)
+    names = {shard.path.rpartition("/")[2] for shard in shards}
+    for other in directory.iterdir():  # of an interrupted run with another plan
+        if other.name not in names:
+            other.unlink()
+    for number, (shard, each) in enumerate(zip(shards, facts, strict=True)):
+        progress(number / len(shards), f"collecting {len(shards)} shards")
+        target = directory / shard.path.rpartition("/")[2]
+        if target.exists() and target.stat().st_size == each.size:
+            continue
+        target.unlink(missing_ok=True)
+        if not storage.is_address(shard.path):
+            with suppress(OSError):  # another file system
+                os.link(shard.path, target)
+        if not target.exists():
+            storage.download(shard.path, target)
+        if target.stat().st_size != each.size:
+            raise ArtifactError(f"{shard.path} changed while it was copied; run the same command again.")
 
 
 def _check_finite(features: NDArray[np.floating], image_ids: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import ArtifactError, MRNNError
 from schemas.io.files import atomic_path
@@ -27,8 +28,13 @@ def create_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, datasets: Sequence[str], optional: Sequence[str] = ()) -> Iterator[h5py.File]:
     """Open an HDF5 artifact for reading.
+
+    Args:
+        path: The file.
+        datasets: Datasets that it must have.
+        optional: Datasets that it can have.
 
     Raises:
         ArtifactError: The file is missing, damaged, of another schema version, or lacks one of `datasets`.
@@ -47,7 +53,7 @@ def open_hdf5(path: Path, datasets: Sequence[str]) -> Iterator[h5py.File]:
             missing = [name for name in datasets if name not in file]
             if missing:
                 raise ArtifactError(f"{path} lacks the dataset {missing[0]!r}; run its stage again.")
-            others = find_external_links(file, datasets)
+            others = find_external_links(file, (*datasets, *optional))
             if others:
                 raise ArtifactError(f"{path} has {others[0]!r} in another file; run its stage again.")
             yield file
@@ -69,17 +75,16 @@ def find_external_links(file: h5py.File, names: Iterable[str]) -> list[str]:
     return [name for name in names if leads_out(name)]
 
 
-def write_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:
-    """Store strings as fixed-length UTF-8 bytes: compact, and readable by any HDF5 tool.
-
-    Args:
-        group: File or group to write to.
-        name: Name of the dataset.
-        values: The N strings.
-    """
+def encode_strings(values: Sequence[str]) -> NDArray[np.bytes_]:
+    """Return strings as an array (n,) of fixed-length UTF-8 bytes."""
     encoded = [value.encode("utf-8") for value in values]
-    width = max((len(value) for value in encoded), default=0) or 1
-    group.create_dataset(name, data=np.array(encoded, dtype=h5py.string_dtype("utf-8", width)))
+    return np.array(encoded, dtype=f"S{max(map(len, encoded), default=0) or 1}")
+
+
+def write_strings(group: h5py.Group, name: str, values: Sequence[str] | NDArray[np.bytes_]) -> None:
+    """Store strings, or those of `encode_strings`, as fixed-length UTF-8 bytes, which any HDF5 tool reads."""
+    encoded = values if isinstance(values, np.ndarray) else encode_strings(values)
+    group.create_dataset(name, data=encoded.astype(h5py.string_dtype("utf-8", encoded.dtype.itemsize)))
 
 
 def read_strings(dataset: h5py.Dataset) -> list[str]:

@@ -19,7 +19,7 @@ class ExtractFeatures(ShardedStage):
 
     preload = TENSORFLOW
     version = 3  # feature rows are stored contiguously
-    content = ("features.h5", "rejects.jsonl")
+    content = ("features.h5", "features/*.h5", "rejects.jsonl")
     keyed_by_content = ("download", "annotations")
 
     def requires(self) -> dict[str, Stage]:
@@ -57,13 +57,12 @@ def extract(task: ShardedStage, config: ExtractionConfig, workspace: Workspace) 
     from model.backbones.spec import BackboneSpec
     from pipelines.engines.shards import ImageSource
     from pipelines.features.extract_features import ExtractionOptions, extract_features
-    from schemas.annotations import read_annotations
+    from schemas.annotations import count_annotations, read_annotations
+    from schemas.features import SHARDS, read_features_index
 
     root = config.images_at.rstrip("/") or str(dataset_root(workspace.inputs["download"]).resolve())
-    images = [
-        ImageSource(image.image_id, f"{root}/{image.file}")
-        for image in read_annotations(workspace.inputs["annotations"])
-    ]
+    annotations = workspace.inputs["annotations"]
+    images = (ImageSource(image.image_id, f"{root}/{image.file}") for image in read_annotations(annotations))
     engine = task.make_engine()
     options = ExtractionOptions(
         BackboneSpec(config.backbone, config.weights, config.input_size, config.precision, config.xla, config.pool),
@@ -84,5 +83,9 @@ def extract(task: ShardedStage, config: ExtractionConfig, workspace: Workspace) 
         engine,
         config.max_reject_fraction,
         workspace.progress,
+        total=count_annotations(annotations),
+        merge_limit=config.merge_limit,
     )
     workspace.counts.update(asdict(counts))
+    shards_of_features = read_features_index(workspace.directory / "features.h5")
+    workspace.digests.update({f"{SHARDS}/{shard.name}": shard.sha256 for shard in shards_of_features})

@@ -118,7 +118,7 @@ def _make(job: Job, status: StatusPage | None, lock: int) -> None:
     write_json(job.directory / SCRATCH / NOTE, {"upstream": [each.key for each in upstream.values()]})
     outcome = run_process(job, job.log_path, lock, status)
     seconds = time.monotonic() - clock
-    files = list_files(job.directory, job.content)
+    files = list_files(job.directory, job.content, outcome["digests"])
     write_provenance(
         job.directory,
         Provenance(
@@ -170,7 +170,7 @@ def run_process(job: Job, log_path: Path, lock: int | None = None, status: Statu
         status: The stage's entry on a status page, if there is one.
 
     Returns:
-        The last report of the process: counts, peak_memory_bytes, gpus.
+        The last report of the process: counts, digests, peak_memory_bytes, gpus.
 
     Raises:
         StageFailed: The process reported an error or ended without a report.

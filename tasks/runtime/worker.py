@@ -29,7 +29,7 @@ def work(job: Job, reports: Connection) -> None:
 
     Args:
         job: The stage.
-        reports: Receives {"fraction", "message"} while the stage works, and {"error"} or {"counts",
+        reports: Receives {"fraction", "message"} while the stage works, and {"error"} or {"counts", "digests",
             "peak_memory_bytes", "gpus"} at its end.
     """
     level = logging.INFO if job.verbose else logging.WARNING
@@ -54,7 +54,14 @@ def work(job: Job, reports: Connection) -> None:
         with suppress(OSError):  # the log may be on the full disk too
             traceback.print_exc()
         os._exit(1)  # HDF5 crashes when it closes files that it could not write
-    reports.send({"counts": workspace.counts, "peak_memory_bytes": _peak_memory(), "gpus": _gpus()})
+    reports.send(
+        {
+            "counts": workspace.counts,
+            "digests": workspace.digests,
+            "peak_memory_bytes": _peak_memory(),
+            "gpus": _gpus(),
+        }
+    )
 
 
 def _reporter(reports: Connection) -> Callable[[float, str], None]:

@@ -19,12 +19,15 @@ class Workspace:
         inputs: Directories of the required artifacts, by the names of `requires`.
         progress: Reports the fraction done and a message.
         counts: Filled by the stage with numbers for the provenance.
+        digests: Filled by the stage with the SHA-256 of files that their writers have computed, by relative name; these
+            files are checked by their sizes when the artifact is used, and read by `mrnn verify` only.
     """
 
     directory: Path
     inputs: dict[str, Path]
     progress: Callable[[float, str], None]
     counts: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def scratch(self) -> Path:

@@ -41,7 +41,7 @@ def complete(shards, work, cluster):
 
 def when_a_shard_is_done(shards, *command: str) -> subprocess.Popen:
     """Run a command as soon as one of the shards is there."""
-    paths = " ".join(f"-e {shard.digest_path} -o" for shard in shards).removesuffix(" -o")
+    paths = " ".join(f"-e {shard.receipt_path} -o" for shard in shards).removesuffix(" -o")
     return subprocess.Popen(["sh", "-c", f"until [ {paths} ]; do sleep 0.05; done; {' '.join(command)}"])
 
 

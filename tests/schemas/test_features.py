@@ -16,6 +16,7 @@ from schemas.features import (
     write_features,
     write_rejects,
 )
+from tests.support.artifacts import shard_features
 
 DESCRIPTION = FeatureDescription("vgg16/fc2", "BGR", "0123", "tiny")
 IDS = ["b", "a", "é"]
@@ -141,3 +142,48 @@ def test_rejects_come_back_in_order(tmp_path):
     rejects = [Reject("b", "decode", "the file is empty"), Reject("é", "read", "gone")]
     assert write_rejects(tmp_path, rejects) == 2
     assert read_rejects(tmp_path) == rejects
+
+
+@given(st.data(), st.integers(1, 40), st.integers(1, 45))
+def test_sharded_artifact_returns_the_rows_of_a_merged_one(tmp_path_factory, data, count, files):
+    path = tmp_path_factory.mktemp("features") / "features.h5"
+    ids = [f"é{number}" for number in range(count)]
+    rows = np.random.default_rng(0).standard_normal((count, 3)).astype(np.float16)
+    write_features(path, ids, rows, DESCRIPTION)
+    shard_features(path, files)
+    features = FeatureFile(path)
+    index = np.array(data.draw(st.lists(st.integers(0, count - 1))), np.int64)
+    cut = slice(data.draw(st.integers(0, count)), data.draw(st.integers(0, count)))
+    assert (features.image_ids, features.dimension, features.features.shape) == (ids, 3, rows.shape)
+    np.testing.assert_array_equal(features.features[index], rows[index])
+    np.testing.assert_array_equal(features.features[cut], rows[cut])
+    np.testing.assert_array_equal(features.rows(ids)[index], rows[index])
+    np.testing.assert_array_equal(np.concatenate(list(features.blocks(7))), rows)
+    assert "é" not in features and "é0 and more" not in features
+
+
+def test_sharded_artifact_maps_a_bounded_number_of_files(path, monkeypatch):
+    monkeypatch.setattr("schemas.features.MAPPED_SHARDS", 2)
+    shard_features(path, 3)
+    opened = []
+    real = np.memmap
+    monkeypatch.setattr(np, "memmap", lambda file, *args: opened.append(file.name) or real(file, *args))
+    features = FeatureFile(path)
+    for image_id in ("b", "a", "a", "é", "b"):
+        features.read([image_id])
+    assert opened == ["0.h5", "1.h5", "2.h5", "0.h5"]
+
+
+def test_damaged_sharded_artifact_is_named(path):
+    shard_features(path, 3)
+    part = path.parent / "features" / "1.h5"
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(ArtifactError, match=rf"^{part} cannot be used .*; run its stage again"):
+        FeatureFile(path).read(["a"])
+    part.unlink()
+    with pytest.raises(ArtifactError, match=rf"^{part} cannot be used .*No such file"):
+        FeatureFile(path).read(["a"])
+    with h5py.File(path, "r+") as file:
+        file["shards"][1] = b"../x"
+    with pytest.raises(ArtifactError, match="it is in another directory"):
+        FeatureFile(path).read(["a"])

@@ -13,8 +13,10 @@ from schemas.provenance import (
     Provenance,
     Upstream,
     artifact_key,
+    find_damage,
     is_complete,
     list_files,
+    load_verified,
     read_provenance,
     write_provenance,
 )
@@ -108,3 +110,18 @@ def test_other_json_is_refused(tmp_path, content):
     (tmp_path / "provenance.json").write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match=r"provenance\.json"):
         read_provenance(tmp_path)
+
+
+def test_file_with_the_digest_of_its_writer_is_checked_by_size(tmp_path):
+    (tmp_path / "a").write_text("abc")
+    digest = hashlib.sha256(b"abc").hexdigest()
+    files = list_files(tmp_path, ("a",), {"a": digest})
+    assert files == {"a": {"sha256": digest, "size": 3, "check": "size"}}
+    write_provenance(tmp_path, Provenance(**{**asdict(PROVENANCE), "files": files}))
+    made = load_verified(tmp_path)
+    (tmp_path / "a").write_text("abd")
+    assert load_verified(tmp_path) == made
+    assert find_damage(tmp_path, made) == "a has 3 bytes as it should, but others than it was made with"
+    (tmp_path / "a").write_text("abcd")
+    with pytest.raises(ArtifactError, match="a has 4 bytes and was made with 3"):
+        load_verified(tmp_path)

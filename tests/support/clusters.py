@@ -175,7 +175,7 @@ def spark_cluster(
 
     yield SparkCluster(SparkEngine(f"local-cluster[{workers or 1},1,1024]", options, timeout))
     if not find_processes("SparkSubmit"):  # a process has one Java program, which a test has killed
-        SparkContext._gateway = SparkContext._jvm = None
+        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
 
 @dataclass

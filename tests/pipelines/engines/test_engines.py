@@ -81,7 +81,7 @@ def kill_in_the_middle(shards: list[Shard], find: Callable[[], int]) -> threadin
     """Kills a process as soon as one of the shards is there."""
 
     def kill() -> None:
-        wait_until(lambda: any(Path(shard.digest_path).exists() for shard in shards), 300)
+        wait_until(lambda: any(Path(shard.receipt_path).exists() for shard in shards), 300)
         os.kill(find(), signal.SIGKILL)
 
     thread = threading.Thread(target=kill, daemon=True)
@@ -177,7 +177,7 @@ def test_worker_with_another_version_is_named(make_cluster, shards, tmp_path):
 def test_scheduler_that_is_killed_ends_the_run_and_the_next_one_resumes(make_cluster, shards, tmp_path):
     with make_cluster(timeout=40) as cluster:
         killer = kill_in_the_middle(shards, cluster.scheduler)
-        with pytest.raises(RunnerError, match=r"failed \(.+\); .* Complete shards are kept"):
+        with pytest.raises(RunnerError, match=r".+ Complete shards are kept"):
             complete(shards, write_slowly, cluster.engine)
         killer.join()
     done = {shard.path: Path(shard.path).stat().st_mtime_ns for shard in shards if is_shard_complete(shard)}

@@ -22,7 +22,8 @@ from pipelines.engines.shards import ImageSource, is_shard_complete, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features, extract_shard
 from pipelines.features.images import read_ahead
 from schemas.errors import ArtifactError, ConfigurationError, InputError, MissingObjectError, StorageAccessError
-from schemas.features import FeatureFile, Reject, read_rejects
+from schemas.features import FeatureFile, Reject, read_features_index, read_rejects
+from schemas.io.files import digest_file
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
@@ -118,14 +119,47 @@ def test_rerun_keeps_complete_shards_and_regenerates_damaged_ones(images, tmp_pa
     run(images, tmp_path)
     expected = (tmp_path / "features.h5").read_bytes()
     first, second, _ = shards = shards_of(images, tmp_path)
-    damaged = bytearray(Path(first.path).read_bytes())
-    damaged[-1] ^= 1
-    Path(first.path).write_bytes(damaged)
-    Path(second.digest_path).unlink()
+    Path(first.path).write_bytes(Path(first.path).read_bytes()[:-1])
+    Path(second.receipt_path).unlink()
     before = when_made(shards)
     run(images, tmp_path)
     assert {path for path, made in when_made(shards).items() if made != before[path]} == {first.path, second.path}
     assert (tmp_path / "features.h5").read_bytes() == expected
+
+
+def test_damaged_shard_of_the_same_size_is_not_merged(images, tmp_path):
+    run(images, tmp_path)
+    expected = (tmp_path / "features.h5").read_bytes()
+    second = shards_of(images, tmp_path)[1]
+    damaged = bytearray(Path(second.path).read_bytes())
+    damaged[-1] ^= 1
+    Path(second.path).write_bytes(damaged)
+    with pytest.raises(ArtifactError, match=rf"^{second.path} is damaged; run the same command again"):
+        run(images, tmp_path)
+    run(images, tmp_path)
+    assert (tmp_path / "features.h5").read_bytes() == expected
+
+
+@pytest.mark.parametrize("at_store", [False, True], ids=["disk", "store"])
+def test_shards_stay_files_where_there_are_more_images_than_are_merged(images, tmp_path, new_bucket, at_store):
+    run(images, tmp_path / "merged", shards=5)
+    directory = tmp_path / "sharded"
+    directory.mkdir()
+    (directory / "features").mkdir()
+    (directory / "features" / "features-0000000-0000016.h5").write_bytes(b"of another plan")
+    place = f"{new_bucket('s3')}/shards" if at_store else str(directory / "scratch")
+    counts = extract_features(images, directory, place, 5, OPTIONS, LOCAL, 1.0, lambda *_: None, merge_limit=16)
+    assert (counts.images, counts.rejected) == (17, 4)
+    merged, sharded = (FeatureFile(tmp_path / name / "features.h5") for name in ("merged", "sharded"))
+    assert sharded.image_ids == merged.image_ids
+    assert sharded.description == merged.description
+    np.testing.assert_array_equal(sharded.read(merged.image_ids), merged.features)
+    assert read_rejects(directory) == read_rejects(tmp_path / "merged")
+    files = sorted((directory / "features").iterdir())
+    index = read_features_index(directory / "features.h5")
+    assert [shard.name for shard in index] == [path.name for path in files]
+    assert [shard.sha256 for shard in index] == [digest_file(path) for path in files]
+    assert len(files) == 5
 
 
 def test_too_many_rejects_are_an_error_and_are_retried(images, tmp_path):
@@ -150,7 +184,7 @@ def test_counts_are_attributes_of_shards_and_of_the_artifact(images, tmp_path):
     summed = dict.fromkeys(asdict(total), 0)
     for shard in shards_of(images, tmp_path):
         with h5py.File(shard.path) as file:
-            assert file.attrs["images"] == shard.count == len(file["image_ids"]) + len(file["rejects"])
+            assert file.attrs["images"] == shard.count == len(file["image_ids"]) + file.attrs["rejected"]
             for name in summed:
                 summed[name] += file.attrs[name].item()
     assert summed == pytest.approx(asdict(total))
@@ -203,7 +237,7 @@ def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
             start_new_session=True,
             stderr=subprocess.DEVNULL,
         )
-        while process.poll() is None and sum(Path(shard.digest_path).exists() for shard in shards) < wanted:
+        while process.poll() is None and sum(Path(shard.receipt_path).exists() for shard in shards) < wanted:
             time.sleep(0.002)
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
@@ -260,15 +294,15 @@ def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
         stderr=subprocess.DEVNULL,
     )
 
-    def made() -> dict[str, str]:
-        files = [name for name in storage.list_files(f"{bucket}/shards") if name.endswith(".sha256")]
-        return {name: storage.fingerprint(f"{bucket}/shards/{name}") for name in files}
+    def made() -> list[str]:
+        return [name for name in storage.list_files(f"{bucket}/shards") if name.endswith(".receipt.json")]
 
-    while process.poll() is None and len(made()) < 2:
+    while process.poll() is None and not made():
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     kept = made()
+    assert 0 < len(kept) < 6
     written: list[str] = []
     real = storage.write
     with pytest.MonkeyPatch.context() as patch:
@@ -277,7 +311,7 @@ def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
     assert (tmp_path / "resumed" / "features.h5").read_bytes() == (
         tmp_path / "undisturbed" / "features.h5"
     ).read_bytes()
-    assert not {Path(path).name for path in written} & set(kept), "complete shards are not made again"
+    assert not {Path(path).name for path in written} & {*kept}, "complete shards are not made again"
     assert len(made()) == 6
 
 

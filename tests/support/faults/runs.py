@@ -152,9 +152,9 @@ class Observed:
         marks = {path: path.read_bytes() for path in self.data_dir.glob(f"*/*/*/{FILE_NAME}")}
         assert self.marks.items() <= marks.items(), "an artifact was made twice"
         shards = {}
-        for sums in self.data_dir.glob("*/ExtractFeatures/*/scratch/*.sha256"):
-            shard = sums.with_suffix("")
-            if sums.read_text() == digest_file(shard):
+        for receipt in self.data_dir.glob("*/ExtractFeatures/*/scratch/*.receipt.json"):
+            shard = Path(str(receipt).removesuffix(".receipt.json"))
+            if json.loads(receipt.read_text())["sha256"] == digest_file(shard):
                 shards[shard] = (shard.stat().st_ino, shard.stat().st_mtime_ns)
         for shard, before in self.shards.items():
             assert not shard.exists() or shards.get(shard) == before, f"{shard} was made twice"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.artifacts.verify_artifacts import verify_artifacts
+from schemas.provenance import read_provenance
 from tasks import DownloadDataset, ExtractFeatures, ImportFeatures, PrepareAnnotations
 
 
@@ -101,3 +102,18 @@ def test_import_features_runs_again_only_for_other_images(stage, source, tmp_pat
     assert fresh(stage, ImportFeatures, path=path).key == key
     replace_image(source / "0.png")
     assert fresh(stage, ImportFeatures, path=path).key != key
+
+
+def test_extract_features_keeps_shards_of_many_images(stage, source, run):
+    options = {"backbone": "efficientnet-lite0", "weights": "random:0", "input_size": 32, "pool": "average"}
+    extract = fresh(stage, ExtractFeatures, **options, shards=2, merge_limit=1)
+    assert run(extract)
+    files = read_provenance(extract.directory).files
+    shards = [name for name, made in files.items() if made.get("check") == "size"]
+    assert len(shards) == 2
+    assert sorted(files) == sorted(["features.h5", "rejects.jsonl", *shards])
+    assert not (extract.directory / "scratch").exists()
+    shard = extract.directory / shards[0]
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\x77")
+    (problem,) = [problem for _, problem in verify_artifacts(Path(extract.data_dir)) if problem]
+    assert shards[0] in problem
