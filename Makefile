@@ -26,8 +26,8 @@ help:  ## this list
 run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
 	@$(BIN)/luigi --module tasks FullPipeline --local-scheduler $(ARGS)
 
-test: $(VENV)/.installed-dev  ## the tests, without those marked as slow
-	@$(BIN)/pytest -m 'not slow and not portable and not faults' $(PARALLEL) $(ARGS)
+test: $(VENV)/.installed-dev  ## the tests without those marked as slow, and the durations of the slowest twenty
+	@$(BIN)/pytest --durations=20 -m 'not slow and not portable and not faults' $(PARALLEL) $(ARGS)
 
 test-all: $(VENV)/.installed-dev  ## all tests, and the durations of the slowest twenty
 	@$(BIN)/pytest --durations=20 $(PARALLEL) $(ARGS)

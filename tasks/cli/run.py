@@ -18,7 +18,10 @@ def run(
         str | None, typer.Argument(help="Name of a stage; default: FullPipeline.", autocompletion=_complete_stage)
     ] = None,
     settings: Settings = None,
-    workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Maximum number of concurrent stages.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-w", min=1, help="Maximum number of concurrent stages; default: that of [core], 1."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the messages of all libraries.")] = False,
 ) -> None:
     """Run the pipeline or one stage; finished stages are kept.
@@ -43,7 +46,9 @@ def run(
     stage = stage or "FullPipeline"
     check_stage(stage)
     open_configuration(config)
-    arguments = ["--module", "tasks", stage, f"--workers={workers}", *luigi_arguments(settings)]
+    arguments = ["--module", "tasks", stage, *luigi_arguments(settings)]
+    if workers:
+        arguments.append(f"--workers={workers}")
     if verbose:
         arguments.append("--verbose")
     sys.exit(_run_until_complete(arguments, stage))

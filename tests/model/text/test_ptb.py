@@ -41,12 +41,13 @@ def test_ptb_tokens_match_java_on_examples(text, tokens):
     assert ptb_tokens(text) == (tokens.split(" ") if tokens else [])
 
 
-def test_ptb_tokens_match_the_recorded_tokens_of_java():
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.slow("tokenizes 24,000 captions"))])
+def test_ptb_tokens_match_the_recorded_tokens_of_java(every):
     captions, recorded = [*ptb_captions.generate_captions()], ptb_captions.read_recorded()
     assert len(captions) == len(recorded) == 24_000
     different = [
         (caption, ptb_tokens(caption), java)
-        for caption, java in zip(captions, recorded, strict=True)
+        for caption, java in zip(captions[::every], recorded[::every], strict=True)
         if ptb_tokens(caption) != java
     ]
     assert different == []

@@ -43,6 +43,7 @@ def planned(tmp_path: Path) -> Path:
     return tmp_path / "manual" / "shards"
 
 
+@pytest.mark.slow("starts TensorFlow in five processes")
 def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
     first = str(planned / "features-0000000-0000002.h5.manifest.jsonl")
     for arguments, message in (

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from schemas.provenance import read_provenance
+from tasks.cli.run import run
 
 
 def test_run_makes_one_stage_with_the_given_parameters(mrnn, tmp_path):
@@ -25,3 +28,13 @@ def test_failed_stage_has_the_packaged_exit_code_in_any_directory(mrnn):
     assert run.returncode == 30
     assert "There is no directory" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(None, []), (3, ["--workers=3"])])
+def test_number_of_workers_is_that_of_the_configuration_unless_given(monkeypatch, workers, expected):
+    given = []
+    monkeypatch.setattr("tasks.cli.pipeline.open_configuration", lambda config: None)
+    monkeypatch.setattr("tasks.cli.run._run_until_complete", lambda arguments, stage: given.extend(arguments))
+    with pytest.raises(SystemExit):
+        run(stage="DownloadDataset", workers=workers, verbose=False)
+    assert [argument for argument in given if "workers" in argument] == expected
