@@ -109,6 +109,14 @@ def test_network_can_be_split_before_each_block(count):
     assert names == {"head", *(f"block{number}" for number in range(22 - count, 21))}
 
 
+def test_cells_of_a_block_can_be_fine_tuned():
+    encoder = load_backbone(BackboneSpec("efficientnet-lite2/block15", "random:0", 64, pool="grid:2")).network.encoder
+    split = split_before_block(encoder, 2)
+    images = preprocess(IMAGES)
+    np.testing.assert_allclose(split.trainable(split.frozen(images)), encoder(images), rtol=1e-5, atol=1e-6)
+    assert {variable.path.split("_")[0] for variable in split.variables} == {"block14", "block15"}
+
+
 def test_saved_weights_are_the_same_network(tmp_path):
     spec = BackboneSpec("efficientnet-lite2", "random:3", 64)
     backbone = load_backbone(spec)
