@@ -183,7 +183,7 @@ class ShardedMatrix:
     """
 
     def __init__(self, directory: Path, shards: Sequence[FeatureShard], dimension: int, dtype: str):
-        """Remember where the rows are; files are mapped when their rows are read.
+        """Store the location of the rows; files are mapped when their rows are read.
 
         Args:
             directory: Directory of the files.
@@ -248,7 +248,7 @@ class FeatureRows:
 
 
 class FeatureFile:
-    """Features of an artifact or of a release, mapped from disk; those of a sharded artifact are read alike.
+    """Features of an artifact or of a release, mapped from disk, also those of a sharded artifact.
 
     Attributes:
         path: The HDF5 file.

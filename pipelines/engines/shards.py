@@ -169,7 +169,7 @@ def write_shard(shard: Shard, data: bytes, facts: Mapping[str, Any] | None = Non
 
 
 def read_receipt(shard: Shard) -> dict[str, Any]:
-    """Return the receipt of a shard: `sha256` and `size` of its file, and the facts of `write_shard`.
+    """Read the receipt of a shard, which has `sha256` and `size` of its file and the facts of `write_shard`.
 
     Raises:
         FileNotFoundError: There is none.

@@ -49,7 +49,7 @@ class ShardResult:
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What the driver knows of the file of a shard without reading it, from its receipt.
+    """Facts about the file of a shard from its receipt, which the driver uses without reading the file.
 
     Attributes:
         description: Origin of the features.

@@ -82,7 +82,13 @@ def encode_strings(values: Sequence[str]) -> NDArray[np.bytes_]:
 
 
 def write_strings(group: h5py.Group, name: str, values: Sequence[str] | NDArray[np.bytes_]) -> None:
-    """Store strings, or those of `encode_strings`, as fixed-length UTF-8 bytes, which any HDF5 tool reads."""
+    """Store strings as fixed-length UTF-8 bytes, which any HDF5 tool reads.
+
+    Args:
+        group: File or group to write to.
+        name: Name of the dataset.
+        values: The n strings, or the result of `encode_strings`.
+    """
     encoded = values if isinstance(values, np.ndarray) else encode_strings(values)
     group.create_dataset(name, data=encoded.astype(h5py.string_dtype("utf-8", encoded.dtype.itemsize)))
 
