@@ -14,6 +14,8 @@ NAMES = (
     "inference",
     "merging",
     "neighbors",
+    "object_store",
+    "planning",
     "reranking",
     "retrieval",
     "tokenization",

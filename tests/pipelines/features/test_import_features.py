@@ -4,8 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from pipelines.features.import_features import import_features
-from schemas.errors import InputError
+from pipelines import storage
+from pipelines.features.import_features import download_features, import_features
+from schemas.errors import InputError, MissingObjectError
 from schemas.features import FeatureFile
 from schemas.interop.features import write_dictionary, write_npy
 from schemas.io import files as source_digest
@@ -177,3 +178,27 @@ def test_digest_reads_a_file_once(source, monkeypatch):
     np.savez(source, ids=np.array(["a"]), F=ROWS[:1])
     assert digest_source(source) != first
     assert read == [source, source]
+
+
+def test_features_of_a_store_are_imported(source, bucket, tmp_path):
+    expected = FeatureFile(run(source, ["a", "d"])[0]).read(["a", "d"])
+    storage.upload(source, f"{bucket}/source.npz")
+    (tmp_path / "scratch").mkdir()
+    found = download_features(f"{bucket}/source.npz", tmp_path / "scratch")
+    path, rejects = run(found, ["a", "d"])
+    np.testing.assert_array_equal(FeatureFile(path).read(["a", "d"]), expected)
+    assert rejects == []
+
+
+def test_matrix_of_a_store_comes_with_its_ids(bucket, tmp_path):
+    write_npy(tmp_path / "matrix.npy", ["a", "b", "c", "d"], iter([ROWS]))
+    for suffix in (".npy", ".parquet"):
+        storage.upload((tmp_path / "matrix").with_suffix(suffix), f"{bucket}/matrix{suffix}")
+    (tmp_path / "scratch").mkdir()
+    path, _ = run(download_features(f"{bucket}/matrix.npy", tmp_path / "scratch"), ["d", "b"], strip_suffix="")
+    np.testing.assert_array_equal(FeatureFile(path).read(["d", "b"]), ROWS[[3, 1]])
+
+
+def test_missing_object_is_named(bucket, tmp_path):
+    with pytest.raises(MissingObjectError, match=rf"^{bucket}/absent.npz does not exist"):
+        download_features(f"{bucket}/absent.npz", tmp_path)
