@@ -69,16 +69,18 @@ def synthetic_captions(random: np.random.Generator, count: int) -> TrainingData:
     return captions_of(random, lengths_like_flickr8k(random, count))
 
 
-def captions_of(random: np.random.Generator, lengths: np.ndarray) -> TrainingData:
-    """Captions of random words, of these lengths; five an image."""
+def captions_of(
+    random: np.random.Generator, lengths: np.ndarray, words: int = WORDS, features: int = FEATURES
+) -> TrainingData:
+    """Make captions of random words with these lengths, five per image, and random features."""
     count = len(lengths)
     captions = Captions(
         image_ids=[str(image) for image in range((count + 4) // 5)],
-        tokens=random.integers(3, WORDS, lengths.sum()).astype(np.int32),
+        tokens=random.integers(3, words, lengths.sum()).astype(np.int32),
         offsets=np.concatenate([[0], np.cumsum(lengths)]),
         image_index=(np.arange(count) // 5).astype(np.int32),
     )
-    return TrainingData(captions, random.standard_normal((len(captions.image_ids), FEATURES)).astype(np.float16))
+    return TrainingData(captions, random.standard_normal((len(captions.image_ids), features)).astype(np.float16))
 
 
 def trained_words_a_second(
