@@ -14,7 +14,7 @@ def invalidate(
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only print what would be deleted.")] = False,
 ) -> None:
-    """Delete a stage's artifacts and everything that depends on them.
+    """Delete a stage's artifacts and all that depend on them.
 
     The artifacts are those of the configuration. Nothing is deleted while one of them is being computed.
     """
