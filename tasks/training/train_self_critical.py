@@ -29,7 +29,7 @@ class TrainSelfCritical(Stage, FeatureSourceParam, ImageInputParam, FinetuneBack
     """Self-critical sequence training (Rennie et al. 2017); keeps the epoch with the best validation metric."""
 
     preload = TENSORFLOW
-    version = 2  # the curve reports loss and tokens_per_second
+    version = 3  # dropout masks from random bytes
     content = TrainModel.content
 
     seed = luigi.OptionalIntParameter(
