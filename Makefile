@@ -88,7 +88,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed-run
 	@touch $@
 
 $(VENV)/.installed-run: requirements.lock setup.cfg pyproject.toml | $(BIN)/pip
-	@echo "Installing the locked dependencies (820 MB to fetch, 2.7 GB on disk, some minutes)."
+	@echo "Installing the locked dependencies (850 MB to fetch, 2.9 GB on disk, some minutes)."
 	@$(call INSTALL_LOCK,requirements.lock)
 	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
