@@ -2,15 +2,20 @@
 
 import importlib
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import apache_beam as beam
+from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from pipelines.engines.engine import available_cores
-from schemas.errors import ConfigurationError, RunnerError
+from pipelines.engines.shards import read_receipt, shard_of
+from schemas.errors import ConfigurationError, MRNNError, RunnerError
 
+METRICS = "mrnn"  # namespace of the metrics
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
@@ -81,13 +86,25 @@ class BeamEngine:
 
 
 class _Call(beam.DoFn):
-    """Calls the function; the output PCollection is empty."""
+    """Calls the function; the output PCollection is empty.
+
+    Runners that have metrics show those of `METRICS`; nothing depends on them.
+    """
 
     def __init__(self, function: Callable[[str], None]):
         self.function = function
+        self.images = Metrics.counter(METRICS, "images")
+        self.rejects = Metrics.counter(METRICS, "rejects")
+        self.seconds = Metrics.distribution(METRICS, "seconds_per_shard")
 
     def process(self, manifest: str) -> None:
+        started = time.monotonic()
         self.function(manifest)
+        self.seconds.update(round(time.monotonic() - started))
+        with suppress(MRNNError, FileNotFoundError):  # without a complete shard there is nothing to count
+            shard = shard_of(manifest)
+            self.rejects.inc(len(read_receipt(shard).get("rejects", ())))
+            self.images.inc(shard.count)
 
 
 def _run_until_a_worker_dies(pipeline: beam.Pipeline) -> None:

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from apache_beam.metrics import MetricsFilter
 
-from pipelines.engines.beam import BeamEngine
+from pipelines.engines.beam import METRICS, BeamEngine
 from pipelines.engines.engine import ProcessShard, complete_shards
 from pipelines.engines.shards import ImageSource, Shard, is_shard_complete, write_plan, write_shard
 from schemas.errors import ArtifactError, ConfigurationError, RunnerError, TrainingError
@@ -49,6 +50,27 @@ def fail_typed(shard: Shard) -> None:
 def test_runner_makes_all_shards(shards):
     complete(shards, write)
     assert all(is_shard_complete(shard) for shard in shards)
+
+
+def write_with_a_reject(shard: Shard) -> None:
+    write_shard(shard, b"", {"rejects": [{"image_id": "0", "error": "unreadable"}]})
+
+
+def test_beam_reports_images_rejects_and_seconds(shards):
+    manifests = [shard.manifest_path for shard in shards]
+    result = LOCAL.build_pipeline(ProcessShard(write_with_a_reject), manifests).run()
+    result.wait_until_finish()
+    found = result.metrics().query(MetricsFilter().with_namespace(METRICS))
+    counters = {each.key.metric.name: each.committed for each in found["counters"]}
+    assert counters == {"images": 40, "rejects": len(shards)}
+    (seconds,) = found["distributions"]
+    assert seconds.committed.count == len(shards)
+
+
+def test_beam_counts_nothing_of_a_shard_with_an_error(shards):
+    result = LOCAL.build_pipeline(ProcessShard(fail_typed), [shards[0].manifest_path]).run()
+    result.wait_until_finish()
+    assert result.metrics().query(MetricsFilter().with_name("images"))["counters"] == []
 
 
 def test_failing_runner_is_retried_while_it_progresses(shards, tmp_path):
