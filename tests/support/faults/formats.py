@@ -50,6 +50,7 @@ from schemas.scores import Recall, RetrievalScores, read_caption_scores, read_re
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.cli.graph import inputs_first
+from tasks.configuration import DEFAULTS
 from tasks.runtime.errors import describe_configuration_error
 from tests.support.torch_files import write_torch_weights
 
@@ -209,6 +210,9 @@ backbone = keras:MobileNet
 input_size = 32
 pool = average
 
+[engine]
+name = beam
+
 [beam]
 runner = a.Runner
 options = ["--direct_num_workers=1"]
@@ -231,7 +235,7 @@ def _read_configuration(path: Path, _: Path) -> None:
     before, LuigiConfigParser._instance = LuigiConfigParser._instance, parser
     Register.clear_instance_cache()
     try:
-        parser.read([path], encoding="utf-8")
+        parser.read([DEFAULTS, path], encoding="utf-8")
         for task in inputs_first(GenerateCaptions()):
             if not Path(os.path.normpath(task.directory)).is_relative_to(os.path.normpath(task.data_dir)):
                 raise AssertionError(f"{task.directory} is not below {task.data_dir}")
