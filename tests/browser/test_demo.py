@@ -73,6 +73,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     page.on("request", lambda request: _allow(request.url, address, complaints))
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_have_text("m-RNN captions a photograph", timeout=WAIT)
+    expect(page.locator("input[type=file]")).to_be_attached(timeout=WAIT)  # the heading may come earlier
     yield page
     context.close()
     assert complaints == []
