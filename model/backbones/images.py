@@ -37,7 +37,7 @@ def image_suffixes() -> frozenset[str]:
 
 
 MAX_PIXELS = 100_000_000  # beyond it a file is taken for a decompression bomb
-CROPS = ("center", "ten_crop", "squash")
+CROPS = {"center": 1, "squash": 1, "squash_flip": 2, "ten_crop": 10}  # number of crops by name
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -94,15 +94,16 @@ def cut_crops(image: Image.Image, size: int, crop: str) -> NDArray[np.uint8]:
     Args:
         image: RGB image.
         size: Side of the crops in pixels.
-        crop: `squash` resizes both sides to `size`. `center` cuts a square of 224/256 of the short side from the
-            center, as is usual for VGG. `ten_crop` cuts such squares from the four corners and the center, and mirrors
-            them (the paper's Section 8.1).
+        crop: `squash` resizes both sides to `size`, `squash_flip` also mirrors the result. `center` cuts a square of
+            224/256 of the short side from the center, as is usual for VGG. `ten_crop` cuts such squares from the four
+            corners and the center, and mirrors them (the paper's Section 8.1).
 
     Returns:
         uint8 (crops, size, size, 3).
     """
-    if crop == "squash":
-        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))[None]
+    if crop in ("squash", "squash_flip"):
+        squashed = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+        return np.stack([squashed, squashed[:, ::-1]][: CROPS[crop]])
     side = min(image.size) * 224 / 256
     right, bottom = image.width - side, image.height - side
     corners = [(right / 2, bottom / 2)]

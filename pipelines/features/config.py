@@ -16,7 +16,11 @@ class ExtractionConfig:
     )
     weights: str = option("imagenet", "Weights: imagenet, random:SEED or a weights file; hub modules have their own.")
     input_size: int = option(0, "Side of the network's input in pixels (0 = the backbone's own).")
-    crop: str = option("center", "How images become square.", choices=("center", "ten_crop", "squash"))
+    crop: str = option(
+        "center",
+        "How images become square; the features of several crops are averaged.",
+        choices=("center", "squash", "squash_flip", "ten_crop"),
+    )
     pool: str = option(
         "average",
         "Pooling of the last feature map (efficientnet-lite, keras:): average, or grid:N, the averages of N x N cells.",

@@ -12,6 +12,7 @@ import tensorflow as tf
 from model.backbones import load_backbone
 from model.backbones.base import Backbone
 from model.backbones.blocks import split_before_block
+from model.backbones.images import CROPS
 from model.backbones.spec import BackboneSpec
 from model.mrnn.network import load_network
 from model.training.config import FineTuneBackboneConfig
@@ -122,7 +123,7 @@ def _write_lower_rows(
 ) -> None:
     """Write a feature file of activations at the split point, float32 (images, crops * size)."""
     assert backbone.network is not None
-    preprocess, crops = backbone.network.preprocess, 10 if crop == "ten_crop" else 1
+    preprocess, crops = backbone.network.preprocess, CROPS[crop]
     forward = tf.function(lambda pixels: lower(preprocess(pixels), training=False), reduce_retracing=True)
     dimension = crops * int(np.prod(lower.output_shape[1:]))
     description = FeatureDescription("lower", backbone.preprocessing, backbone.weights_digest, "")

@@ -145,7 +145,7 @@ def test_exif_data_of_a_wrong_type_are_an_input_error():
 
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (10, 500), (1, 1), (1, 1_000_000)])
-@pytest.mark.parametrize(("crop", "count"), [("center", 1), ("ten_crop", 10), ("squash", 1)])
+@pytest.mark.parametrize(("crop", "count"), [("center", 1), ("ten_crop", 10), ("squash", 1), ("squash_flip", 2)])
 def test_crops_are_squares_of_the_requested_size(size, crop, count):
     crops = cut_crops(Image.new("RGB", size, (10, 20, 30)), 224, crop)
     assert crops.shape == (count, 224, 224, 3) and crops.dtype == np.uint8
@@ -179,3 +179,11 @@ def test_squashing_keeps_the_sides():
     halves.paste("black", (0, 0, 200, 100))
     (squashed,) = cut_crops(halves, 20, "squash")
     assert (squashed[:, :8] == 0).all() and (squashed[:, 12:] == 255).all()
+
+
+def test_squashing_and_flipping_adds_the_mirror_image():
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    squashed, mirrored = cut_crops(Image.fromarray(pixels), 32, "squash_flip")
+    np.testing.assert_array_equal(squashed, cut_crops(Image.fromarray(pixels), 32, "squash")[0])
+    for left, right in zip(range(32), reversed(range(32)), strict=True):
+        np.testing.assert_array_equal(mirrored[:, left], squashed[:, right])

@@ -90,10 +90,11 @@ def test_rows_match_the_network(images, tmp_path):
             np.testing.assert_allclose(features.read([image.image_id]), expected, rtol=1e-4, atol=1e-3)
 
 
-def test_crop_features_are_averaged(images, tmp_path):
-    run(images, tmp_path, ExtractionOptions(SPEC, "ten_crop", "float32", "toys", batch_size=4, decode_threads=2))
+@pytest.mark.parametrize("crop", ["ten_crop", "squash_flip"])
+def test_crop_features_are_averaged(images, tmp_path, crop):
+    run(images, tmp_path, ExtractionOptions(SPEC, crop, "float32", "toys", batch_size=4, decode_threads=2))
     good = next(image for image in images if image.image_id.startswith("good"))
-    crops = cut_crops(decode_image(Path(good.path).read_bytes()), 32, "ten_crop")
+    crops = cut_crops(decode_image(Path(good.path).read_bytes()), 32, crop)
     features = FeatureFile(tmp_path / "features.h5")
     expected = load_backbone(SPEC).features(crops).mean(axis=0, keepdims=True)
     np.testing.assert_allclose(features.read([good.image_id]), expected, rtol=1e-4, atol=1e-3)
