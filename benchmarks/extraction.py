@@ -12,6 +12,7 @@ from model.backbones import load_backbone
 from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from pipelines.features.images import read_image
@@ -29,11 +30,8 @@ def run() -> None:
         sources = make_photographs(root, IMAGES)
         bare = BareForward(sources[: IMAGES // 2])
         plain = seconds(bare.run)
-        ours = seconds(
-            lambda: extract_features(
-                sources, root, str(root / "shards"), 4, options, engine, 1.0, lambda fraction, message: None
-            )
-        )
+        sharding = Sharding(engine, 4, str(root / "shards"))
+        ours = seconds(lambda: extract_features(sources, root, options, sharding, 1.0))
         plain += seconds(bare.run)  # half before and half after, so that a machine that slows down slows both
         compare("extraction", IMAGES / ours, IMAGES / plain, "images/s", "files to artifact", "bare network")
 

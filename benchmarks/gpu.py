@@ -43,6 +43,7 @@ from model.training.optimizers import make_optimizer
 from model.training.trainer import fit, make_train_step
 from model.training.validation import Validator
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from pipelines.features.images import read_image
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
@@ -253,9 +254,8 @@ def _extract(scale: Scale) -> Row:
         sources = make_photographs(root, scale.photographs)
         loaded = load_backbone(spec)
         loaded.features(np.zeros((scale.image_batch, loaded.input_size, loaded.input_size, 3), np.uint8))
-        taken = seconds(
-            lambda: extract_features(sources, root, str(root / "shards"), 4, options, engine, 1.0, lambda *_: None)
-        )
+        sharding = Sharding(engine, 4, str(root / "shards"))
+        taken = seconds(lambda: extract_features(sources, root, options, sharding, 1.0))
     return Row("", "", scale.photographs / taken, "images/s")
 
 

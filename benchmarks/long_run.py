@@ -23,6 +23,7 @@ from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from pipelines.data.tokenize_captions import tokenize
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from schemas.annotations import AnnotatedImage
@@ -86,7 +87,9 @@ def extraction(images: int, directory: Path) -> None:
     out, course = directory / "out", Course()
     out.mkdir()
     course.follow(
-        lambda: extract_features(sources, out, str(out / "shards"), SHARDS, options, engine, 0.0, course.progress)
+        lambda: extract_features(
+            sources, out, options, Sharding(engine, SHARDS, str(out / "shards"), progress=course.progress), 0.0
+        )
     )
     files = [path for path in out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)

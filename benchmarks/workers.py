@@ -11,6 +11,7 @@ from benchmarks.timing import seconds
 from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from pipelines.features.images import read_image
 
@@ -62,11 +63,8 @@ def _extract(images: int, processes: int, shards: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         sources = make_photographs(root, images)
-        return seconds(
-            lambda: extract_features(
-                sources, root, str(root / "shards"), shards, options, engine, 1.0, lambda fraction, message: None
-            )
-        )
+        sharding = Sharding(engine, shards, str(root / "shards"))
+        return seconds(lambda: extract_features(sources, root, options, sharding, 1.0))
 
 
 if __name__ == "__main__":

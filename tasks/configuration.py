@@ -31,6 +31,7 @@ RENAMED = {
     "neighbours": "neighbors",
     "normalisation_images": "normalization_images",
     "optimiser": "optimizer",
+    "shards_at": "shared_dir",
     "tokeniser": "tokenizer",
     "wide_beam_width": "n_best",
 }

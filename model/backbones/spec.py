@@ -1,7 +1,7 @@
 """Specification of a backbone as text that fits into a configuration file; does not import TensorFlow."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,3 +65,17 @@ class BackboneSpec:
             name = self.name.replace(":", "/")
             return name if self.pool == AVERAGE else f"{name}/{self.pool.replace(':', '')}"
         return f"hub/{urlsplit(self.rest).path.strip('/') if '://' in self.rest else Path(self.rest).name}"
+
+    @property
+    def local_path(self) -> Path | None:
+        """The file of the weights, or the directory of the module, which must be read; None if a package has them."""
+        if self.network == "hub":
+            return None if "://" in self.rest else Path(self.rest)
+        is_file = self.weights not in ("", "imagenet") and not self.weights.startswith("random:")
+        return Path(self.weights) if is_file else None
+
+    def with_files_in(self, directory: Path) -> "BackboneSpec":
+        """Return this specification with the file or directory of `local_path` in another directory."""
+        assert self.local_path is not None
+        path = directory / self.local_path.name
+        return replace(self, name=f"hub:{path}") if self.network == "hub" else replace(self, weights=str(path))

@@ -1,13 +1,15 @@
-"""Reranking on Beam: shards of images in, shard files of reranked hypotheses out; the driver joins them in order."""
+"""Reranking: shards of images in, shard files of reranked hypotheses out; the driver joins them in order."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 from model.text.ngrams import Words
 from pipelines.captions.reranker import ImageWeights, Reranked, Reranker, weigh_images, write_reranked
-from pipelines.engines.engine import Engine, complete_shards
+from pipelines.engines.engine import Sharding
+from pipelines.engines.inputs import InputFiles
 from pipelines.engines.json_shards import read_lines, write_lines
 from pipelines.engines.shards import ImageSource, Shard, write_plan
 from schemas.captions import read_tokens
@@ -19,7 +21,7 @@ from schemas.reranking import RerankingSetting, write_setting
 
 @dataclass(frozen=True)
 class RerankingJob:
-    """Inputs of reranking, by paths that are valid for workers too.
+    """Inputs of reranking.
 
     Attributes:
         hypotheses: Artifact with the hypotheses.
@@ -35,14 +37,7 @@ class RerankingJob:
     setting: RerankingSetting
 
 
-def rerank_split(
-    job: RerankingJob,
-    directory: Path,
-    shards_directory: str,
-    shard_count: int,
-    engine: Engine,
-    progress: Callable[[float, str], None],
-) -> dict[str, int]:
+def rerank_split(job: RerankingJob, directory: Path, sharding: Sharding) -> dict[str, int]:
     """Rerank all images of `job.hypotheses`.
 
     Writes `search.json`, `reranking.json` and the files of `write_reranked`. Complete shards are kept. The files are
@@ -51,26 +46,26 @@ def rerank_split(
     Args:
         job: Artifacts and setting.
         directory: Directory of the artifact.
-        shards_directory: Path of the directory of the shards.
-        shard_count: Maximum number of shards.
-        engine: Beam runner.
-        progress: Called with a fraction and a message.
+        sharding: Engine and shards.
 
     Returns:
         Counts of `write_reranked`.
 
     Raises:
-        ConfigurationError: There is no such similarity or runner, or fewer than k neighbors are known.
-        ArtifactError: The artifacts do not belong together, or shards are missing although the runner succeeded.
-        RunnerError: The runner is unreachable or fails; completed shards are kept.
+        ConfigurationError: There is no such similarity or engine, or fewer than k neighbors are known.
+        ArtifactError: The artifacts do not belong together, or shards are missing although the engine succeeded.
+        RunnerError: The engine is unreachable or fails; completed shards are kept.
     """
     image_ids = [image.image_id for image in read_hypotheses(job.hypotheses)]
     images = [ImageSource(image_id) for image_id in image_ids]
-    shards = write_plan(images, shards_directory, shard_count, "reranked.jsonl")
-    if job.setting.method == "kernel-ridge":  # solved once, not by every worker
-        progress(0.0, "kernel ridge regression")
-        job = replace(job, images=_write_weights(job, image_ids, Path(shards_directory)))
-    complete_shards(shards, partial(rerank_shard, job=job), engine, progress)
+    shards = write_plan(images, sharding.directory, sharding.count, "reranked.jsonl")
+    tables = Tables(
+        sharding.share(job.hypotheses, ("hypotheses.jsonl",)),
+        sharding.share(job.captions, ("tokens.jsonl",)),
+        _share_images(job, image_ids, sharding),
+        job.setting,
+    )
+    sharding.complete(shards, partial(rerank_shard, tables=tables))
     write_search(directory, read_search(job.hypotheses))
     write_setting(directory, job.setting)
     return write_reranked(
@@ -82,9 +77,26 @@ def rerank_split(
     )
 
 
-def rerank_shard(shard: Shard, job: RerankingJob) -> None:
+@dataclass(frozen=True)
+class Tables:
+    """What workers load once.
+
+    Attributes:
+        hypotheses: `hypotheses.jsonl`.
+        captions: `tokens.jsonl`.
+        images: `neighbors.h5` for consensus, `weights.npz` for kernel-ridge consensus, None for self-consensus.
+        setting: Setting of the reranking.
+    """
+
+    hypotheses: InputFiles
+    captions: InputFiles
+    images: InputFiles | None
+    setting: RerankingSetting
+
+
+def rerank_shard(shard: Shard, tables: Tables) -> None:
     """Write the reranked hypotheses of one shard's images."""
-    images, reranker = _load(job)
+    images, reranker = _load(tables)
     write_lines(
         shard,
         (
@@ -118,21 +130,30 @@ def weights_by_features(
     return weigh_images(image_ids, file.read(image_ids), training_ids, file.read(training_ids), setting)
 
 
-def _write_weights(job: RerankingJob, image_ids: Sequence[str], directory: Path) -> Path:
-    assert job.images is not None
+def _share_images(job: RerankingJob, image_ids: Sequence[str], sharding: Sharding) -> InputFiles | None:
+    """Share the neighbors, or the weights of kernel ridge regression, which is solved once and not by every worker."""
+    if not job.images:
+        return None
+    if job.setting.method == "consensus":
+        return sharding.share(job.images, ("neighbors.h5",))
+    sharding.progress(0.0, "kernel ridge regression")
     captions = read_tokens(job.captions / "tokens.jsonl", "train")
-    path = directory / "weights.npz"
-    directory.mkdir(parents=True, exist_ok=True)
-    weights_by_features(job.images, image_ids, captions, job.setting).write(path)
-    return path
+    weights = weights_by_features(job.images, image_ids, captions, job.setting)
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary if sharding.inputs else sharding.directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        weights.write(directory / "weights.npz")
+        return sharding.share(directory, ("weights.npz",))
 
 
 @lru_cache(maxsize=1)  # once per process: the table of all sentences takes longer than a shard
-def _load(job: RerankingJob) -> tuple[list[ImageHypotheses], Reranker]:
-    images = list(read_hypotheses(job.hypotheses))
-    captions = read_tokens(job.captions / "tokens.jsonl", "train")
+def _load(tables: Tables) -> tuple[list[ImageHypotheses], Reranker]:
+    images = list(read_hypotheses(tables.hypotheses.local()))
+    captions = read_tokens(tables.captions.local() / "tokens.jsonl", "train")
     references: Neighbors | ImageWeights | None = None
-    if job.images:
-        is_consensus = job.setting.method == "consensus"
-        references = read_neighbors(job.images / "neighbors.h5") if is_consensus else ImageWeights.read(job.images)
-    return images, Reranker(images, references, captions, job.setting)
+    if tables.images:
+        directory, is_consensus = tables.images.local(), tables.setting.method == "consensus"
+        references = (
+            read_neighbors(directory / "neighbors.h5") if is_consensus else ImageWeights.read(directory / "weights.npz")
+        )
+    return images, Reranker(images, references, captions, tables.setting)

@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pipelines.engines.engine import available_cores
+from pipelines.engines.engine import SECONDS_BETWEEN_LOOKS, available_cores
 from schemas.errors import ConfigurationError, RunnerError
-
-_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class DaskEngine:
             seen = time.monotonic()
             while not all(future.done() for future in futures):
                 with suppress(TimeoutError):
-                    wait(futures, timeout=_SECONDS_BETWEEN_LOOKS)
+                    wait(futures, timeout=SECONDS_BETWEEN_LOOKS)
                 if client.scheduler_info()["workers"]:
                     seen = time.monotonic()
                 elif time.monotonic() - seen > self.timeout:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from pipelines import storage
+from pipelines.engines.inputs import InputFiles, copy_inputs
 from pipelines.engines.shards import (
     Shard,
     clear_shards,
@@ -23,6 +25,7 @@ from schemas.errors import ArtifactError, MRNNError, RunnerError
 from schemas.io.packages import versions
 
 Work = Callable[[Shard], None]  # computes a shard's file in a worker; must be picklable
+SECONDS_BETWEEN_LOOKS = 2.0  # of drivers at their clusters
 
 
 class Engine(Protocol):
@@ -49,6 +52,37 @@ class Engine(Protocol):
 
     def cores_per_process(self) -> int:
         """Return the number of cores that a call of the function can use, as far as the driver knows."""
+
+
+def _ignore(fraction: float, message: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """Division of a stage's work into shards, and the engine that computes them.
+
+    Attributes:
+        engine: Computes the shards.
+        count: Maximum number of shards.
+        directory: Path or URL of the directory of the shards.
+        inputs: Path or URL of a directory for copies of the files that workers read; empty if workers see the driver's.
+        progress: Called with a fraction and a message.
+    """
+
+    engine: Engine
+    count: int
+    directory: str
+    inputs: str = ""
+    progress: Callable[[float, str], None] = _ignore
+
+    def share(self, directory: Path, names: Sequence[str]) -> InputFiles:
+        """Return files for workers to read, which are copied first if workers do not see them; see `copy_inputs`."""
+        return copy_inputs(directory, names, self.inputs) if self.inputs else InputFiles(str(directory))
+
+    def complete(self, shards: Sequence[Shard], work: Work) -> None:
+        """Compute the shards that are not complete; see `complete_shards`."""
+        complete_shards(shards, work, self.engine, self.progress)
 
 
 @dataclass(frozen=True)
@@ -145,7 +179,7 @@ def _watched(shards: Sequence[Shard], progress: Callable[[float, str], None]) ->
 
     def report() -> None:
         started, at_start = time.monotonic(), None
-        while not stop.wait(2.0):
+        while not stop.wait(SECONDS_BETWEEN_LOOKS):
             try:
                 files = list_files(shards)
             except OSError:  # the work itself will raise it, if it lasts

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.engines.engine import SECONDS_BETWEEN_LOOKS
 from schemas.errors import ConfigurationError, RunnerError
 from schemas.text import reason
-
-_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class SparkEngine:
         thread.start()
         tracker, seen = context.statusTracker(), time.monotonic()
         while thread.is_alive():
-            thread.join(_SECONDS_BETWEEN_LOOKS)
+            thread.join(SECONDS_BETWEEN_LOOKS)
             stages = map(tracker.getStageInfo, tracker.getActiveStageIds())
             if any(stage and stage.numActiveTasks for stage in stages):
                 seen = time.monotonic()

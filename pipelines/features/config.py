@@ -48,9 +48,6 @@ class ExtractionConfig:
         "Maximum number of images whose features are merged into one file; those of more stay in a file per shard.",
         significant=False,
     )
-    shards_at: str = option(
-        "", "Directory or URL for shards that driver and workers share, if it is not data_dir.", significant=False
-    )
 
     def __post_init__(self) -> None:
         check_choices(self)

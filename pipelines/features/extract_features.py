@@ -1,18 +1,19 @@
-"""Feature extraction on Beam: shards of images in, shard files out; the driver verifies and merges them."""
+"""Feature extraction: shards of images in, shard files out; the driver verifies and merges them."""
 
-import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from model.backbones.spec import BackboneSpec
 from pipelines import storage
-from pipelines.engines.engine import Engine, complete_shards, refuse_other_versions
+from pipelines.engines.engine import Sharding, refuse_other_versions
+from pipelines.engines.inputs import InputFiles
 from pipelines.engines.shards import (
     MANIFEST,
     ImageSource,
@@ -57,15 +58,27 @@ class ExtractionOptions:
     inference_threads: int = 0
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Content of `PLAN`, by which processes of their own compute shards.
+
+    Attributes:
+        options: Backbone, crop and resources.
+        network: Files of the network that workers load; None if its package has them.
+        versions: Versions of the driver's packages.
+    """
+
+    options: ExtractionOptions
+    network: InputFiles | None
+    versions: dict[str, str]
+
+
 def extract_features(
     images: Iterable[ImageSource],
     directory: Path,
-    shards_directory: str,
-    shard_count: int,
     options: ExtractionOptions,
-    engine: Engine,
+    sharding: Sharding,
     max_reject_fraction: float,
-    progress: Callable[[float, str], None],
     *,
     total: int | None = None,
     merge_limit: int = MERGE_LIMIT,
@@ -77,12 +90,9 @@ def extract_features(
     Args:
         images: All images.
         directory: Directory of the artifact.
-        shards_directory: Path or URL of the directory of the shards.
-        shard_count: Maximum number of shards.
         options: Backbone, crop and resources.
-        engine: Computes the shards.
+        sharding: Engine and shards.
         max_reject_fraction: Largest tolerated fraction of unreadable images.
-        progress: Called with a fraction and a message.
         total: Number of images; needed if they are a stream.
         merge_limit: Largest number of images whose features are merged into one file. More stay in the files of the
             shards, and `features.h5` is their index.
@@ -102,21 +112,23 @@ def extract_features(
         total = len(images)
     if not total:
         raise InputError(f"There are no images to extract features of ({options.dataset}); check the annotations.")
-    shards = write_plan(images, shards_directory, shard_count, "features.h5", total=total)
-    plan = {"options": asdict(options), "versions": versions()}
-    storage.write(storage.join(shards_directory, PLAN), canonical_json(plan).encode("utf-8"))
+    shards = write_plan(images, sharding.directory, sharding.count, "features.h5", total=total)
+    plan = Plan(options, _share_network(options.backbone, sharding), versions())
+    storage.write(storage.join(sharding.directory, PLAN), canonical_json(asdict(plan)).encode("utf-8"))
     for stages in (("read", "decode"), ("read",)):  # again for images that one worker cannot see and another may
         missing = set(incomplete_shards(shards))
         for shard in shards:
             if shard not in missing and _can_be_read_now(shard, stages):
                 invalidate_shard(shard)
-        complete_shards(shards, partial(extract_shard, options=options), engine, progress)
+        sharding.complete(shards, partial(extract_shard, options=options, network_files=plan.network))
     for shard in shards:
         if image := _can_be_read_now(shard, ("read",)):
             raise ArtifactError(
                 f"A worker could not read {image.path}, which the driver can; give all workers the same files."
             )
-    rejects, counts = join_shards(shards, directory / "features.h5", merge=total <= merge_limit, progress=progress)
+    rejects, counts = join_shards(
+        shards, directory / "features.h5", merge=total <= merge_limit, progress=sharding.progress
+    )
     write_rejects(directory, rejects)
     if len(rejects) > max_reject_fraction * total:
         first = rejects[0]
@@ -145,16 +157,16 @@ def extract_manifest(manifest_path: str, threads: int = 0) -> bool:
     shard = shard_of(manifest_path)
     plan_path = storage.join(manifest_path.rpartition("/")[0] or ".", PLAN)
     try:
-        plan = json.loads(storage.read(plan_path))
-        options = ExtractionOptions(**{**plan["options"], "backbone": BackboneSpec(**plan["options"]["backbone"])})
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        plan = msgspec.json.decode(storage.read(plan_path), type=Plan)
+    except (FileNotFoundError, msgspec.MsgspecError) as error:
         raise ArtifactError(f"Plan {plan_path} cannot be read ({error}); plan the shards again.") from error
-    refuse_other_versions(plan["versions"])
+    refuse_other_versions(plan.versions)
     if is_shard_complete(shard):
         return False
+    options = plan.options
     if threads:
         options = replace(options, decode_threads=threads, inference_threads=threads)
-    extract_shard(shard, options)
+    extract_shard(shard, options, plan.network)
     return True
 
 
@@ -170,12 +182,19 @@ def list_manifests(directory: str) -> list[str]:
     return sorted(found, key=lambda path: shard_of(path).first)
 
 
-def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
-    """Write the features of one shard; every image has either features or a reject."""
+def extract_shard(shard: Shard, options: ExtractionOptions, network_files: InputFiles | None = None) -> None:
+    """Write the features of one shard; every image has either features or a reject.
+
+    Args:
+        shard: The shard.
+        options: Backbone, crop and resources.
+        network_files: Files of the network below one directory; None if its package has them.
+    """
     # Only workers load TensorFlow.
     from pipelines.features.extractor import FeatureExtractor
 
-    network = FeatureExtractor(options.backbone, options.crop, options.dtype, options.inference_threads)
+    spec = options.backbone.with_files_in(network_files.local()) if network_files else options.backbone
+    network = FeatureExtractor(spec, options.crop, options.dtype, options.inference_threads)
     images = shard.read_images()
     counts = ShardCounts(images=shard.count)
     image_ids: list[str] = []
@@ -209,6 +228,15 @@ def extract_shard(shard: Shard, options: ExtractionOptions) -> None:
     counts.rejected = len(rejects)
     description = network.description(options.dataset)
     write_result(shard, ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts))
+
+
+def _share_network(spec: BackboneSpec, sharding: Sharding) -> InputFiles | None:
+    path = spec.local_path
+    if path is None or not path.exists():  # workers may have weights that the driver lacks
+        return None
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    names = [each.relative_to(path.parent).as_posix() for each in files if each.is_file()]
+    return sharding.share(path.parent, names)
 
 
 def _can_be_read_now(shard: Shard, stages: Sequence[str]) -> ImageSource | None:

@@ -1,6 +1,8 @@
 """The base class of stages whose work is divided into shards, which an engine computes."""
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import luigi
@@ -8,9 +10,12 @@ import luigi
 from tasks.base.params import plain
 from tasks.base.stage import Stage
 from tasks.base.storage import configure_storage
+from tasks.runtime.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pipelines.engines.engine import Engine
+    from pipelines.engines.engine import Engine, Sharding
+
+log = logging.getLogger("tasks")
 
 
 def _beam(stage: "ShardedStage") -> "Engine":
@@ -51,18 +56,6 @@ class ShardedStage(Stage):
 
     Engine, its options and number of shards are those of one stage: the stages that it requires have their own.
     """
-
-    private: ClassVar[tuple[str, ...]] = (
-        "shards",
-        "engine",
-        "engine_timeout",
-        "runner",
-        "runner_options",
-        "resource_hints",
-        "dask_scheduler",
-        "spark_master",
-        "spark_options",
-    )
 
     shards = luigi.IntParameter(
         default=16, significant=False, description="Number of shards, the units of work, retry and resume."
@@ -111,8 +104,41 @@ class ShardedStage(Stage):
         significant=False,
         description="Properties of Spark's configuration, as a JSON object.",
     )
+    shared_dir = luigi.Parameter(
+        default="",
+        config_path={"section": "engine", "name": "shared_dir"},
+        significant=False,
+        description="Directory or URL by which driver and workers exchange files, if workers do not see data_dir.",
+    )
 
-    def make_engine(self) -> "Engine":
-        """Return the engine of the work; stores of objects are configured from then on."""
+    private: ClassVar[tuple[str, ...]] = tuple(
+        name for name, value in vars().items() if isinstance(value, luigi.Parameter)
+    )
+
+    def run(self) -> None:
+        """Make the artifact; its shards are then removed from `shared_dir`."""
+        super().run()
+        if self.shared_dir:
+            from pipelines import storage
+
+            configure_storage()
+            try:
+                storage.delete_directory(self._shards_directory())
+            except OSError as error:
+                log.warning("%s: %s", self, error)
+
+    def make_sharding(self, workspace: Workspace) -> "Sharding":
+        """Return shards and engine of the work; stores of objects are configured from then on."""
+        from pipelines.engines.engine import Sharding
+
         configure_storage()
-        return ENGINES[self.engine](self)
+        inputs = self._shared("inputs") if self.shared_dir else ""
+        directory = self._shards_directory() if self.shared_dir else str(workspace.scratch.resolve())
+        return Sharding(ENGINES[self.engine](self), self.shards, directory, inputs, workspace.progress)
+
+    def _shards_directory(self) -> str:
+        return self._shared(f"shards/{self.key}")
+
+    def _shared(self, name: str) -> str:
+        directory = self.shared_dir if "://" in self.shared_dir else str(Path(self.shared_dir).absolute())
+        return f"{directory.rstrip('/')}/{name}"

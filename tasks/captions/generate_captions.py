@@ -64,19 +64,17 @@ class GenerateCaptions(ShardedStage, ModelParams, SplitParam):
         from schemas.checkpoint import read_checkpoint
         from schemas.hypotheses import SearchSetting, write_search
 
-        engine = self.make_engine()
+        sharding = self.make_sharding(workspace)
+        threads = sharding.engine.cores_per_process()
         inputs = {name: path.resolve() for name, path in workspace.inputs.items()}
         models = tuple(inputs[name] for name in self.models())
         search = self.search_with(read_checkpoint(models[0]).vocabulary)
         image_ids = [image.image_id for image in read_annotations(inputs["annotations"], self.split)]
         captioned = generate_captions(
-            GenerationJob(models, inputs["features"], search, self.batch_size, engine.cores_per_process()),
+            GenerationJob(models, inputs["features"], search, self.batch_size, threads),
             image_ids,
             workspace.directory,
-            str(workspace.scratch.resolve()),
-            self.shards,
-            engine,
-            workspace.progress,
+            sharding,
         )
         write_search(workspace.directory, SearchSetting(self.search, self.config(DecodingConfig).width))
         workspace.counts.update(images=len(image_ids), captioned=captioned, rejected=len(image_ids) - captioned)

@@ -57,10 +57,7 @@ class RerankCaptions(ShardedStage, ModelParams, SplitParam, RerankingParams):
         changed = rerank_split(
             RerankingJob(inputs["hypotheses"], inputs["captions"], images, setting),
             workspace.directory,
-            str(workspace.scratch.resolve()),
-            self.shards,
-            self.make_engine(),
-            workspace.progress,
+            self.make_sharding(workspace),
         )
         workspace.counts.update(changed)
 

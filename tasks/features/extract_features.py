@@ -1,4 +1,4 @@
-"""ExtractFeatures: image features by a backbone, on Beam."""
+"""ExtractFeatures: image features by a backbone."""
 
 from pathlib import Path
 from typing import Any
@@ -63,26 +63,23 @@ def extract(task: ShardedStage, config: ExtractionConfig, workspace: Workspace) 
     root = config.images_at.rstrip("/") or str(dataset_root(workspace.inputs["download"]).resolve())
     annotations = workspace.inputs["annotations"]
     images = (ImageSource(image.image_id, f"{root}/{image.file}") for image in read_annotations(annotations))
-    engine = task.make_engine()
+    sharding = task.make_sharding(workspace)
+    cores = sharding.engine.cores_per_process()
     options = ExtractionOptions(
         BackboneSpec(config.backbone, config.weights, config.input_size, config.precision, config.xla, config.pool),
         config.crop,
         config.dtype,
         task.dataset,
         config.batch_size,
-        config.decode_threads or engine.cores_per_process(),
-        config.inference_threads or engine.cores_per_process(),
+        config.decode_threads or cores,
+        config.inference_threads or cores,
     )
-    shared = f"{config.shards_at.rstrip('/')}/{workspace.directory.name}" if config.shards_at else ""
     counts = extract_features(
         images,
         workspace.directory,
-        shared or str(workspace.scratch.resolve()),
-        task.shards,
         options,
-        engine,
+        sharding,
         config.max_reject_fraction,
-        workspace.progress,
         total=count_annotations(annotations),
         merge_limit=config.merge_limit,
     )

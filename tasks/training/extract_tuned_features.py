@@ -1,4 +1,4 @@
-"""ExtractTunedFeatures: image features by the fine-tuned backbone, on Beam."""
+"""ExtractTunedFeatures: image features by the fine-tuned backbone."""
 
 from functools import cached_property
 from typing import Any

@@ -15,6 +15,7 @@ from model.decoding.strategies import BeamStrategy
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from schemas.annotations import AnnotatedImage, write_annotations
@@ -75,12 +76,9 @@ class ToyCaptioner:
         extract_features(
             images,
             self.features,
-            str(root / "shards"),
-            2,
             ExtractionOptions(self.spec, crop, "float16", "toys", batch_size=3, decode_threads=2),
-            BeamEngine(),
+            Sharding(BeamEngine(), 2, str(root / "shards")),
             0.0,
-            lambda *_: None,
         )
         file = FeatureFile(self.features / "features.h5")
         self.rows = file.read(self.ids)

@@ -10,6 +10,7 @@ from model.decoding.sampling import Sampling
 from model.decoding.strategies import BeamStrategy, SamplingStrategy
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.engines.shards import plan_shards
 from schemas.features import FeatureFile
 from schemas.hypotheses import read_hypotheses
@@ -33,9 +34,7 @@ def artifacts(tmp_path):
 
 def run(root: Path, image_ids, search, shards: int, models=("model",)) -> bytes:
     job = GenerationJob(tuple(root / model for model in models), root / "features", search, BATCH)
-    captioned = generate_captions(
-        job, image_ids, root / "out", str(root / "shards"), shards, LOCAL, lambda fraction, message: None
-    )
+    captioned = generate_captions(job, image_ids, root / "out", Sharding(LOCAL, shards, str(root / "shards")))
     assert captioned == 14
     return (root / "out" / "hypotheses.jsonl").read_bytes()
 

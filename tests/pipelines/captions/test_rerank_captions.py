@@ -8,6 +8,7 @@ import pytest
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.captions.reranker import Reranker, rerank, weigh_images
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.engines.shards import plan_shards
 from schemas.errors import ArtifactError
 from schemas.features import FeatureDescription, FeatureFile, write_features
@@ -66,9 +67,7 @@ def job(root: Path, **given) -> RerankingJob:
 
 
 def run(root: Path, shards: int, **given):
-    return rerank_split(
-        job(root, **given), root / "out", str(root / "shards"), shards, LOCAL, lambda fraction, message: None
-    )
+    return rerank_split(job(root, **given), root / "out", Sharding(LOCAL, shards, str(root / "shards")))
 
 
 @pytest.mark.parametrize("shards", [1, 3, 20])

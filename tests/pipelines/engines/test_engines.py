@@ -20,7 +20,7 @@ from model.decoding.strategies import BeamStrategy
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.engines.beam import BeamEngine
-from pipelines.engines.engine import Engine, complete_shards
+from pipelines.engines.engine import Engine, Sharding, complete_shards
 from pipelines.engines.shards import ImageSource, Shard, is_shard_complete, plan_shards, write_plan
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from schemas.errors import InputError, RunnerError, StorageAccessError
@@ -94,7 +94,7 @@ def extract(images: list[ImageSource], directory: Path, engine: Engine) -> bytes
         BackboneSpec("vgg16/block5_pool", "random:0", 32), "squash", "float32", "toys", batch_size=4, decode_threads=1
     )
     directory.mkdir(exist_ok=True)
-    extract_features(images, directory, str(directory / "shards"), SHARDS, options, engine, 1.0, lambda *_: None)
+    extract_features(images, directory, options, Sharding(engine, SHARDS, str(directory / "shards")), 1.0)
     return (directory / "features.h5").read_bytes() + (directory / "rejects.jsonl").read_bytes()
 
 
@@ -130,10 +130,10 @@ def caption_and_rerank(root: Path, directory: Path, engine: Engine) -> list[byte
     )
     image_ids = [f"image{number}" for number in range(14)]
     captions, reranked = directory / "captions", directory / "reranked"
-    generate_captions(job, image_ids, captions, str(captions / "shards"), 4, engine, lambda *_: None)
+    generate_captions(job, image_ids, captions, Sharding(engine, 4, str(captions / "shards")))
     write_search(captions, SearchSetting("n-best", 4))
     reranking = RerankingJob(captions, root / "tokens", None, RerankingSetting("bleu"))
-    rerank_split(reranking, reranked, str(reranked / "shards"), 4, engine, lambda *_: None)
+    rerank_split(reranking, reranked, Sharding(engine, 4, str(reranked / "shards")))
     return [path.read_bytes() for path in sorted(directory.glob("*/*.jsonl"))]
 
 

@@ -18,6 +18,7 @@ from model.backbones.images import cut_crops, decode_image
 from model.backbones.spec import BackboneSpec
 from pipelines import storage
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.engines.shards import ImageSource, is_shard_complete, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features, extract_shard
 from pipelines.features.images import read_ahead
@@ -48,16 +49,8 @@ def images(tmp_path_factory) -> list[ImageSource]:
 
 def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3, max_reject_fraction=1.0):
     directory.mkdir(exist_ok=True)
-    return extract_features(
-        images,
-        directory,
-        str(directory / "shards"),
-        shards,
-        options,
-        engine,
-        max_reject_fraction,
-        lambda fraction, message: None,
-    )
+    sharding = Sharding(engine, shards, str(directory / "shards"))
+    return extract_features(images, directory, options, sharding, max_reject_fraction)
 
 
 def test_images_become_rows_or_rejects(images, tmp_path):
@@ -149,7 +142,7 @@ def test_shards_stay_files_where_there_are_more_images_than_are_merged(images, t
     (directory / "features").mkdir()
     (directory / "features" / "features-0000000-0000016.h5").write_bytes(b"of another plan")
     place = f"{new_bucket('s3')}/shards" if at_store else str(directory / "scratch")
-    counts = extract_features(images, directory, place, 5, OPTIONS, LOCAL, 1.0, lambda *_: None, merge_limit=16)
+    counts = extract_features(images, directory, OPTIONS, Sharding(LOCAL, 5, place), 1.0, merge_limit=16)
     assert (counts.images, counts.rejected) == (17, 4)
     merged, sharded = (FeatureFile(tmp_path / name / "features.h5") for name in ("merged", "sharded"))
     assert sharded.image_ids == merged.image_ids
@@ -260,9 +253,7 @@ def on_store(images: list[ImageSource], bucket: str) -> list[ImageSource]:
 
 def run_on_store(images, directory, bucket, shards=3):
     directory.mkdir()
-    return extract_features(
-        images, directory, f"{bucket}/shards", shards, OPTIONS, LOCAL, 1.0, lambda fraction, message: None
-    )
+    return extract_features(images, directory, OPTIONS, Sharding(LOCAL, shards, f"{bucket}/shards"), 1.0)
 
 
 def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, bucket):
@@ -330,7 +321,7 @@ run_on_store([ImageSource(Path(name).stem, f"{bucket}/images/{name}") for name i
 
 def test_unknown_protocol_is_a_configuration_error(images, tmp_path):
     with pytest.raises(ConfigurationError, match="No file system supports nowhere://bucket"):
-        extract_features(images, tmp_path, "nowhere://bucket", 3, OPTIONS, LOCAL, 1.0, lambda fraction, message: None)
+        extract_features(images, tmp_path, OPTIONS, Sharding(LOCAL, 3, "nowhere://bucket"), 1.0)
 
 
 def test_missing_bucket_and_wrong_credentials_fail_early(images, tmp_path, new_bucket, monkeypatch):

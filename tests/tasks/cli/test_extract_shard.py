@@ -11,6 +11,7 @@ from PIL import Image
 
 from model.backbones.spec import BackboneSpec
 from pipelines.engines.beam import BeamEngine
+from pipelines.engines.engine import Sharding
 from pipelines.engines.manual import ManualEngine
 from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import PLAN, ExtractionOptions, extract_features
@@ -25,7 +26,7 @@ def extract(directory: Path, engine: BeamEngine) -> bytes:
     folder = directory.parent / "images"
     images = [ImageSource(path.stem, str(path)) for path in sorted(folder.iterdir())]
     directory.mkdir(exist_ok=True)
-    extract_features(images, directory, str(directory / "shards"), 3, OPTIONS, engine, 1.0, lambda *_: None)
+    extract_features(images, directory, OPTIONS, Sharding(engine, 3, str(directory / "shards")), 1.0)
     return (directory / "features.h5").read_bytes()
 
 

@@ -45,7 +45,7 @@ def test_how_it_is_run_does_not_count():
     usual = key()
     assert key(runner="some.Runner", runner_options=["--x"], resource_hints={"min_ram": "8GB"}) == usual
     assert key(shards=3, batch_size=7, decode_threads=9, inference_threads=2, xla=True) == usual
-    assert key(images_at="gs://bucket/images", shards_at="gs://bucket/shards", max_reject_fraction=0.5) == usual
+    assert key(images_at="gs://bucket/images", shared_dir="gs://bucket/shared", max_reject_fraction=0.5) == usual
     assert key(precision="mixed_bfloat16") != usual
 
 
