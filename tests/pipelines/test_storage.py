@@ -42,6 +42,17 @@ def test_large_files_are_uploaded_and_digested_in_blocks(place, tmp_path):
     assert storage.digest(path) == hashlib.sha256(source.read_bytes()).hexdigest()
 
 
+def test_directories_are_deleted_with_their_files_only(place):
+    storage.delete_directory(place)
+    for name in ("a", "b", "deeper/c"):
+        storage.write(storage.join(place, name), b"1")
+    storage.delete_directory(storage.join(place, "deeper"))
+    assert storage.list_files(storage.join(place, "deeper")) == {}
+    assert storage.list_files(place) == {"a": 1, "b": 1}
+    if not storage.is_address(place):
+        assert sorted(path.name for path in Path(place).iterdir()) == ["a", "b"]
+
+
 def test_fingerprint_follows_the_content(bucket):
     path = f"{bucket}/a"
     found = []

@@ -1,5 +1,6 @@
 """Captions from shards equal those of the search."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,14 @@ from model.decoding.beam_search import PLAIN
 from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.sampling import Sampling
 from model.decoding.strategies import BeamStrategy, SamplingStrategy
+from pipelines import storage
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
 from pipelines.engines.beam import BeamEngine
 from pipelines.engines.engine import Sharding
+from pipelines.engines.inputs import cache_directory
 from pipelines.engines.shards import plan_shards
+from schemas.checkpoint import MODEL_FILES
+from schemas.errors import MissingObjectError, StorageAccessError
 from schemas.features import FeatureFile
 from schemas.hypotheses import read_hypotheses
 from tests.support.tiny_model import VOCABULARY, write_images, write_model
@@ -57,6 +62,40 @@ def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_pa
         assert [each.log_prob for each in image.captions] == sorted(
             (each.log_prob for each in image.captions), reverse=True
         )
+
+
+def run_on_store(root: Path, image_ids, shared: str) -> bytes:
+    sharding = Sharding(LOCAL, 3, f"{shared}/shards", f"{shared}/inputs")
+    job = GenerationJob((root / "model",), root / "features", SEARCHES[0], BATCH)
+    generate_captions(job, image_ids, root / "far", sharding)
+    return (root / "far" / "hypotheses.jsonl").read_bytes()
+
+
+def test_captions_by_a_store_are_the_same_bytes(artifacts, tmp_path, bucket, monkeypatch):
+    _, image_ids = artifacts
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run_on_store(tmp_path, image_ids, bucket) == run(tmp_path, image_ids, SEARCHES[0], 3)
+    (copy,) = (path for path in cache_directory().iterdir() if path.is_dir())
+    assert sorted(path.name for path in copy.iterdir()) == sorted(MODEL_FILES)
+    names = storage.list_files(f"{bucket}/shards")
+    assert sum(name.endswith(".features.npy") for name in names) == 3
+
+    written, write = [], storage.write
+    monkeypatch.setattr(storage, "write", lambda path, data: written.append(path) or write(path, data))
+    monkeypatch.setattr(storage, "upload", lambda source, path: written.append(path))
+    run_on_store(tmp_path, image_ids, bucket)
+    assert len(written) == 3
+    assert all(path.endswith(".manifest.jsonl") for path in written), "nothing is computed or sent again"
+
+
+def test_store_that_cannot_be_used_is_one_sentence(artifacts, tmp_path, new_bucket, monkeypatch):
+    bucket = new_bucket("s3")
+    with pytest.raises(MissingObjectError, match=r"^s3://absent/shards\S* does not exist"):
+        run_on_store(tmp_path, artifacts[1], "s3://absent")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    storage.configure({"s3": {"use_ssl": False}})  # drops the client that has the right key
+    with pytest.raises(StorageAccessError, match=rf"^{bucket}/shards\S* cannot be used with these credentials"):
+        run_on_store(tmp_path, artifacts[1], bucket)
 
 
 def test_interrupted_generation_keeps_finished_shards(artifacts, tmp_path):

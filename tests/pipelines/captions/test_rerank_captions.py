@@ -1,5 +1,6 @@
 """Reranking in shards equals reranking in one process, and resumes."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.captions.reranker import Reranker, rerank, weigh_images
 from pipelines.engines.beam import BeamEngine
 from pipelines.engines.engine import Sharding
+from pipelines.engines.inputs import cache_directory
 from pipelines.engines.shards import plan_shards
 from schemas.errors import ArtifactError
 from schemas.features import FeatureDescription, FeatureFile, write_features
@@ -85,6 +87,22 @@ def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(dataset, tm
     assert (read_search(tmp_path / "out"), read_setting(tmp_path / "out")) == (SEARCH, setting)
     for name in FILES:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+
+
+@pytest.mark.parametrize("method", ["consensus", "kernel-ridge"])
+def test_rerank_split_by_a_store_writes_the_same_bytes(dataset, tmp_path, method, bucket, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    setting, compared, copied = {
+        "consensus": (SETTING, tmp_path / "neighbors", "neighbors.h5"),
+        "kernel-ridge": (KERNEL_RIDGE, tmp_path / "features", "weights.npz"),
+    }[method]
+    run(tmp_path, 2, images=compared, setting=setting)
+    expected = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
+    sharding = Sharding(LOCAL, 3, f"{bucket}/shards", f"{bucket}/inputs")
+    rerank_split(job(tmp_path, images=compared, setting=setting), tmp_path / "far", sharding)
+    assert {name: (tmp_path / "far" / name).read_bytes() for name in FILES} == expected
+    copies = {path.name for path in cache_directory().glob("*/*")}
+    assert copies == {"hypotheses.jsonl", "tokens.jsonl", copied}
 
 
 def test_rerank_split_keeps_complete_shards(dataset, tmp_path):

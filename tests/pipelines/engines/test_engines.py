@@ -17,12 +17,14 @@ from model.backbones.spec import BackboneSpec
 from model.decoding.beam_search import PLAIN
 from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.strategies import BeamStrategy
+from pipelines import storage
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.engines.beam import BeamEngine
 from pipelines.engines.engine import Engine, Sharding, complete_shards
 from pipelines.engines.shards import ImageSource, Shard, is_shard_complete, plan_shards, write_plan
 from pipelines.features.extract_features import ExtractionOptions, extract_features
+from schemas.checkpoint import MODEL_FILES
 from schemas.errors import InputError, RunnerError, StorageAccessError
 from schemas.hypotheses import SearchSetting, write_search
 from schemas.io.files import write_json_lines
@@ -81,7 +83,7 @@ def kill_in_the_middle(shards: list[Shard], find: Callable[[], int]) -> threadin
     """Kills a process as soon as one of the shards is there."""
 
     def kill() -> None:
-        wait_until(lambda: any(Path(shard.receipt_path).exists() for shard in shards), 300)
+        wait_until(lambda: any(storage.exists(shard.receipt_path) for shard in shards), 300)
         os.kill(find(), signal.SIGKILL)
 
     thread = threading.Thread(target=kill, daemon=True)
@@ -123,30 +125,59 @@ def test_features_are_the_same_bytes_though_a_worker_is_killed(make_cluster, ima
     assert found == expected
 
 
-def caption_and_rerank(root: Path, directory: Path, engine: Engine) -> list[bytes]:
+@pytest.fixture
+def artifacts(tmp_path) -> None:
+    """A model, features of 14 images, and captions, in `tmp_path`."""
+    write_model(tmp_path / "model")
+    write_images(tmp_path / "features", 14)
+    tokens = [["a", "dog", "runs"], ["a", "cat", "sits", "on", "the", "mat"]]
+    write_json_lines(tmp_path / "tokens" / "tokens.jsonl", [{"image_id": "0", "split": "train", "tokens": tokens}])
+
+
+def caption_and_rerank(root: Path, directory: Path, engine: Engine, shared: str = "") -> list[bytes]:
     """Generates captions of the images of `root`, and reranks them by each other."""
+
+    def sharding(stage: str) -> Sharding:
+        return Sharding(engine, 4, f"{shared or directory}/{stage}/shards", shared and f"{shared}/inputs")
+
     job = GenerationJob(
         (root / "model",), root / "features", BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN), batch_size=3
     )
     image_ids = [f"image{number}" for number in range(14)]
     captions, reranked = directory / "captions", directory / "reranked"
-    generate_captions(job, image_ids, captions, Sharding(engine, 4, str(captions / "shards")))
+    generate_captions(job, image_ids, captions, sharding("captions"))
     write_search(captions, SearchSetting("n-best", 4))
     reranking = RerankingJob(captions, root / "tokens", None, RerankingSetting("bleu"))
-    rerank_split(reranking, reranked, Sharding(engine, 4, str(reranked / "shards")))
+    rerank_split(reranking, reranked, sharding("reranked"))
     return [path.read_bytes() for path in sorted(directory.glob("*/*.jsonl"))]
 
 
 @every(processes, dask, spark, prism)
-def test_captions_and_reranking_are_the_same_bytes(make_cluster, tmp_path):
-    write_model(tmp_path / "model")
-    write_images(tmp_path / "features", 14)
-    tokens = [["a", "dog", "runs"], ["a", "cat", "sits", "on", "the", "mat"]]
-    write_json_lines(tmp_path / "tokens" / "tokens.jsonl", [{"image_id": "0", "split": "train", "tokens": tokens}])
+def test_captions_and_reranking_are_the_same_bytes(make_cluster, artifacts, tmp_path):
     expected = caption_and_rerank(tmp_path, tmp_path / "local", LOCAL)
     assert len(expected) == 3
     with make_cluster() as cluster:
         assert caption_and_rerank(tmp_path, tmp_path / "there", cluster.engine) == expected
+
+
+@every(dask, spark, prism)
+def test_captions_and_reranking_need_no_common_disk(make_cluster, artifacts, new_bucket, tmp_path, monkeypatch):
+    """Workers reach a store only, and one of them is killed."""
+    expected = caption_and_rerank(tmp_path, tmp_path / "local", LOCAL)
+    shared = new_bucket("s3")
+    (tmp_path / "cache").mkdir()
+    variables = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "NO_PROXY"))}
+    with make_cluster(environment={**variables, "TMPDIR": str(tmp_path / "cache")}) as cluster:
+        monkeypatch.chdir(tmp_path)
+        here = Path("/proc/self/cwd")  # workers have another one
+        shards = plan_shards(14, f"{shared}/captions/shards", 4, "hypotheses.jsonl", 3)
+        killer = kill_in_the_middle(shards, lambda: cluster.workers()[0])
+        found = caption_and_rerank(here, here / "there", cluster.engine, shared)
+        killer.join()
+    assert found == expected
+    (cache,) = (tmp_path / "cache").glob("m-rnn-inputs-*")
+    copies = {file.name for file in cache.glob("*/*") if file.parent.name != ".partial"}
+    assert copies == {*MODEL_FILES, "hypotheses.jsonl", "tokens.jsonl"}
 
 
 @every(dask, spark)

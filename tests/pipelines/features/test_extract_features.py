@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +21,7 @@ from model.backbones.spec import BackboneSpec
 from pipelines import storage
 from pipelines.engines.beam import BeamEngine
 from pipelines.engines.engine import Sharding
+from pipelines.engines.inputs import cache_directory
 from pipelines.engines.shards import ImageSource, is_shard_complete, plan_shards
 from pipelines.features.extract_features import ExtractionOptions, extract_features, extract_shard
 from pipelines.features.images import read_ahead
@@ -266,6 +269,22 @@ def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, buck
     assert [(each.image_id, each.stage) for each in there] == [(each.image_id, each.stage) for each in here]
     assert all(each == other or each.error.startswith(missing) for each, other in zip(there, here, strict=True))
     assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["features.h5", "rejects.jsonl"]
+
+
+def test_weights_by_a_store_give_the_same_bytes(all_good, tmp_path, new_bucket, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shared = new_bucket("s3")
+    options = replace(OPTIONS, backbone=BackboneSpec("keras:MobileNet", str(tmp_path / "of_mine.weights.h5"), 32))
+    keras.applications.MobileNet(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg").save_weights(
+        tmp_path / "of_mine.weights.h5"
+    )
+    run(all_good, tmp_path / "here", options)
+    (tmp_path / "there").mkdir()
+    extract_features(
+        all_good, tmp_path / "there", options, Sharding(LOCAL, 3, f"{shared}/shards", f"{shared}/inputs"), 0.0
+    )
+    assert (tmp_path / "there" / "features.h5").read_bytes() == (tmp_path / "here" / "features.h5").read_bytes()
+    assert [path.name for path in cache_directory().glob("*/*")] == ["of_mine.weights.h5"]
 
 
 def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):

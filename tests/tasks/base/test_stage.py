@@ -48,7 +48,7 @@ def test_key_is_independent_of_where_shards_run(data_dir):
     generation = reranking.requires()["hypotheses"]
     assert (generation.split, generation.data_dir) == ("val", str(data_dir))
     assert (generation.runner, generation.shards) == (GenerateCaptions().runner, GenerateCaptions().shards)
-    assert (reranking.make_engine().runner, reranking.shards) == ("elsewhere.Runner", 7)
+    assert (reranking.runner, reranking.shards) == ("elsewhere.Runner", 7)
 
 
 def test_artifact_path_is_dataset_stage_key(data_dir):
