@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import luigi
 
+from schemas.errors import ConfigurationError
 from tasks.base.params import plain
 from tasks.base.stage import Stage
 from tasks.base.storage import configure_storage
@@ -55,7 +56,12 @@ class ShardedStage(Stage):
     """A stage whose work is divided into shards. An interrupted run resumes with the shards that are left.
 
     Engine, its options and number of shards are those of one stage: the stages that it requires have their own.
+
+    Attributes:
+        has_plan: Whether `mrnn extract-shard` can compute the shards, for the engine `manual`.
     """
+
+    has_plan: ClassVar[bool] = False
 
     shards = luigi.IntParameter(
         default=16, significant=False, description="Number of shards, the units of work, retry and resume."
@@ -128,9 +134,17 @@ class ShardedStage(Stage):
                 log.warning("%s: %s", self, error)
 
     def make_sharding(self, workspace: Workspace) -> "Sharding":
-        """Return shards and engine of the work; stores of objects are configured from then on."""
+        """Return shards and engine of the work; stores of objects are configured from then on.
+
+        Raises:
+            ConfigurationError: The engine is `manual` and this stage has no plan for it.
+        """
         from pipelines.engines.engine import Sharding
 
+        if self.engine == "manual" and not self.has_plan:
+            raise ConfigurationError(
+                f"The engine manual extracts features only; set another for this stage: --set {self.stage}.engine=beam."
+            )
         configure_storage()
         inputs = self._shared("inputs") if self.shared_dir else ""
         directory = self._shards_directory() if self.shared_dir else str(workspace.scratch.resolve())

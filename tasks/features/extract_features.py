@@ -18,6 +18,7 @@ class ExtractFeatures(ShardedStage):
     """Runs every image of the dataset through the backbone. An interrupted run resumes with the remaining shards."""
 
     preload = TENSORFLOW
+    has_plan = True
     version = 3  # feature rows are stored contiguously
     content = ("features.h5", "features/*.h5", "rejects.jsonl")
     keyed_by_content = ("download", "annotations")

@@ -20,6 +20,7 @@ class ExtractTunedFeatures(ShardedStage, FeatureSourceParam):
     """Extracts features again, with the weights of FineTuneBackbone and the other options of ExtractFeatures."""
 
     preload = TENSORFLOW
+    has_plan = True
     content = ("features.h5", "features/*.h5", "rejects.jsonl")
     keyed_by_content = ("download", "annotations")  # `parameters` has the digest of the images
 

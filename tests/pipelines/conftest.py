@@ -54,7 +54,10 @@ def bucket(request: pytest.FixtureRequest, new_bucket: Callable[[str], str]) -> 
     return new_bucket(request.param)
 
 
-@pytest.fixture(params=["local", *PROTOCOLS])
+@pytest.fixture(params=["local", "memory", *PROTOCOLS])
 def place(request: pytest.FixtureRequest, new_bucket: Callable[[str], str], tmp_path: Path) -> str:
-    """A directory that does not exist yet, or the URL of one."""
-    return str(tmp_path / "place") if request.param == "local" else f"{new_bucket(request.param)}/place"
+    """A directory that does not exist yet, or the URL of one; fsspec's memory is written as HDFS is."""
+    if request.param == "local":
+        return str(tmp_path / "place")
+    bucket = f"memory:/{tmp_path}" if request.param == "memory" else new_bucket(request.param)
+    return f"{bucket}/place"

@@ -71,19 +71,19 @@ def run_on_store(root: Path, image_ids, shared: str) -> bytes:
     return (root / "far" / "hypotheses.jsonl").read_bytes()
 
 
-def test_captions_by_a_store_are_the_same_bytes(artifacts, tmp_path, bucket, monkeypatch):
+def test_captions_by_a_shared_directory_are_the_same_bytes(artifacts, tmp_path, place, monkeypatch):
     _, image_ids = artifacts
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run_on_store(tmp_path, image_ids, bucket) == run(tmp_path, image_ids, SEARCHES[0], 3)
+    assert run_on_store(tmp_path, image_ids, place) == run(tmp_path, image_ids, SEARCHES[0], 3)
     (copy,) = (path for path in cache_directory().iterdir() if path.is_dir())
     assert sorted(path.name for path in copy.iterdir()) == sorted(MODEL_FILES)
-    names = storage.list_files(f"{bucket}/shards")
+    names = storage.list_files(f"{place}/shards")
     assert sum(name.endswith(".features.npy") for name in names) == 3
 
     written, write = [], storage.write
     monkeypatch.setattr(storage, "write", lambda path, data: written.append(path) or write(path, data))
     monkeypatch.setattr(storage, "upload", lambda source, path: written.append(path))
-    run_on_store(tmp_path, image_ids, bucket)
+    run_on_store(tmp_path, image_ids, place)
     assert len(written) == 3
     assert all(path.endswith(".manifest.jsonl") for path in written), "nothing is computed or sent again"
 

@@ -7,6 +7,7 @@ import pytest
 from pipelines.engines.engine import Sharding
 from pipelines.engines.manual import ManualEngine
 from pipelines.engines.shards import ImageSource, Shard, read_shard, write_plan, write_shard
+from schemas.errors import ConfigurationError
 from tasks.base.sharded_stage import ShardedStage
 from tasks.runtime.workspace import Workspace
 
@@ -17,6 +18,8 @@ def count(shard: Shard) -> None:
 
 class Counting(ShardedStage):
     """Counts images in shards, with a file that workers read."""
+
+    has_plan = True
 
     def work(self, workspace: Workspace) -> None:
         sharding = self.make_sharding(workspace)
@@ -37,6 +40,12 @@ def test_shards_are_in_the_scratch_directory(data_dir):
     sharding, stage = sharding_of(data_dir, engine="manual")
     assert sharding.directory == str(stage.directory / "scratch")
     assert (sharding.inputs, sharding.count, sharding.engine) == ("", 3, ManualEngine())
+
+
+def test_engine_manual_is_refused_without_a_plan(data_dir, monkeypatch):
+    monkeypatch.setattr(Counting, "has_plan", False)
+    with pytest.raises(ConfigurationError, match=r"set another for this stage: --set Counting\.engine=beam\."):
+        sharding_of(data_dir, engine="manual")
 
 
 @pytest.mark.parametrize("shared", ["s3://bucket/prefix", "s3://bucket/prefix/", "/shared", "relative"])
