@@ -18,6 +18,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from model.backbones.base import Backbone, KerasNetwork, compile_forward, pool_cells
+from model.backbones.folding import fold_normalization
 from model.backbones.spec import BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
 from model.precision import precision
@@ -76,14 +77,14 @@ def load(spec: BackboneSpec) -> Backbone:
         model = build_with_weights(spec, lambda weights: _build_with_imagenet_weights(spec.network, size, weights))
         feature_map = _feature_map(model, spec)
         encoder = keras.Model(model.input, pool_cells(feature_map, spec.grid))
-    network = KerasNetwork(encoder, preprocess, model)
+    folded = fold_normalization(encoder)
     return Backbone(
-        features=compile_forward(spec, network.forward),
+        features=compile_forward(spec, lambda images: folded(preprocess(images))),
         input_size=size,
         dimension=int(encoder.output_shape[-1]),
         preprocessing="RGB, 0..255, minus 127, divided by 128",
         weights_digest=digest_weights(model),
-        network=network,
+        network=KerasNetwork(encoder, preprocess, model),
     )
 
 

@@ -2,10 +2,11 @@
 
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def _generate_image(root: Path, seed: int, index: int) -> dict[str, Any]:
     for_scene, for_captions, for_drawing = np.random.default_rng([seed, index]).spawn(3)
     scene = sample_scene(for_scene)
     file = f"images/shapes_{index:05d}.png"
-    draw_scene(scene, for_drawing).save(root / file, format="PNG")
+    draw_scene(scene, for_drawing).save(root / file, format="PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return {
         "file": file,
         "split": _split(seed, index),
@@ -88,7 +89,12 @@ def _generate_image(root: Path, seed: int, index: int) -> dict[str, Any]:
 
 def _split(seed: int, index: int) -> str:
     block, place = divmod(index, len(_BLOCK))
-    return _BLOCK[np.random.default_rng([seed, block, 1]).permutation(len(_BLOCK))[place]]  # the 1: a stream of its own
+    return _BLOCK[_order_of_block(seed, block)[place]]
+
+
+@lru_cache(maxsize=8)  # threads may be in successive blocks
+def _order_of_block(seed: int, block: int) -> tuple[int, ...]:
+    return tuple(np.random.default_rng([seed, block, 1]).permutation(len(_BLOCK)).tolist())  # the 1: its own stream
 
 
 def _parse(line: str) -> Record:
