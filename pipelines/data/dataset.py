@@ -91,6 +91,7 @@ class Dataset(ABC):
         title: Full name.
         homepage: URL of its home page.
         license: Terms of use, as sentences.
+        license_id: Identifier of the license on model hubs; empty if its terms are the dataset's own.
         citation: The publications to cite.
         archives: Files to download.
         test_captions_public: Whether a release may contain the test captions.
@@ -100,6 +101,7 @@ class Dataset(ABC):
     title: ClassVar[str]
     homepage: ClassVar[str]
     license: ClassVar[str]
+    license_id: ClassVar[str] = ""
     citation: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]] = ()
     test_captions_public: ClassVar[bool] = True

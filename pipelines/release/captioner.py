@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipelines.data.datasets import DATASETS
-from pipelines.release.cards import LICENSE, render_card
+from pipelines.release.cards import license_metadata, render_card
 from pipelines.release.layout import INDEX, SUMS, released_files
 from pipelines.release.publish_features import write_provenance
 from schemas.checkpoint import BACKBONE_WEIGHTS, MODEL_FILES
@@ -49,7 +49,7 @@ def write_captioner_release(directory: Path, model: Path, features: Path, scores
     write_json(directory / INDEX, {"dataset": made.dataset, "key": made.key, "backbone": asdict(description)})
     sheet, dataset = read_caption_scores(scores), DATASETS[made.dataset]
     front = {
-        **LICENSE,
+        **license_metadata(dataset),
         "library_name": "keras",
         "pipeline_tag": "image-to-text",
         "tags": ["image-captioning", "m-rnn"],

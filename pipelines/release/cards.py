@@ -14,8 +14,6 @@ from schemas.io.files import read_json
 from schemas.provenance import read_provenance
 
 _SIZES = {"n<1K": 1000, "1K<n<10K": 10_000, "10K<n<100K": 100_000, "100K<n<1M": 1_000_000}
-# The terms of a dataset are prose; hubs only accept a list of license names and `other`.
-LICENSE = {"license": "other", "license_name": "dataset-terms"}
 
 
 def dataset_card(dataset: Dataset, index: dict[str, Any], sources: dict[str, Path]) -> str:
@@ -30,7 +28,7 @@ def dataset_card(dataset: Dataset, index: dict[str, Any], sources: dict[str, Pat
     """
     total = sum(index["images"].values())
     front = {
-        **LICENSE,
+        **license_metadata(dataset),
         "pretty_name": f"m-RNN features of {dataset.title}",
         "language": ["en"],
         "task_categories": ["image-to-text", "image-feature-extraction"],
@@ -53,11 +51,18 @@ def model_card(dataset: Dataset, sources: dict[str, Path]) -> str:
     """
     model = sources["model"]
     made = read_provenance(model)
-    front = {**LICENSE, "language": ["en"], **_model_metadata(dataset, model)}
+    front = {**license_metadata(dataset), "language": ["en"], **_model_metadata(dataset, model)}
     config = {name: value for name, value in read_json(model / "config.json").items() if isinstance(value, int | float)}
     return render_card(
         "model_card.md", front, dataset=dataset, made=made, config=config, tuned="image_network" in sources
     )
+
+
+def license_metadata(dataset: Dataset) -> dict[str, str]:
+    """Return the license in the front matter: hubs accept a list of identifiers, and `other` for any other terms."""
+    if dataset.license_id:
+        return {"license": dataset.license_id}
+    return {"license": "other", "license_name": "dataset-terms"}
 
 
 def _model_metadata(dataset: Dataset, model: Path) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def make_toy(root: Path) -> Toy:
         title="Toys: a | dataset",
         homepage="https://toys.example/",
         license="For play only.",
+        license_id="",
         citation="A. Toy (2001). Toys.",
         test_captions_public=True,
     )

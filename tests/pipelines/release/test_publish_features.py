@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from pipelines.data.datasets.shapes import Shapes
 from pipelines.release.verify import verify_release
 from schemas.annotations import read_annotations, write_annotations
 from schemas.checkpoint import BACKBONE_WEIGHTS
@@ -160,6 +161,14 @@ def test_cards_have_front_matter(toy: Toy) -> None:
     (model,) = front["model-index"]  # type: ignore[misc]
     (result,) = model["results"]
     assert {metric["type"]: metric["value"] for metric in result["metrics"]} == {"cider": 0.5, "perplexity": 7.5}
+
+
+def test_cards_name_the_license_that_hubs_know(toy: Toy) -> None:
+    toy.dataset.license_id = Shapes.license_id
+    release = toy.release()
+    for card in (release / "README.md", release / "model" / "README.md"):
+        front = front_matter(card)
+        assert front["license"] == "cc0-1.0" and "license_name" not in front
 
 
 LOAD = """
