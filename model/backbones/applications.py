@@ -37,5 +37,5 @@ def load(spec: BackboneSpec) -> Backbone:
         dimension=int(encoder.output_shape[-1]),
         preprocessing=f"RGB, 0..255, then preprocess_input of Keras's {build.__module__.rpartition('.')[2]}",
         weights_digest=digest_weights(model),
-        network=network,
+        build_network=lambda: network,
     )

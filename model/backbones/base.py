@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -78,7 +79,7 @@ class Backbone:
         dimension: Length of a feature vector.
         preprocessing: Description of the preprocessing of pixels.
         weights_digest: SHA-256 of the weights.
-        network: Keras models, or None for a SavedModel, whose layers are not accessible.
+        build_network: Builds `network`; None for a SavedModel or several networks.
     """
 
     features: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -86,7 +87,12 @@ class Backbone:
     dimension: int
     preprocessing: str
     weights_digest: str
-    network: KerasNetwork | None = None
+    build_network: Callable[[], KerasNetwork] | None = None
+
+    @cached_property
+    def network(self) -> KerasNetwork | None:
+        """Keras models; None for a SavedModel, whose layers are not accessible, or for several networks."""
+        return self.build_network() if self.build_network else None
 
 
 def compile_forward(
@@ -106,25 +112,34 @@ def pool_cells(feature_map: Any, grid: int) -> Any:
     """Average a feature map over a grid of equal cells, which overlap where the side is no multiple of `grid`.
 
     Args:
-        feature_map: Symbolic tensor (B, H, H, C).
+        feature_map: Tensor or symbolic tensor (B, H, H, C).
         grid: Number of cells along each side.
 
     Returns:
-        Symbolic tensor (B, grid * grid * C): by row, column, channel.
+        Tensor of the same kind (B, grid * grid * C): by row, column, channel.
 
     Raises:
         ConfigurationError: The map is smaller than the grid.
     """
     side = int(feature_map.shape[1])
-    if side < grid:
-        raise ConfigurationError(
-            f"The last feature map is {side}x{side}, too small for pool = grid:{grid}; raise input_size or lower pool."
-        )
+    check_grid(side, grid)
     if grid == 1:
         return layers.GlobalAveragePooling2D(name="pool")(feature_map)
     stride = side // grid
     cells = layers.AveragePooling2D(side - (grid - 1) * stride, stride, name="pool")(feature_map)
     return layers.Flatten(name="as_vector")(cells)
+
+
+def check_grid(side: int, grid: int) -> None:
+    """Check that a feature map of `side` x `side` positions has `grid` x `grid` cells.
+
+    Raises:
+        ConfigurationError: It is smaller.
+    """
+    if side < grid:
+        raise ConfigurationError(
+            f"The last feature map is {side}x{side}, too small for pool = grid:{grid}; raise input_size or lower pool."
+        )
 
 
 def check_not_pooled(spec: BackboneSpec) -> None:
@@ -168,5 +183,5 @@ def load_caffe_network(
         dimension=int(model.output.shape[-1]),
         preprocessing=CAFFE_PREPROCESSING,
         weights_digest=digest_weights(full),
-        network=network,
+        build_network=lambda: network,
     )

@@ -5,25 +5,28 @@ width. The features are the last feature map of 1,280 channels, averaged, or the
 `efficientnet-lite2/block10`: earlier blocks see color, shape and number of things better, and their class worse.
 """
 
+import hashlib
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from model.backbones.base import Backbone, KerasNetwork, compile_forward, pool_cells
-from model.backbones.folding import fold_normalization
+from model.backbones.base import Backbone, KerasNetwork, check_grid, compile_forward, pool_cells
 from model.backbones.spec import BackboneSpec
-from model.backbones.weights import build_with_weights, digest_weights
+from model.backbones.weights import build_with_weights
 from model.precision import precision
 from schemas.errors import ConfigurationError, InputError
 from schemas.interop.torch_weights import read_torch_weights
+
+Arrays = tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,34 @@ class _Stage:
     stride: int
     expansion: int
     filters: int
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """A convolution without bias, its batch normalization and its activation.
+
+    Attributes:
+        name: Prefix of the names of its layers.
+        kernel: Side of the kernel in pixels.
+        stride: Stride in pixels.
+        filters: Number of output channels.
+        depthwise: Whether each channel is convolved by itself.
+        activate: Whether ReLU6 follows.
+        residual: Whether the input of the block is added.
+    """
+
+    name: str
+    kernel: int
+    stride: int
+    filters: int
+    depthwise: bool = False
+    activate: bool = True
+    residual: bool = False
+
+    @property
+    def block(self) -> str:
+        """The name up to its first `_`."""
+        return self.name.partition("_")[0]
 
 
 NETWORKS = {
@@ -68,23 +99,41 @@ _EPSILON = 1e-3  # of batch normalization
 def load(spec: BackboneSpec) -> Backbone:
     """Load a network up to its last feature map or that of a block, pooled as `spec.pool` has it.
 
+    Features are computed without Keras, each batch normalization folded into the convolution before it: building the
+    Keras model takes longer than the features of ten images. It is built where `Backbone.network` is used.
+
     Raises:
         ConfigurationError: There is no such block, or the package of the weights is not installed.
         InputError: The weights cannot be read or do not fit.
     """
     size = spec.input_size or NETWORKS[spec.network].input_size
-    with precision(spec.precision):
-        model = build_with_weights(spec, lambda weights: _build_with_imagenet_weights(spec.network, size, weights))
-        feature_map = _feature_map(model, spec)
-        encoder = keras.Model(model.input, pool_cells(feature_map, spec.grid))
-    folded = fold_normalization(encoder)
+    convolutions = _convolutions(spec.network)
+    used = _up_to_block(convolutions, spec)
+    side = size
+    for convolution in used:
+        side = math.ceil(side / convolution.stride)
+    check_grid(side, spec.grid)
+    built = None if spec.weights == "imagenet" else _build(spec, size)
+    if built is None:
+        weights = _read_weights(spec.network, find_weights(spec.network))
+    else:
+        weights = {each.name: _arrays_of(built, each) for each in convolutions}
+    dtype = keras.DTypePolicy(spec.precision).compute_dtype
+    feature_map = _folded_network(used, weights, dtype)
+
+    def build_network() -> KerasNetwork:
+        model = _build(spec, size) if built is None else built
+        with precision(spec.precision):
+            encoder = keras.Model(model.input, pool_cells(_output_of(model, used[-1]), spec.grid))
+        return KerasNetwork(encoder, preprocess, model)
+
     return Backbone(
-        features=compile_forward(spec, lambda images: folded(preprocess(images))),
+        features=compile_forward(spec, lambda images: pool_cells(feature_map(preprocess(images)), spec.grid)),
         input_size=size,
-        dimension=int(encoder.output_shape[-1]),
+        dimension=spec.grid**2 * used[-1].filters,
         preprocessing="RGB, 0..255, minus 127, divided by 128",
-        weights_digest=digest_weights(model),
-        network=KerasNetwork(encoder, preprocess, model),
+        weights_digest=_digest(weights),
+        build_network=build_network,
     )
 
 
@@ -98,17 +147,21 @@ def build_efficientnet_lite(name: str, size: int) -> keras.Model:
 
     Kernels are zero, because they are set afterwards and drawing random ones takes a second.
     """
-    scale = NETWORKS[name]
-    x = inputs = keras.Input((size, size, 3))
-    x = _convolution(x, "stem", _STEM, 3, 2)
-    number = 0
-    for position, stage in enumerate(_STAGES):
-        # The first and the last stage keep their depth.
-        inner = 0 < position < len(_STAGES) - 1
-        for repeat in range(math.ceil(scale.depth * stage.repeats) if inner else stage.repeats):
-            x = _bottleneck(x, f"block{number}", stage, scale.width, stage.stride if repeat == 0 else 1)
-            number += 1
-    x = _convolution(x, "head", _HEAD, 1, 1)
+    x = inputs = block_input = keras.Input((size, size, 3))
+    block = ""
+    for each in _convolutions(name):
+        if each.block != block:
+            block, block_input = each.block, x
+        options = {"padding": "same", "use_bias": False, "name": f"{each.name}_conv"}
+        if each.depthwise:
+            x = layers.DepthwiseConv2D(each.kernel, each.stride, depthwise_initializer="zeros", **options)(x)
+        else:
+            x = layers.Conv2D(each.filters, each.kernel, each.stride, kernel_initializer="zeros", **options)(x)
+        x = layers.BatchNormalization(epsilon=_EPSILON, momentum=0.99, name=f"{each.name}_bn")(x)
+        if each.activate:
+            x = layers.ReLU(6, name=f"{each.name}_relu")(x)
+        if each.residual:
+            x = layers.Add(name=f"{each.block}_add")([block_input, x])
     return keras.Model(inputs, x, name=name.replace("-", "_"))
 
 
@@ -129,71 +182,37 @@ def find_weights(name: str) -> Path:
     return files[0]
 
 
-def set_torch_weights(model: keras.Model, path: Path) -> None:
-    """Set the weights of a network from a PyTorch file of the same architecture.
-
-    Raises:
-        InputError: The file cannot be read, or a weight is missing or has another shape.
-    """
-    weights = read_torch_weights(path)
-    try:
-        for layer in model.layers:
-            if layer.weights:
-                layer.set_weights([*_torch_weights(layer, weights)])
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path} does not have the weights of {model.name} ({error}); get it again.") from error
-
-
-def _build_with_imagenet_weights(name: str, size: int, weights: str | None) -> keras.Model:
-    path = find_weights(name) if weights else None
-    model = build_efficientnet_lite(name, size)
-    if path:
-        set_torch_weights(model, path)
-    return model
+def _convolutions(name: str) -> list[_Convolution]:
+    """Return the convolutions of one of `NETWORKS` in their order."""
+    scale = NETWORKS[name]
+    found = [_Convolution("stem", 3, 2, _STEM)]
+    channels, number = _STEM, 0
+    for position, stage in enumerate(_STAGES):
+        filters = _scale_filters(stage.filters, scale.width)
+        # The first and the last stage keep their depth.
+        inner = 0 < position < len(_STAGES) - 1
+        for repeat in range(math.ceil(scale.depth * stage.repeats) if inner else stage.repeats):
+            # Inverted bottleneck (Sandler et al. 2018): expand, convolve each channel by itself, project.
+            block, stride, wide = f"block{number}", stage.stride if repeat == 0 else 1, stage.expansion * channels
+            if stage.expansion > 1:
+                found.append(_Convolution(f"{block}_expand", 1, 1, wide))
+            found.append(_Convolution(f"{block}_depthwise", stage.kernel, stride, wide, depthwise=True))
+            residual = stride == 1 and channels == filters
+            found.append(_Convolution(f"{block}_project", 1, 1, filters, activate=False, residual=residual))
+            channels, number = filters, number + 1
+    return [*found, _Convolution("head", 1, 1, _HEAD)]
 
 
-def _feature_map(model: keras.Model, spec: BackboneSpec) -> Any:
-    """Return the output of the last layer, or of the block that the spec names."""
+def _up_to_block(convolutions: list[_Convolution], spec: BackboneSpec) -> list[_Convolution]:
+    """Return all convolutions, or those up to the block that the spec names."""
     if "/" not in spec.name:
-        return model.output
-    ends = {layer.name.partition("_")[0]: layer for layer in model.layers if layer.name.startswith("block")}
-    if spec.rest not in ends:
+        return convolutions
+    blocks = [each.block for each in convolutions]
+    if spec.rest not in blocks[1:-1]:
         raise ConfigurationError(
-            f"There is no backbone {spec.name!r}; set it to {spec.network} or {spec.network}/block0 to "
-            f"block{len(ends) - 1}."
+            f"There is no backbone {spec.name!r}; set it to {spec.network} or {spec.network}/block0 to {blocks[-2]}."
         )
-    return ends[spec.rest].output
-
-
-def _bottleneck(x: Any, name: str, stage: _Stage, width: float, stride: int) -> Any:
-    """Inverted bottleneck (Sandler et al. 2018): expand, convolve each channel by itself, project."""
-    inputs, filters = x, _scale_filters(stage.filters, width)
-    if stage.expansion > 1:
-        x = _convolution(x, f"{name}_expand", stage.expansion * inputs.shape[-1], 1, 1)
-    x = layers.DepthwiseConv2D(
-        stage.kernel,
-        stride,
-        padding="same",
-        use_bias=False,
-        depthwise_initializer="zeros",
-        name=f"{name}_depthwise_conv",
-    )(x)
-    x = _normalization(x, f"{name}_depthwise")
-    x = layers.ReLU(6, name=f"{name}_depthwise_relu")(x)
-    x = layers.Conv2D(filters, 1, use_bias=False, kernel_initializer="zeros", name=f"{name}_project_conv")(x)
-    x = _normalization(x, f"{name}_project")
-    return layers.Add(name=f"{name}_add")([inputs, x]) if stride == 1 and inputs.shape[-1] == filters else x
-
-
-def _convolution(x: Any, name: str, filters: int, kernel: int, stride: int) -> Any:
-    x = layers.Conv2D(
-        filters, kernel, stride, padding="same", use_bias=False, kernel_initializer="zeros", name=f"{name}_conv"
-    )(x)
-    return layers.ReLU(6, name=f"{name}_relu")(_normalization(x, name))
-
-
-def _normalization(x: Any, name: str) -> Any:
-    return layers.BatchNormalization(epsilon=_EPSILON, momentum=0.99, name=f"{name}_bn")(x)
+    return convolutions[: len(blocks) - blocks[::-1].index(spec.rest)]
 
 
 def _scale_filters(filters: int, width: float) -> int:
@@ -203,25 +222,106 @@ def _scale_filters(filters: int, width: float) -> int:
     return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
-def _torch_weights(layer: keras.layers.Layer, weights: dict[str, NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """Yield the weights of one layer in Keras's order and layout."""
-    name = _torch_name(layer.name)
-    if isinstance(layer, layers.BatchNormalization):
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            yield weights[f"{name}.{part}"]
-    else:
-        kernel = weights[f"{name}.weight"]  # (out, in, height, width); depthwise (channels, 1, height, width)
-        depthwise = isinstance(layer, layers.DepthwiseConv2D)
-        yield kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)
+def _folded_network(
+    convolutions: list[_Convolution], weights: Mapping[str, Arrays], dtype: str
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the function from preprocessed images to the feature map of the last convolution, in inference mode."""
+    folded = []
+    for each in convolutions:
+        kernel, gamma, beta, mean, variance = weights[each.name]
+        scale = gamma / np.sqrt(variance + np.float32(_EPSILON))
+        scaled = kernel * (scale[:, np.newaxis] if each.depthwise else scale)
+        folded.append((tf.constant(scaled, dtype), tf.constant(beta - mean * scale, dtype)))
+
+    def feature_map(images: tf.Tensor) -> tf.Tensor:
+        x = block_input = tf.cast(images, dtype)
+        block = ""
+        for each, (kernel, bias) in zip(convolutions, folded, strict=True):
+            if each.block != block:
+                block, block_input = each.block, x
+            convolve = tf.nn.depthwise_conv2d if each.depthwise else tf.nn.conv2d
+            x = tf.nn.bias_add(convolve(x, kernel, [1, each.stride, each.stride, 1], "SAME"), bias)
+            if each.activate:
+                x = tf.nn.relu6(x)
+            if each.residual:
+                x = block_input + x
+        return x
+
+    return feature_map
 
 
-def _torch_name(name: str) -> str:
-    """`block3_expand_bn` -> `_blocks.3._bn0`."""
-    block, *rest = name.split("_")
-    if block == "stem":
-        return "_bn0" if rest == ["bn"] else "_conv_stem"
-    if block == "head":
-        return "_bn1" if rest == ["bn"] else "_conv_head"
-    place, kind = rest
-    normalization = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
-    return f"_blocks.{block.removeprefix('block')}.{normalization[place] if kind == 'bn' else f'_{place}_conv'}"
+def _build(spec: BackboneSpec, size: int) -> keras.Model:
+    """Build the Keras model with its weights."""
+
+    def build(weights: str | None) -> keras.Model:
+        read = _read_weights(spec.network, find_weights(spec.network)) if weights else {}
+        model = build_efficientnet_lite(spec.network, size)
+        for name, (kernel, *normalization) in read.items():
+            model.get_layer(f"{name}_conv").set_weights([kernel])
+            model.get_layer(f"{name}_bn").set_weights(normalization)
+        return model
+
+    with precision(spec.precision):
+        return build_with_weights(spec, build)
+
+
+def _output_of(model: keras.Model, convolution: _Convolution) -> Any:
+    """Return the symbolic output of a convolution with all that follows it."""
+    names = [f"{convolution.block}_add", f"{convolution.name}_relu", f"{convolution.name}_bn"]
+    found = {layer.name: layer for layer in model.layers}
+    return next(found[name].output for name in names if name in found)
+
+
+def _arrays_of(model: keras.Model, convolution: _Convolution) -> Arrays:
+    """Return kernel, gamma, beta, mean and variance of a Keras model."""
+    return tuple(
+        array for kind in ("conv", "bn") for array in model.get_layer(f"{convolution.name}_{kind}").get_weights()
+    )
+
+
+def _digest(weights: Mapping[str, Arrays]) -> str:
+    """Compute what `digest_weights` does of the Keras model with these weights."""
+    digest = hashlib.sha256()
+    for arrays in weights.values():
+        for array in arrays:
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _read_weights(network: str, path: Path) -> dict[str, Arrays]:
+    """Read kernel, gamma, beta, mean and variance of each convolution, in Keras's layout, from a PyTorch file.
+
+    Raises:
+        InputError: The file cannot be read, or a weight is missing or has another shape.
+    """
+    read = read_torch_weights(path)
+    weights, channels = {}, 3
+    try:
+        for each in _convolutions(network):
+            convolution, normalization = _torch_names(each.name)
+            kernel = read[f"{convolution}.weight"]  # (out, in, height, width); depthwise (channels, 1, height, width)
+            kernel = kernel.transpose(2, 3, 0, 1) if each.depthwise else kernel.transpose(2, 3, 1, 0)
+            shape = (each.kernel, each.kernel, channels, 1 if each.depthwise else each.filters)
+            parts = [read[f"{normalization}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
+            for array, expected in ((kernel, shape), *((part, (each.filters,)) for part in parts)):
+                if array.shape != expected:
+                    raise ValueError(f"{convolution} has the shape {array.shape} in place of {expected}")
+            weights[each.name] = (kernel, *parts)
+            channels = each.filters
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path} does not have the weights of {network.replace('-', '_')} ({error}); get it again."
+        ) from error
+    return weights
+
+
+def _torch_names(name: str) -> tuple[str, str]:
+    """Return PyTorch's names: `block3_expand` -> `_blocks.3._expand_conv` and `_blocks.3._bn0`."""
+    if name == "stem":
+        return "_conv_stem", "_bn0"
+    if name == "head":
+        return "_conv_head", "_bn1"
+    block, place = name.split("_")
+    prefix = f"_blocks.{block.removeprefix('block')}"
+    normalization = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}[place]
+    return f"{prefix}._{place}_conv", f"{prefix}.{normalization}"

@@ -13,6 +13,7 @@ from model.backbones.blocks import blocks_of, split_before_block
 from model.backbones.efficientnet_lite import NETWORKS, build_efficientnet_lite, find_weights, preprocess
 from model.backbones.images import cut_crops, decode_image
 from model.backbones.spec import BackboneSpec
+from model.backbones.weights import digest_weights
 from schemas.errors import ConfigurationError, InputError
 from schemas.interop.torch_weights import read_torch_weights
 
@@ -79,6 +80,18 @@ def test_features_are_those_of_a_naive_network():
     cells = load_backbone(BackboneSpec("efficientnet-lite2", "imagenet", 64, pool="grid:2"))
     np.testing.assert_allclose(cells.features(IMAGES), feature_map.reshape(2, -1), rtol=1e-3, atol=1e-4)
     assert cells.dimension == 4 * 1280
+
+
+@pytest.mark.parametrize(
+    ("name", "pool"), [("efficientnet-lite2", "average"), ("efficientnet-lite2/block12", "grid:2")]
+)
+@pytest.mark.parametrize("weights", ["imagenet", "random:1"])
+def test_features_and_digest_are_those_of_the_keras_network(name, pool, weights):
+    backbone = load_backbone(BackboneSpec(name, weights, 64, pool=pool))
+    network = backbone.network
+    np.testing.assert_allclose(backbone.features(IMAGES), network.forward(IMAGES), rtol=1e-3, atol=1e-4)
+    assert network.encoder.output_shape == (None, backbone.dimension)
+    assert backbone.weights_digest == digest_weights(network.whole)
 
 
 @pytest.mark.parametrize(("name", "classes"), [("chelsea", {281, 282, 283, 284, 285}), ("coffee", {504, 967, 969})])
