@@ -9,6 +9,7 @@ NAMES = (
     "captioning",
     "decoding",
     "download",
+    "engines",
     "extraction",
     "features",
     "inference",

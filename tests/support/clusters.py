@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import distributed
 import psutil
 
 from pipelines.engines.beam import BeamEngine
@@ -27,15 +28,21 @@ NO_JAVA = "Spark needs Java" if shutil.which("java") is None and "JAVA_HOME" not
 
 
 class Cluster(Protocol):
-    """A cluster, and the processes in it that can be killed."""
+    """A cluster whose processes can be killed.
 
+    Attributes:
+        directory: Directory that it writes to.
+        engine: The engine that uses it.
+    """
+
+    directory: Path
     engine: Engine
 
-    def workers(self) -> list[int]:
-        """Process ids of the workers."""
+    def kill_worker(self) -> None:
+        """Kill a worker; another takes its place."""
 
-    def scheduler(self) -> int:
-        """Process id of what assigns shards to workers."""
+    def kill_scheduler(self) -> None:
+        """Kill the process that assigns shards to workers."""
 
 
 @contextmanager
@@ -43,9 +50,8 @@ def beam_processes(
     directory: Path, workers: int, environment: Mapping[str, str], timeout: float
 ) -> Iterator["BeamProcesses"]:
     """Processes of Beam's local runner, which have the environment of the driver."""
-    made = BeamProcesses(
-        BeamEngine(options=("--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"))
-    )
+    options = ("--direct_running_mode=multi_processing", f"--direct_num_workers={workers}")
+    made = BeamProcesses(directory, BeamEngine(options=options))
     try:
         yield made
     finally:
@@ -57,15 +63,20 @@ def beam_processes(
 class BeamProcesses:
     """See `beam_processes`."""
 
+    directory: Path
     engine: BeamEngine
 
     def workers(self) -> list[int]:
         """Process ids of Beam's SDK workers."""
         return find_processes("sdk_worker_main")
 
-    def scheduler(self) -> int:
-        """The scheduler is the driver itself."""
-        return os.getpid()
+    def kill_worker(self) -> None:
+        """Kill a process; the next run starts others."""
+        _kill(self.workers()[0])
+
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler, which is the driver itself."""
+        _kill(os.getpid())
 
 
 @dataclass
@@ -75,6 +86,7 @@ class DaskCluster:
     directory: Path
     timeout: float = 60.0
     worker_ttl: str = "5m"  # Dask's default; how long a worker may be silent
+    environment: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -99,13 +111,15 @@ class DaskCluster:
         options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
         return self._start("worker", self.address, *options, *arguments, folder=name, environment=environment)
 
-    def workers(self) -> list[int]:
-        """Process ids of the workers."""
-        return [process.pid for process in self.processes if "worker" in process.args]
+    def kill_worker(self) -> None:
+        """Kill a worker and start another one."""
+        running = [process for process in self.processes if "worker" in process.args and process.poll() is None]
+        self.start_worker(f"worker{len(self.processes)}", environment=self.environment)
+        running[0].kill()
 
-    def scheduler(self) -> int:
-        """Process id of the scheduler."""
-        return next(process.pid for process in self.processes if "scheduler" in process.args)
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler."""
+        next(process for process in self.processes if "scheduler" in process.args).kill()
 
     def stop(self) -> None:
         """Kill all processes, also stopped ones."""
@@ -133,11 +147,15 @@ def dask_cluster(
     directory: Path, workers: int, environment: Mapping[str, str], timeout: float
 ) -> Iterator[DaskCluster]:
     """A Dask cluster with some workers, which have variables of their own."""
-    cluster = DaskCluster(directory, timeout)
+    cluster = DaskCluster(directory, timeout, environment=environment)
     try:
         cluster.start_scheduler()
         for number in range(workers):
             cluster.start_worker(f"worker{number}", environment=environment)
+        wait_until(partial(listens, cluster.port), 120)
+        if workers:
+            with distributed.Client(cluster.address, timeout=120) as client:
+                client.wait_for_workers(workers, timeout=120)
         yield cluster
     finally:
         cluster.stop()
@@ -145,17 +163,18 @@ def dask_cluster(
 
 @dataclass
 class SparkCluster:
-    """Executors of one core, which Spark starts together with its driver."""
+    """Executors of one core, which Spark starts together with its driver, and starts again."""
 
+    directory: Path
     engine: SparkEngine
 
-    def workers(self) -> list[int]:
-        """Process ids of the executors."""
-        return find_processes("CoarseGrainedExecutorBackend")
+    def kill_worker(self) -> None:
+        """Kill an executor."""
+        _kill(find_processes("CoarseGrainedExecutorBackend")[0])
 
-    def scheduler(self) -> int:
-        """Process id of the driver's Java program."""
-        return find_processes("SparkSubmit")[0]
+    def kill_scheduler(self) -> None:
+        """Kill the driver's Java program."""
+        _kill(find_processes("SparkSubmit")[0])
 
 
 @contextmanager
@@ -168,12 +187,13 @@ def spark_cluster(
         "spark.local.dir": str(directory),
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
         "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        "spark.task.maxFailures": "2",
         **({} if workers else {"spark.executor.cores": "2"}),
         **{f"spark.executorEnv.{name}": value for name, value in environment.items()},
     }
     from pyspark import SparkContext
 
-    yield SparkCluster(SparkEngine(f"local-cluster[{workers or 1},1,1024]", options, timeout))
+    yield SparkCluster(directory, SparkEngine(f"local-cluster[{workers or 1},1,1024]", options, timeout))
     if not find_processes("SparkSubmit"):  # a process has one Java program, which a test has killed
         SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
@@ -182,17 +202,18 @@ def spark_cluster(
 class PrismCluster:
     """Beam's portable job service and a pool of workers."""
 
+    directory: Path
     engine: BeamEngine
     service: int
     pool: int
 
-    def workers(self) -> list[int]:
-        """Process ids of the workers that the pool has started."""
-        return [each.pid for each in psutil.Process(self.pool).children(recursive=True)]
+    def kill_worker(self) -> None:
+        """Kill a worker that the pool has started; it starts others."""
+        _kill(psutil.Process(self.pool).children(recursive=True)[0].pid)
 
-    def scheduler(self) -> int:
-        """Process id of the job service."""
-        return self.service
+    def kill_scheduler(self) -> None:
+        """Kill the job service."""
+        _kill(self.service)
 
 
 @contextmanager
@@ -222,11 +243,15 @@ def prism_cluster(
                 f"--environment_config=127.0.0.1:{pool_port}",
             ),
         )
-        yield PrismCluster(engine, processes[0].pid, processes[1].pid)
+        yield PrismCluster(directory, engine, processes[0].pid, processes[1].pid)
     finally:
         for process in processes:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
 
 
 def find_processes(text: str) -> list[int]:

@@ -1,10 +1,9 @@
 """All engines alike: the bytes of one process, and the faults of clusters."""
 
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -57,7 +56,7 @@ processes = pytest.param(beam_processes, id="processes", marks=pytest.mark.slow(
 
 @pytest.fixture
 def make_cluster(request, tmp_path) -> MakeCluster:
-    """Makes a cluster of the engine with some workers."""
+    """Makes a cluster of the engine with some workers, for tests that break it."""
 
     def make(workers: int = 2, environment: dict[str, str] | None = None, timeout: float = 120.0):
         (tmp_path / "cluster").mkdir()
@@ -66,8 +65,18 @@ def make_cluster(request, tmp_path) -> MakeCluster:
     return make
 
 
-def every(*engines):
-    return pytest.mark.parametrize("make_cluster", engines, indirect=True)
+@pytest.fixture(scope="module")
+def cluster(request, tmp_path_factory, _s3_server) -> Iterator[Cluster]:
+    """A cluster of two workers for the tests of this module; they have a store and a directory for temporary files."""
+    directory = tmp_path_factory.mktemp("cluster")
+    (directory / "temporary").mkdir()
+    environment = {"NO_PROXY": "127.0.0.1", **_s3_server.variables, "TMPDIR": str(directory / "temporary")}
+    with request.param(directory, 2, environment, 120.0) as made:
+        yield made
+
+
+def every(*engines, fixture="cluster"):
+    return pytest.mark.parametrize(fixture, engines, indirect=True)
 
 
 @pytest.fixture
@@ -79,14 +88,14 @@ def complete(shards, work, engine: Engine) -> None:
     complete_shards(shards, work, engine, lambda fraction, message: None)
 
 
-def kill_in_the_middle(shards: list[Shard], find: Callable[[], int]) -> threading.Thread:
+def kill_in_the_middle(shards: list[Shard], kill: Callable[[], None]) -> threading.Thread:
     """Kills a process as soon as one of the shards is there."""
 
-    def kill() -> None:
+    def wait_and_kill() -> None:
         wait_until(lambda: any(storage.exists(shard.receipt_path) for shard in shards), 300)
-        os.kill(find(), signal.SIGKILL)
+        kill()
 
-    thread = threading.Thread(target=kill, daemon=True)
+    thread = threading.Thread(target=wait_and_kill, daemon=True)
     thread.start()
     return thread
 
@@ -100,38 +109,33 @@ def extract(images: list[ImageSource], directory: Path, engine: Engine) -> bytes
     return (directory / "features.h5").read_bytes() + (directory / "rejects.jsonl").read_bytes()
 
 
-@pytest.fixture
-def images(tmp_path) -> list[ImageSource]:
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> list[ImageSource]:
     """36 images, the last of which is broken."""
-    random = np.random.default_rng(0)
+    random, root = np.random.default_rng(0), tmp_path_factory.mktemp("images")
     for number in range(35):
-        Image.fromarray(random.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / f"{number:02d}.png")
-    (tmp_path / "35.png").write_bytes(b"")
-    return [ImageSource(path.stem, str(path)) for path in sorted(tmp_path.glob("*.png"))]
+        Image.fromarray(random.integers(0, 256, (40, 50, 3), np.uint8)).save(root / f"{number:02d}.png")
+    (root / "35.png").write_bytes(b"")
+    return [ImageSource(path.stem, str(path)) for path in sorted(root.glob("*.png"))]
+
+
+@pytest.fixture(scope="module")
+def expected_features(images, tmp_path_factory) -> bytes:
+    """What one process computes."""
+    return extract(images, tmp_path_factory.mktemp("features"), LOCAL)
 
 
 @every(processes, dask, spark, prism)
-def test_features_are_the_same_bytes_though_a_worker_is_killed(make_cluster, images, tmp_path):
-    expected = extract(images, tmp_path / "local", LOCAL)
+def test_features_are_the_same_bytes_though_a_worker_is_killed(cluster, images, expected_features, tmp_path):
     shards = plan_shards(len(images), str(tmp_path / "there" / "shards"), SHARDS, "features.h5")
-    with make_cluster() as cluster:
-        killer = kill_in_the_middle(shards, lambda: cluster.workers()[0])
-        try:
-            found = extract(images, tmp_path / "there", cluster.engine)
-        except RunnerError as error:  # Beam's local runner does not replace a process
-            assert "A process of Beam's local runner ended too early" in str(error)
-            found = extract(images, tmp_path / "there", cluster.engine)
-        assert not killer.is_alive()
-    assert found == expected
-
-
-@pytest.fixture
-def artifacts(tmp_path) -> None:
-    """A model, features of 14 images, and captions, in `tmp_path`."""
-    write_model(tmp_path / "model")
-    write_images(tmp_path / "features", 14)
-    tokens = [["a", "dog", "runs"], ["a", "cat", "sits", "on", "the", "mat"]]
-    write_json_lines(tmp_path / "tokens" / "tokens.jsonl", [{"image_id": "0", "split": "train", "tokens": tokens}])
+    killer = kill_in_the_middle(shards, cluster.kill_worker)
+    try:
+        found = extract(images, tmp_path / "there", cluster.engine)
+    except RunnerError as error:  # Beam's local runner does not replace a process
+        assert "A process of Beam's local runner ended too early" in str(error)
+        found = extract(images, tmp_path / "there", cluster.engine)
+    assert not killer.is_alive()
+    assert found == expected_features
 
 
 def caption_and_rerank(root: Path, directory: Path, engine: Engine, shared: str = "") -> list[bytes]:
@@ -152,46 +156,70 @@ def caption_and_rerank(root: Path, directory: Path, engine: Engine, shared: str 
     return [path.read_bytes() for path in sorted(directory.glob("*/*.jsonl"))]
 
 
-@every(processes, dask, spark, prism)
-def test_captions_and_reranking_are_the_same_bytes(make_cluster, artifacts, tmp_path):
-    expected = caption_and_rerank(tmp_path, tmp_path / "local", LOCAL)
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory) -> Path:
+    """A directory with a model, features of 14 images, and tokenized captions."""
+    root = tmp_path_factory.mktemp("artifacts")
+    write_model(root / "model")
+    write_images(root / "features", 14)
+    tokens = [["a", "dog", "runs"], ["a", "cat", "sits", "on", "the", "mat"]]
+    write_json_lines(root / "tokens" / "tokens.jsonl", [{"image_id": "0", "split": "train", "tokens": tokens}])
+    return root
+
+
+@pytest.fixture(scope="module")
+def expected_captions(artifacts) -> list[bytes]:
+    """The files that one process computes."""
+    expected = caption_and_rerank(artifacts, artifacts / "local", LOCAL)
     assert len(expected) == 3
-    with make_cluster() as cluster:
-        assert caption_and_rerank(tmp_path, tmp_path / "there", cluster.engine) == expected
+    return expected
+
+
+@every(processes, dask, prism)
+def test_captions_and_reranking_are_the_same_bytes(cluster, artifacts, expected_captions, tmp_path):
+    assert caption_and_rerank(artifacts, tmp_path, cluster.engine) == expected_captions
 
 
 @every(dask, spark, prism)
-def test_captions_and_reranking_need_no_common_disk(make_cluster, artifacts, new_bucket, tmp_path, monkeypatch):
+def test_captions_and_reranking_need_no_common_disk(cluster, artifacts, expected_captions, new_bucket, monkeypatch):
     """Workers reach a store only, and one of them is killed."""
-    expected = caption_and_rerank(tmp_path, tmp_path / "local", LOCAL)
     shared = new_bucket("s3")
-    (tmp_path / "cache").mkdir()
-    variables = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "NO_PROXY"))}
-    with make_cluster(environment={**variables, "TMPDIR": str(tmp_path / "cache")}) as cluster:
-        monkeypatch.chdir(tmp_path)
-        here = Path("/proc/self/cwd")  # workers have another one
-        shards = plan_shards(14, f"{shared}/captions/shards", 4, "hypotheses.jsonl", 3)
-        killer = kill_in_the_middle(shards, lambda: cluster.workers()[0])
-        found = caption_and_rerank(here, here / "there", cluster.engine, shared)
-        killer.join()
-    assert found == expected
-    (cache,) = (tmp_path / "cache").glob("m-rnn-inputs-*")
+    monkeypatch.chdir(artifacts)
+    here = Path("/proc/self/cwd")  # workers have another one
+    shards = plan_shards(14, f"{shared}/captions/shards", 4, "hypotheses.jsonl", 3)
+    killer = kill_in_the_middle(shards, cluster.kill_worker)
+    found = caption_and_rerank(here, here / type(cluster).__name__, cluster.engine, shared)
+    killer.join()
+    assert found == expected_captions
+    (cache,) = (cluster.directory / "temporary").glob("m-rnn-inputs-*")
     copies = {file.name for file in cache.glob("*/*") if file.parent.name != ".partial"}
     assert copies == {*MODEL_FILES, "hypotheses.jsonl", "tokens.jsonl"}
 
 
-@every(dask, spark)
+@every(processes, dask, spark, prism)
+def test_engine_quotes_errors_of_workers(cluster, shards):
+    with pytest.raises(RunnerError, match=r"failed \(.*a passing fault.*\); check \[engine\]"):
+        complete(shards[:2], fail, cluster.engine)
+
+
+@every(processes)
+def test_engine_raises_typed_errors_of_workers(cluster, shards):
+    with pytest.raises(InputError, match=r"^/nowhere/model\.bin cannot be read \(No such file or directory\)"):
+        complete(shards, partial(copy_model, model="/nowhere/model.bin"), cluster.engine)
+
+
+@every(dask, spark, fixture="make_cluster")
 def test_cluster_without_workers_is_given_up(make_cluster, shards):
-    with make_cluster(workers=0, timeout=8) as cluster:
+    with make_cluster(workers=0, timeout=3) as cluster:
         started = time.monotonic()
         with pytest.raises(
-            RunnerError, match=r"has (had no worker|run no task) for 8 s; start some .*Complete shards are kept"
+            RunnerError, match=r"has (had no worker|run no task) for 3 s; start some .*Complete shards are kept"
         ):
             complete(shards, write_slowly, cluster.engine)
         assert time.monotonic() - started < 120
 
 
-@every(dask, spark, prism)
+@every(dask, spark, prism, fixture="make_cluster")
 def test_worker_with_another_version_is_named(make_cluster, shards, tmp_path):
     old = tmp_path / "old" / "numpy-1.0.dist-info"
     old.mkdir(parents=True)
@@ -201,13 +229,13 @@ def test_worker_with_another_version_is_named(make_cluster, shards, tmp_path):
         make_cluster(environment={"PYTHONPATH": path}) as cluster,
         pytest.raises(RunnerError, match=r"^The worker on \S+ has numpy 1\.0, the driver has \S+; give all workers"),
     ):
-        complete(shards, write_slowly, cluster.engine)
+        complete(shards[:2], write_slowly, cluster.engine)
 
 
-@every(dask, spark, prism)
+@every(dask, spark, prism, fixture="make_cluster")
 def test_scheduler_that_is_killed_ends_the_run_and_the_next_one_resumes(make_cluster, shards, tmp_path):
-    with make_cluster(timeout=40) as cluster:
-        killer = kill_in_the_middle(shards, cluster.scheduler)
+    with make_cluster(timeout=20) as cluster:
+        killer = kill_in_the_middle(shards, cluster.kill_scheduler)
         with pytest.raises(RunnerError, match=r".+ Complete shards are kept"):
             complete(shards, write_slowly, cluster.engine)
         killer.join()
@@ -218,24 +246,15 @@ def test_scheduler_that_is_killed_ends_the_run_and_the_next_one_resumes(make_clu
     assert {path: Path(path).stat().st_mtime_ns for path in done} == done
 
 
-@every(dask, spark, prism)
-def test_store_that_workers_cannot_use_is_named(make_cluster, new_bucket):
+@every(dask, spark, prism, fixture="make_cluster")
+def test_store_that_workers_cannot_use_is_named(make_cluster, new_bucket, _s3_server):
     bucket = new_bucket("s3")
+    environment = {"NO_PROXY": "127.0.0.1", **_s3_server.variables, "AWS_SECRET_ACCESS_KEY": "wrong"}
     shards = write_plan([ImageSource("a")], f"{bucket}/shards", 1, "rows.txt")
     with (
-        make_cluster(environment={"AWS_SECRET_ACCESS_KEY": "wrong"}) as cluster,
+        make_cluster(environment=environment) as cluster,
         pytest.raises(
             (RunnerError, StorageAccessError), match=rf"{bucket}/shards/\S+ cannot be used with these credentials"
         ),
     ):
         complete(shards, write_slowly, cluster.engine)
-
-
-@every(processes, dask, spark, prism)
-def test_engine_names_errors_of_workers(make_cluster, shards):
-    """A typed error is raised as it was, any other one is quoted."""
-    with make_cluster() as cluster:
-        with pytest.raises(InputError, match=r"^/nowhere/model\.bin cannot be read \(No such file or directory\)"):
-            complete(shards, partial(copy_model, model="/nowhere/model.bin"), cluster.engine)
-        with pytest.raises(RunnerError, match=r"failed \(.*a passing fault.*\); check \[engine\]"):
-            complete(shards, fail, cluster.engine)
