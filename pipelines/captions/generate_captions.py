@@ -13,7 +13,7 @@ from pipelines import storage
 from pipelines.engines.engine import Sharding
 from pipelines.engines.inputs import InputFiles
 from pipelines.engines.json_shards import read_lines, write_lines
-from pipelines.engines.shards import ImageSource, Shard, incomplete_shards, write_plan
+from pipelines.engines.shards import ImageSource, Receipt, Shard, incomplete_shards, write_plan
 from schemas.checkpoint import MODEL_FILES, read_checkpoint
 from schemas.features import FeatureFile
 from schemas.hypotheses import from_record, to_record, write_hypotheses
@@ -91,14 +91,14 @@ class Decoder:
     inference_threads: int
 
 
-def caption_shard(shard: Shard, decoder: Decoder, batch_size: int) -> None:
-    """Write the hypotheses of one shard's images."""
+def caption_shard(shard: Shard, decoder: Decoder, batch_size: int) -> Receipt:
+    """Write the hypotheses of one shard's images; return the receipt."""
     from model.decoding.strategies import decode_rows
 
     decode, vocabulary = _load(decoder)
     image_ids = [image.image_id for image in shard.read_images()]
     rows = np.load(io.BytesIO(storage.read(_features_path(shard))))
-    write_lines(shard, map(to_record, decode_rows(decode, vocabulary, image_ids, rows, batch_size, shard.first)))
+    return write_lines(shard, map(to_record, decode_rows(decode, vocabulary, image_ids, rows, batch_size, shard.first)))
 
 
 def _features_path(shard: Shard) -> str:

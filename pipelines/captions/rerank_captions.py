@@ -11,7 +11,7 @@ from pipelines.captions.reranker import ImageWeights, Reranked, Reranker, weigh_
 from pipelines.engines.engine import Sharding
 from pipelines.engines.inputs import InputFiles
 from pipelines.engines.json_shards import read_lines, write_lines
-from pipelines.engines.shards import ImageSource, Shard, write_plan
+from pipelines.engines.shards import ImageSource, Receipt, Shard, write_plan
 from schemas.captions import read_tokens
 from schemas.features import FeatureFile
 from schemas.hypotheses import ImageHypotheses, from_record, read_hypotheses, read_search, to_record, write_search
@@ -94,10 +94,10 @@ class Tables:
     setting: RerankingSetting
 
 
-def rerank_shard(shard: Shard, tables: Tables) -> None:
-    """Write the reranked hypotheses of one shard's images."""
+def rerank_shard(shard: Shard, tables: Tables) -> Receipt:
+    """Write the reranked hypotheses of one shard's images; return the receipt."""
     images, reranker = _load(tables)
-    write_lines(
+    return write_lines(
         shard,
         (
             {

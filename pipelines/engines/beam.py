@@ -4,7 +4,6 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -12,8 +11,8 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from pipelines.engines.engine import available_cores
-from pipelines.engines.shards import read_receipt, shard_of
-from schemas.errors import ConfigurationError, MRNNError, RunnerError
+from pipelines.engines.shards import Receipt, shard_of
+from schemas.errors import ConfigurationError, RunnerError
 
 METRICS = "mrnn"  # namespace of the metrics
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -38,7 +37,7 @@ class BeamEngine:
         """Name of the runner."""
         return f"Beam runner {self.runner}"
 
-    def map(self, function: Callable[[str], None], manifests: Sequence[str]) -> None:
+    def map(self, function: Callable[[str], Receipt | None], manifests: Sequence[str]) -> None:
         """Run `Create | Reshuffle | ParDo`, which every runner supports and can retry per manifest.
 
         Raises:
@@ -52,7 +51,7 @@ class BeamEngine:
         else:
             pipeline.run().wait_until_finish()
 
-    def build_pipeline(self, function: Callable[[str], None], manifests: Sequence[str]) -> beam.Pipeline:
+    def build_pipeline(self, function: Callable[[str], Receipt | None], manifests: Sequence[str]) -> beam.Pipeline:
         """Return the pipeline; it has these options only, independent of the command line.
 
         Raises:
@@ -91,7 +90,7 @@ class _Call(beam.DoFn):
     Runners that have metrics show those of `METRICS`; nothing depends on them.
     """
 
-    def __init__(self, function: Callable[[str], None]):
+    def __init__(self, function: Callable[[str], Receipt | None]):
         self.function = function
         self.images = Metrics.counter(METRICS, "images")
         self.rejects = Metrics.counter(METRICS, "rejects")
@@ -99,12 +98,11 @@ class _Call(beam.DoFn):
 
     def process(self, manifest: str) -> None:
         started = time.monotonic()
-        self.function(manifest)
+        receipt = self.function(manifest)
         self.seconds.update(round(time.monotonic() - started))
-        with suppress(MRNNError, FileNotFoundError):  # without a complete shard there is nothing to count
-            shard = shard_of(manifest)
-            self.rejects.inc(len(read_receipt(shard).get("rejects", ())))
-            self.images.inc(shard.count)
+        if receipt:
+            self.rejects.inc(len(receipt.get("rejects", ())))
+            self.images.inc(shard_of(manifest).count)
 
 
 def _run_until_a_worker_dies(pipeline: beam.Pipeline) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pipelines.engines.engine import SECONDS_BETWEEN_LOOKS, available_cores
+from pipelines.engines.shards import Receipt
 from schemas.errors import ConfigurationError, RunnerError
 
 
@@ -26,7 +27,7 @@ class DaskEngine:
         """Name of the cluster."""
         return f"Dask cluster {self.scheduler}"
 
-    def map(self, function: Callable[[str], None], manifests: Sequence[str]) -> None:
+    def map(self, function: Callable[[str], Receipt | None], manifests: Sequence[str]) -> None:
         """Submit a task per manifest. Their results are not fetched: workers need not be reachable from here.
 
         Raises:

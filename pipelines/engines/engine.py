@@ -13,6 +13,7 @@ from typing import Protocol
 from pipelines import storage
 from pipelines.engines.inputs import InputFiles, copy_inputs
 from pipelines.engines.shards import (
+    Receipt,
     Shard,
     clear_shards,
     incomplete_shards,
@@ -24,7 +25,7 @@ from pipelines.engines.shards import (
 from schemas.errors import ArtifactError, MRNNError, RunnerError
 from schemas.io.packages import versions
 
-Work = Callable[[Shard], None]  # computes a shard's file in a worker; must be picklable
+Work = Callable[[Shard], Receipt]  # computes a shard's file in a worker; must be picklable
 SECONDS_BETWEEN_LOOKS = 2.0  # of drivers at their clusters
 
 
@@ -38,11 +39,11 @@ class Engine(Protocol):
     def name(self) -> str:
         """Name in messages."""
 
-    def map(self, function: Callable[[str], None], manifests: Sequence[str]) -> None:
+    def map(self, function: Callable[[str], Receipt | None], manifests: Sequence[str]) -> None:
         """Call a picklable function for each manifest, and wait for the end.
 
         Args:
-            function: Takes the path or URL of a manifest.
+            function: Takes the path or URL of a manifest; its result need not come back.
             manifests: Paths or URLs.
 
         Raises:
@@ -99,15 +100,16 @@ class ProcessShard:
     versions: Mapping[str, str] = field(default_factory=versions)
     storage_options: storage.Options = field(default_factory=storage.configured)
 
-    def __call__(self, manifest: str) -> None:
-        """Process one shard; a typed error is written next to it, because engines wrap exceptions."""
+    def __call__(self, manifest: str) -> Receipt | None:
+        """Process one shard and return its receipt; a typed error is written next to it, as engines wrap exceptions."""
         storage.configure(self.storage_options)
         shard = shard_of(manifest)
         try:
             refuse_other_versions(self.versions)
-            self.work(shard)
+            return self.work(shard)
         except MRNNError as error:
             write_error(shard, error)
+            return None
 
 
 def available_cores() -> int:

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pipelines.engines.shards import Shard, read_shard, write_shard
+from pipelines.engines.shards import Receipt, Shard, read_shard, write_shard
 from schemas.errors import ArtifactError
 from schemas.io.files import canonical_json
 
 
-def write_lines(shard: Shard, values: Iterable[Any]) -> None:
-    """Write the shard's file."""
-    write_shard(shard, "".join(canonical_json(value) + "\n" for value in values).encode("utf-8"))
+def write_lines(shard: Shard, values: Iterable[Any]) -> Receipt:
+    """Write the shard's file and its receipt, and return that."""
+    return write_shard(shard, "".join(canonical_json(value) + "\n" for value in values).encode("utf-8"))
 
 
 def read_lines(shards: Sequence[Shard]) -> Iterator[Any]:

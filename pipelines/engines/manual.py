@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.engines.engine import available_cores
+from pipelines.engines.shards import Receipt
 from schemas.errors import RunnerError
 
 
@@ -13,7 +14,7 @@ class ManualEngine:
 
     name: str = "No engine"
 
-    def map(self, function: Callable[[str], None], manifests: Sequence[str]) -> None:
+    def map(self, function: Callable[[str], Receipt | None], manifests: Sequence[str]) -> None:
         """Report what is left to do.
 
         Raises:

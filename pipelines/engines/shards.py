@@ -19,6 +19,8 @@ from schemas import errors
 from schemas.errors import ArtifactError, MRNNError
 from schemas.io.files import canonical_json
 
+Receipt = dict[str, Any]  # `sha256` and `size` of a shard's file, and facts about it
+
 MANIFEST = ".manifest.jsonl"
 _RANGE = re.compile(r"-(\d+)-(\d+)\.\w+$")
 
@@ -155,8 +157,8 @@ def write_manifest(shard: Shard, images: Iterable[ImageSource]) -> None:
     storage.write(shard.manifest_path, _encoder.encode_lines(images))
 
 
-def write_shard(shard: Shard, data: bytes, facts: Mapping[str, Any] | None = None) -> None:
-    """Write the shard's file, then its receipt; each appears at once and complete.
+def write_shard(shard: Shard, data: bytes, facts: Mapping[str, Any] | None = None) -> Receipt:
+    """Write the shard's file, then its receipt, and return that; each appears at once and complete.
 
     Args:
         shard: The shard.
@@ -166,9 +168,10 @@ def write_shard(shard: Shard, data: bytes, facts: Mapping[str, Any] | None = Non
     storage.write(shard.path, data)
     receipt = {**(facts or {}), "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     storage.write(shard.receipt_path, canonical_json(receipt).encode("utf-8"))
+    return receipt
 
 
-def read_receipt(shard: Shard) -> dict[str, Any]:
+def read_receipt(shard: Shard) -> Receipt:
     """Read the receipt of a shard, which has `sha256` and `size` of its file and the facts of `write_shard`.
 
     Raises:
@@ -176,7 +179,7 @@ def read_receipt(shard: Shard) -> dict[str, Any]:
         ArtifactError: It is damaged.
     """
     try:
-        receipt: dict[str, Any] = json.loads(storage.read(shard.receipt_path))
+        receipt: Receipt = json.loads(storage.read(shard.receipt_path))
         if not isinstance(receipt["sha256"], str) or not isinstance(receipt["size"], int):
             raise ValueError("no digest or no size")
     except (ValueError, KeyError, TypeError) as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.engines.engine import SECONDS_BETWEEN_LOOKS
+from pipelines.engines.shards import Receipt
 from schemas.errors import ConfigurationError, RunnerError
 from schemas.text import reason
 
@@ -32,7 +33,7 @@ class SparkEngine:
         """Name of the cluster."""
         return f"Spark cluster {self.master}"
 
-    def map(self, function: Callable[[str], None], manifests: Sequence[str]) -> None:
+    def map(self, function: Callable[[str], Receipt | None], manifests: Sequence[str]) -> None:
         """Run a task per manifest.
 
         Raises:

@@ -17,6 +17,7 @@ from pipelines.engines.inputs import InputFiles
 from pipelines.engines.shards import (
     MANIFEST,
     ImageSource,
+    Receipt,
     Shard,
     incomplete_shards,
     invalidate_shard,
@@ -182,13 +183,16 @@ def list_manifests(directory: str) -> list[str]:
     return sorted(found, key=lambda path: shard_of(path).first)
 
 
-def extract_shard(shard: Shard, options: ExtractionOptions, network_files: InputFiles | None = None) -> None:
+def extract_shard(shard: Shard, options: ExtractionOptions, network_files: InputFiles | None = None) -> Receipt:
     """Write the features of one shard; every image has either features or a reject.
 
     Args:
         shard: The shard.
         options: Backbone, crop and resources.
         network_files: Files of the network below one directory; None if its package has them.
+
+    Returns:
+        The receipt of the shard.
     """
     # Only workers load TensorFlow.
     from pipelines.features.extractor import FeatureExtractor
@@ -227,7 +231,7 @@ def extract_shard(shard: Shard, options: ExtractionOptions, network_files: Input
         run_batch()
     counts.rejected = len(rejects)
     description = network.description(options.dataset)
-    write_result(shard, ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts))
+    return write_result(shard, ShardResult(description, image_ids, np.concatenate(blocks), rejects, counts))
 
 
 def _share_network(spec: BackboneSpec, sharding: Sharding) -> InputFiles | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import storage
-from pipelines.engines.shards import Shard, read_receipt, read_shard, write_shard
+from pipelines.engines.shards import Receipt, Shard, read_receipt, read_shard, write_shard
 from pipelines.features.images import ShardCounts
 from schemas.errors import ArtifactError
 from schemas.features import (
@@ -72,8 +72,8 @@ class ShardFacts:
     size: int
 
 
-def write_result(shard: Shard, result: ShardResult) -> None:
-    """Write a shard's file, HDF5 like the artifact with the counts as attributes, and the facts in its receipt.
+def write_result(shard: Shard, result: ShardResult) -> Receipt:
+    """Write a shard's file, HDF5 like the artifact with the counts as attributes, and its receipt; return that.
 
     Raises:
         ArtifactError: A feature is not finite; names the image.
@@ -94,7 +94,7 @@ def write_result(shard: Shard, result: ShardResult) -> None:
             "rejects": [asdict(reject) for reject in result.rejects],
             "counts": asdict(result.counts),
         }
-    write_shard(shard, buffer.getvalue(), facts)
+    return write_shard(shard, buffer.getvalue(), facts)
 
 
 def read_facts(shard: Shard) -> ShardFacts:

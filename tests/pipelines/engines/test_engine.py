@@ -9,7 +9,7 @@ from apache_beam.metrics import MetricsFilter
 
 from pipelines.engines.beam import METRICS, BeamEngine
 from pipelines.engines.engine import ProcessShard, complete_shards
-from pipelines.engines.shards import ImageSource, Shard, is_shard_complete, write_plan, write_shard
+from pipelines.engines.shards import ImageSource, Receipt, Shard, is_shard_complete, write_plan, write_shard
 from schemas.errors import ArtifactError, ConfigurationError, RunnerError, TrainingError
 from schemas.io.packages import versions
 
@@ -52,8 +52,8 @@ def test_runner_makes_all_shards(shards):
     assert all(is_shard_complete(shard) for shard in shards)
 
 
-def write_with_a_reject(shard: Shard) -> None:
-    write_shard(shard, b"", {"rejects": [{"image_id": "0", "error": "unreadable"}]})
+def write_with_a_reject(shard: Shard) -> Receipt:
+    return write_shard(shard, b"", {"rejects": [{"image_id": "0", "error": "unreadable"}]})
 
 
 def test_beam_reports_images_rejects_and_seconds(shards):
