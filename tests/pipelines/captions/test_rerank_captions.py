@@ -90,7 +90,7 @@ def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(dataset, tm
 
 
 @pytest.mark.parametrize("method", ["consensus", "kernel-ridge"])
-def test_rerank_split_by_a_store_writes_the_same_bytes(dataset, tmp_path, method, bucket, monkeypatch):
+def test_rerank_split_by_a_shared_directory_writes_the_same_bytes(dataset, tmp_path, method, place, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     setting, compared, copied = {
         "consensus": (SETTING, tmp_path / "neighbors", "neighbors.h5"),
@@ -98,7 +98,7 @@ def test_rerank_split_by_a_store_writes_the_same_bytes(dataset, tmp_path, method
     }[method]
     run(tmp_path, 2, images=compared, setting=setting)
     expected = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
-    sharding = Sharding(LOCAL, 3, f"{bucket}/shards", f"{bucket}/inputs")
+    sharding = Sharding(LOCAL, 3, f"{place}/shards", f"{place}/inputs")
     rerank_split(job(tmp_path, images=compared, setting=setting), tmp_path / "far", sharding)
     assert {name: (tmp_path / "far" / name).read_bytes() for name in FILES} == expected
     copies = {path.name for path in cache_directory().glob("*/*")}

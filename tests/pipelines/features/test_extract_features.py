@@ -137,14 +137,12 @@ def test_damaged_shard_of_the_same_size_is_not_merged(images, tmp_path):
     assert (tmp_path / "features.h5").read_bytes() == expected
 
 
-@pytest.mark.parametrize("at_store", [False, True], ids=["disk", "store"])
-def test_shards_stay_files_where_there_are_more_images_than_are_merged(images, tmp_path, new_bucket, at_store):
+def test_shards_stay_files_where_there_are_more_images_than_are_merged(images, tmp_path, place):
     run(images, tmp_path / "merged", shards=5)
     directory = tmp_path / "sharded"
     directory.mkdir()
     (directory / "features").mkdir()
     (directory / "features" / "features-0000000-0000016.h5").write_bytes(b"of another plan")
-    place = f"{new_bucket('s3')}/shards" if at_store else str(directory / "scratch")
     counts = extract_features(images, directory, OPTIONS, Sharding(LOCAL, 5, place), 1.0, merge_limit=16)
     assert (counts.images, counts.rejected) == (17, 4)
     merged, sharded = (FeatureFile(tmp_path / name / "features.h5") for name in ("merged", "sharded"))
@@ -271,9 +269,8 @@ def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, buck
     assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["features.h5", "rejects.jsonl"]
 
 
-def test_weights_by_a_store_give_the_same_bytes(all_good, tmp_path, new_bucket, monkeypatch):
+def test_weights_by_a_shared_directory_give_the_same_bytes(all_good, tmp_path, place, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    shared = new_bucket("s3")
     options = replace(OPTIONS, backbone=BackboneSpec("keras:MobileNet", str(tmp_path / "of_mine.weights.h5"), 32))
     keras.applications.MobileNet(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg").save_weights(
         tmp_path / "of_mine.weights.h5"
@@ -281,7 +278,7 @@ def test_weights_by_a_store_give_the_same_bytes(all_good, tmp_path, new_bucket, 
     run(all_good, tmp_path / "here", options)
     (tmp_path / "there").mkdir()
     extract_features(
-        all_good, tmp_path / "there", options, Sharding(LOCAL, 3, f"{shared}/shards", f"{shared}/inputs"), 0.0
+        all_good, tmp_path / "there", options, Sharding(LOCAL, 3, f"{place}/shards", f"{place}/inputs"), 0.0
     )
     assert (tmp_path / "there" / "features.h5").read_bytes() == (tmp_path / "here" / "features.h5").read_bytes()
     assert [path.name for path in cache_directory().glob("*/*")] == ["of_mine.weights.h5"]
