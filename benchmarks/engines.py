@@ -30,7 +30,7 @@ from tests.support.stores import s3_server
 
 ENGINES = ("one-process", "processes", "dask", "spark", "prism", "manual")
 STORES = ("disk", "s3")
-WORKERS, SHARDS, FILES, SMALL, LARGE = 2, 4, 64, 64, 4_160
+WORKERS, SHARDS, FILES, SMALL, LARGE = 2, 4, 64, 64, 2_112
 SPEC = BackboneSpec("keras:MobileNet", "random:0", 32)
 _SUBREAPER = 36  # of prctl: processes whose parents end are then waited for here
 
