@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from model import devices
-from model.devices import claim_place, prepare_process
+from model.devices import claim_place, prepare_process, reserve_gpu
 
 
 def _claim(directory, answer):
@@ -40,16 +40,24 @@ def two_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda gpus, kind: asked.update(visible=gpus))
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, on: asked["growth"].append((gpu, on)))
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
-    prepare_process.cache_clear()
+    reserve_gpu.cache_clear()
     yield asked
-    prepare_process.cache_clear()
+    reserve_gpu.cache_clear()
     while devices._claims:
         devices._claims.pop().release()
 
 
 def test_process_uses_one_gpu_with_memory_growth(two_gpus):
-    prepare_process(0)
+    reserve_gpu()
     assert two_gpus == {"visible": ["GPU:0"], "growth": [("GPU:0", True)]}
-    prepare_process.cache_clear()
-    prepare_process(0)  # like a second process: the first place is taken
+    reserve_gpu.cache_clear()
+    reserve_gpu()  # like a second process: the first place is taken
     assert two_gpus["visible"] == ["GPU:1"]
+
+
+def test_process_keeps_the_threads_that_it_has_computed_with(caplog):
+    assert (tf.constant(1) + 1).numpy() == 2
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    prepare_process(threads + 7)
+    assert tf.config.threading.get_intra_op_parallelism_threads() == threads
+    assert f"computes with {threads} threads (0 = all cores), not with {threads + 7}" in caplog.text
