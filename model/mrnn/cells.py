@@ -1,10 +1,12 @@
-"""The recurrent layers of the m-RNNs, as cells for `keras.layers.RNN`.
+"""The recurrent layers of the m-RNNs, as cells: one time step each; `model.mrnn.recurrence` runs them over captions.
 
 A cell has `input_size`, the size of the vectors that it adds to its mapped state. In the paper these are the embedded
 tokens; for gated cells a matrix maps the embedded tokens to them, for all tokens at once. An image in the recurrent
 layer is added to them too.
 """
 
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,8 +14,56 @@ from keras import ops
 
 from model.mrnn.initializers import Initializers
 
+Multiply = Callable[[int, Any], Any]  # (index of a matrix, its left factor (B, n)) -> their product
 
-class AdditiveCell(keras.layers.Layer):
+
+class Cell(keras.layers.Layer):
+    """Base class of the cells.
+
+    Attributes:
+        input_size: Size of the input.
+        output_size: Size of the output, which is the first state.
+        state_size: Sizes of the states.
+        bias: Weight that is added to the input.
+        matrices: Weights that are multiplied with states.
+        vectors: Further weights, small ones.
+    """
+
+    input_size: int
+    output_size: int
+    state_size: list[int]
+
+    @property
+    @abstractmethod
+    def matrices(self) -> list[keras.Variable]:
+        """Weights that are multiplied with states."""
+
+    @property
+    def vectors(self) -> list[keras.Variable]:
+        """Further weights, small ones."""
+        return []
+
+    @abstractmethod
+    def advance(self, inputs: Any, states: Sequence[Any], multiply: Multiply, vectors: Sequence[Any]) -> list[Any]:
+        """Compute the states after one time step.
+
+        Args:
+            inputs: Input with the bias added (B, input size).
+            states: States before the step, (B, size) each.
+            multiply: Multiplies a factor (B, n) with one of `matrices`, given by its index.
+            vectors: Values of `vectors`.
+        """
+
+    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        """Compute one time step: the output, and the new states."""
+        matrices = self.matrices
+        after = self.advance(
+            inputs + self.bias, states, lambda index, factor: ops.matmul(factor, matrices[index]), self.vectors
+        )
+        return after[0], after
+
+
+class AdditiveCell(Cell):
     """r(t) = ReLU(U_r r(t-1) + x(t) + b): the token is added to the mapped state (Mao et al. 2015, Equation 2).
 
     x (B, units), states [r (B, units)] -> r, [r].
@@ -32,13 +82,17 @@ class AdditiveCell(keras.layers.Layer):
         self.kernel = self.add_weight(name="kernel", shape=(units, units), initializer=self.initializers.orthogonal())
         self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
 
-    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """Compute one time step: the output, and the new states."""
-        state = ops.relu(ops.matmul(states[0], self.kernel) + inputs + self.bias)
-        return state, [state]
+    @property
+    def matrices(self) -> list[keras.Variable]:
+        """U_r."""
+        return [self.kernel]
+
+    def advance(self, inputs: Any, states: Sequence[Any], multiply: Multiply, vectors: Sequence[Any]) -> list[Any]:
+        """Compute the state after one time step."""
+        return [ops.relu(multiply(0, states[0]) + inputs)]
 
 
-class GRUCell(keras.layers.Layer):
+class GRUCell(Cell):
     """The gated recurrent unit as in TF-mRNN (Cho et al. 2014), with x(t) = [x_r x_z x_c] = W w(t).
 
         r = sigmoid(x_r + U_r h(t-1) + b_r)        z = sigmoid(x_z + U_z h(t-1) + b_z)
@@ -63,18 +117,21 @@ class GRUCell(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(3 * units,), initializer=_part_is_one(0, 2 * units))
 
-    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """Compute one time step: the output, and the new states."""
+    @property
+    def matrices(self) -> list[keras.Variable]:
+        """[U_r U_z] and U_c."""
+        return [self.gates, self.candidate]
+
+    def advance(self, inputs: Any, states: Sequence[Any], multiply: Multiply, vectors: Sequence[Any]) -> list[Any]:
+        """Compute the state after one time step."""
         units, (state,) = self.output_size, states
-        inputs = inputs + self.bias
-        gates = ops.sigmoid(inputs[:, : 2 * units] + ops.matmul(state, self.gates))
+        gates = ops.sigmoid(inputs[:, : 2 * units] + multiply(0, state))
         reset, keep = gates[:, :units], gates[:, units:]
-        candidate = ops.tanh(inputs[:, 2 * units :] + ops.matmul(reset * state, self.candidate))
-        state = keep * state + (1.0 - keep) * candidate
-        return state, [state]
+        candidate = ops.tanh(inputs[:, 2 * units :] + multiply(1, reset * state))
+        return [keep * state + (1.0 - keep) * candidate]
 
 
-class LSTMCell(keras.layers.Layer):
+class LSTMCell(Cell):
     """Long short-term memory, with x(t) = [x_i x_c x_f x_o] = W w(t); peepholes p (Gers and Schmidhuber) if wanted.
 
         i = sigmoid(x_i + U_i h(t-1) + p_i * c(t-1) + b_i)    f = sigmoid(x_f + U_f h(t-1) + p_f * c(t-1) + b_f)
@@ -102,20 +159,29 @@ class LSTMCell(keras.layers.Layer):
         if self.peepholes:
             self.peephole = self.add_weight(name="peephole", shape=(3, units), initializer="zeros")
 
-    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-        """Compute one time step: the output, and the new states."""
+    @property
+    def matrices(self) -> list[keras.Variable]:
+        """U."""
+        return [self.kernel]
+
+    @property
+    def vectors(self) -> list[keras.Variable]:
+        """[p_i p_f p_o], if there are peepholes."""
+        return [self.peephole] if self.peepholes else []
+
+    def advance(self, inputs: Any, states: Sequence[Any], multiply: Multiply, vectors: Sequence[Any]) -> list[Any]:
+        """Compute the states after one time step."""
         hidden, cell = states
-        i, c, f, o = ops.split(inputs + self.bias + ops.matmul(hidden, self.kernel), 4, axis=1)
-        if self.peepholes:
-            i, f = i + self.peephole[0] * cell, f + self.peephole[1] * cell
+        i, c, f, o = ops.split(inputs + multiply(0, hidden), 4, axis=1)
+        if vectors:
+            i, f = i + vectors[0][0] * cell, f + vectors[0][1] * cell
         cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(c)
-        if self.peepholes:
-            o = o + self.peephole[2] * cell
-        hidden = ops.sigmoid(o) * ops.tanh(cell)
-        return hidden, [hidden, cell]
+        if vectors:
+            o = o + vectors[0][2] * cell
+        return [ops.sigmoid(o) * ops.tanh(cell), cell]
 
 
-def make_cell(recurrence: str, units: int, initializers: Initializers, name: str) -> keras.layers.Layer:
+def make_cell(recurrence: str, units: int, initializers: Initializers, name: str) -> Cell:
     """Create the cell of a variant.
 
     Args:

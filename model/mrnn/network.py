@@ -15,6 +15,7 @@ from model.mrnn.cells import make_cell
 from model.mrnn.config import ModelConfig
 from model.mrnn.initializers import Initializers
 from model.mrnn.layers import Dropout, FeatureScaling, MultimodalLayer, TiedSoftmax
+from model.mrnn.recurrence import run_over_time
 from model.mrnn.variants import find_variant
 from schemas.errors import ArtifactError, ConfigurationError
 
@@ -96,7 +97,6 @@ class MRNN(keras.Model):
         self.cell = make_cell(chosen.recurrence, units, initializers, name="recurrent")
         added = self.cell.input_size
         self.word_to_cell: Any = dense(added, "word_to_cell", use_bias=False) if chosen.recurrence != "relu" else None
-        self.recurrent = keras.layers.RNN(self.cell, return_sequences=True, name="recurrent_over_time")
         self.multimodal: Any = None
         if chosen.fusion:
             self.multimodal = MultimodalLayer(
@@ -197,7 +197,7 @@ class MRNN(keras.Model):
         if "recurrent" in image:
             image = {**image, "recurrent": image["recurrent"][:, None, :]}
         state = self.initial_state(ops.shape(words)[0], image)
-        return self.recurrent(self._cell_inputs(words, image), initial_state=state)
+        return run_over_time(self.cell, self._cell_inputs(words, image), state)
 
     def recurrent_step(self, words: Any, state: list[Any], image: Image) -> tuple[Any, list[Any]]:
         """Run the recurrent layer for one token of each caption.
@@ -329,7 +329,7 @@ class MRNN(keras.Model):
             word = recurrent
         if self.word_to_cell:
             self.word_to_cell.build(word)
-        self.recurrent.build((None, None, self.cell.input_size))
+        self.cell.build((None, self.cell.input_size))
         if self.multimodal:
             self.multimodal.build(first if choices.word_input == "w1" else word, recurrent, features)
         for image_map in (self.image_to_cell, self.image_to_state):

@@ -1,12 +1,13 @@
 """The recurrent cells against their equations in NumPy, and their gradients by small differences."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from model.mrnn.cells import AdditiveCell, GRUCell, LSTMCell, make_cell
 from model.mrnn.initializers import Initializers
+from model.mrnn.recurrence import run_over_time
+from model.precision import precision
 from tests.support.equations import plain_gru, plain_lstm, plain_relu
 
 UNITS, BATCH, STEPS = 3, 2, 5
@@ -43,9 +44,7 @@ def test_over_time_it_is_a_loop_from_the_given_state(kind):
     cell, weights, random = random_cell(kind)
     x = random.standard_normal((BATCH, STEPS, cell.input_size))
     states = [random.standard_normal((BATCH, size)) for size in cell.state_size]
-    outputs = keras.layers.RNN(cell, return_sequences=True)(
-        x.astype(np.float32), initial_state=[tf.constant(state, tf.float32) for state in states]
-    )
+    outputs = run_over_time(cell, tf.constant(x, tf.float32), [tf.constant(state, tf.float32) for state in states])
     for step in range(STEPS):
         expected, states = PLAIN[kind](weights, x[:, step], states)
         np.testing.assert_allclose(outputs[:, step], expected, atol=1e-4)
@@ -65,10 +64,10 @@ def test_gradients_through_time_are_those_of_small_differences(kind):
             loss += float((output * target[:, step]).sum())
         return loss
 
-    recurrent, inputs = keras.layers.RNN(cell, return_sequences=True), tf.constant(x, tf.float32)
+    inputs, zeros = tf.constant(x, tf.float32), [tf.zeros((BATCH, size)) for size in cell.state_size]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        loss = tf.reduce_sum(recurrent(inputs) * tf.constant(target, tf.float32))
+        loss = tf.reduce_sum(run_over_time(cell, inputs, zeros) * tf.constant(target, tf.float32))
     of_inputs, *of_weights = tape.gradient(loss, [inputs, *cell.trainable_variables])
     assert float(loss) == pytest.approx(plain_loss(weights, x), rel=1e-4)
 
@@ -89,6 +88,44 @@ def test_gradients_through_time_are_those_of_small_differences(kind):
             name = variable.name
             measured = slope(lambda step, name=name, unit=unit: ({**weights, name: weights[name] + step * unit}, x))
             assert gradient.numpy()[position] == pytest.approx(measured, rel=1e-3, abs=1e-4), name
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_over_time_match_automatic_ones(kind, compiled):
+    cell, _, random = random_cell(kind)
+    inputs = tf.constant(random.standard_normal((BATCH, STEPS, cell.input_size)), tf.float32)
+    initial = [tf.constant(random.standard_normal((BATCH, size)), tf.float32) for size in cell.state_size]
+    weighting = tf.constant(random.standard_normal((BATCH, STEPS, UNITS)), tf.float32)
+
+    def unrolled(cell, inputs, states):
+        outputs = []
+        for step in range(STEPS):
+            output, states = cell(inputs[:, step], states)
+            outputs.append(output)
+        return tf.stack(outputs, axis=1)
+
+    def gradients(run, inputs, initial):
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, initial])
+            loss = tf.reduce_sum(run(cell, inputs, initial) * weighting)
+        return tape.gradient(loss, [inputs, *initial, *cell.trainable_variables])
+
+    ours = tf.function(gradients, reduce_retracing=True) if compiled else gradients
+    for found, expected in zip(ours(run_over_time, inputs, initial), gradients(unrolled, inputs, initial), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cells_over_time_compute_in_their_precision(kind):
+    with precision("mixed_float16"):
+        cell, _, random = random_cell(kind)
+    inputs = tf.constant(random.standard_normal((BATCH, STEPS, cell.input_size)), tf.float32)
+    with tf.GradientTape() as tape:
+        outputs = run_over_time(cell, inputs, [tf.zeros((BATCH, size)) for size in cell.state_size])
+    assert outputs.dtype == tf.float16
+    gradients = tape.gradient(outputs, cell.trainable_variables)
+    assert {gradient.dtype for gradient in gradients} == {tf.float32}
 
 
 def test_additive_cell_matches_hand_computation():

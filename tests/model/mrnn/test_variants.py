@@ -18,10 +18,7 @@ FEATURES = np.random.default_rng(1).standard_normal((3, 4)).astype(np.float32)
 
 
 def weights_of(network):
-    return {
-        variable.path.removeprefix("recurrent_over_time/"): variable.numpy().astype(np.float64)
-        for variable in network.trainable_variables
-    }
+    return {variable.path: variable.numpy().astype(np.float64) for variable in network.trainable_variables}
 
 
 def cell_weights(w):
