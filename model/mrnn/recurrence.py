@@ -60,8 +60,8 @@ def run_over_time(cell: keras.layers.Layer, inputs: tf.Tensor, states: list[tf.T
 
         def gradient(of_outputs: tf.Tensor) -> list[tf.Tensor]:
             def backward(
-                step: tf.Tensor, of_states: list, of_vectors: list, of_inputs: Any, of_products: list
-            ) -> tuple:
+                step: Any, of_states: Any, of_vectors: Any, of_inputs: Any, of_products: Any
+            ) -> tuple[Any, ...]:
                 """Differentiate one step, given the gradient of the states after it."""
                 of_products = list(of_products)
 

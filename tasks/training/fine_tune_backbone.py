@@ -23,7 +23,7 @@ class FineTuneBackbone(Stage, FeatureSourceParam):
     """Starts from the trained m-RNN and the backbone of its features; keeps the best epoch."""
 
     preload = TENSORFLOW
-    version = 3  # dropout masks from random bytes
+    version = 4  # recurrent weight gradients in one product, Adam in one pass
     content = ("model.keras", "config.json", "vocabulary.txt", BACKBONE_WEIGHTS)
 
     def requires(self) -> dict[str, Stage]:

@@ -15,7 +15,7 @@ class TrainModel(Stage, FeatureSourceParam, ImageInputParam):
     """Trains an m-RNN with early stopping on a validation metric and keeps the best epoch."""
 
     preload = TENSORFLOW
-    version = 5  # dropout masks from random bytes
+    version = 6  # recurrent weight gradients in one product, Adam in one pass
     content = ("model.keras", "config.json", "vocabulary.txt")
     volatile_files = ("training/curve.jsonl",)
 

@@ -29,7 +29,7 @@ class TrainSelfCritical(Stage, FeatureSourceParam, ImageInputParam, FinetuneBack
     """Self-critical sequence training (Rennie et al. 2017); keeps the epoch with the best validation metric."""
 
     preload = TENSORFLOW
-    version = 3  # dropout masks from random bytes
+    version = 4  # recurrent weight gradients in one product, Adam in one pass
     content = TrainModel.content
 
     seed = luigi.OptionalIntParameter(
