@@ -1,8 +1,7 @@
 """`python -m benchmarks [NAME ...]`: runs the named benchmarks, or all."""
 
+import argparse
 import importlib
-import os
-import sys
 
 NAMES = (
     "annotations",
@@ -26,6 +25,12 @@ NAMES = (
 )
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for benchmark in sys.argv[1:] or NAMES:
-        importlib.import_module(f"benchmarks.{benchmark}").run()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run the named benchmarks, or all.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("--peer", metavar="PYTHON", help="Python with PyTorch and NumPy, for training")
+    arguments = parser.parse_args()
+    if unknown := {*arguments.names} - {*NAMES}:
+        parser.error(f"there is no benchmark {min(unknown)!r}")
+    for benchmark in arguments.names or NAMES:
+        options = {"peer": arguments.peer} if benchmark == "training" else {}
+        importlib.import_module(f"benchmarks.{benchmark}").run(**options)

@@ -1,4 +1,9 @@
-"""Rate of matrix products of this machine, the upper bound for networks."""
+"""This machine: its description, and its rate of matrix products, the upper bound for networks."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -11,3 +16,15 @@ def gemm_rate(size: int = 4096, repeats: int = 5) -> float:
     multiply = tf.function(tf.matmul)
     multiply(left, right)
     return float(2 * size**3 / seconds(lambda: multiply(left, right).numpy(), repeats))
+
+
+def describe_run(command: str) -> str:
+    """Return one line with the command, date, processor, cores, load and version of TensorFlow."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in facts.items()}
+    simd = "AVX-512" if "avx512f" in fields.get("flags", "") else "AVX2" if "avx2" in fields.get("flags", "") else ""
+    model = " ".join([fields.get("model name") or platform.machine(), simd]).strip()
+    date, load = datetime.now(UTC).date().isoformat(), os.getloadavg()[0]
+    return f"`{command}`, {date}: {os.cpu_count()} cores of {model}, load {load:.1f}, TensorFlow {tf.__version__}\n"

@@ -1,9 +1,34 @@
-"""Wall times of calls, and their comparison."""
+"""Wall and processor times of calls, and their comparison."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Cost(NamedTuple):
+    """Time that a call takes.
+
+    Attributes:
+        wall: Wall time in seconds.
+        cpu: Processor time of this process in seconds, of all its threads.
+    """
+
+    wall: float
+    cpu: float
+
+    def times(self, factor: float) -> "Cost":
+        """Return the cost of `factor` as much work."""
+        return Cost(self.wall * factor, self.cpu * factor)
+
+
+def cost(call: Callable[[], Any]) -> Cost:
+    """Measure one call."""
+    wall, before = time.perf_counter(), os.times()
+    call()
+    after = os.times()
+    return Cost(time.perf_counter() - wall, after.user + after.system - before.user - before.system)
 
 
 def seconds(call: Callable[[], Any], repeats: int = 1) -> float:

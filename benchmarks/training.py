@@ -1,62 +1,195 @@
-"""Training steps: words a second against Keras's own `fit` on padded captions and against bare matrix products."""
+"""Training steps: tokens a second beside matrix products, Keras's own `fit` on padded captions, and PyTorch."""
 
+import os
+import statistics
+import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.timing import compare, seconds
-from model.mrnn.batching import BUCKET_SIZE, training_batches
+from benchmarks.machine import describe_run
+from benchmarks.timing import Cost, cost
+from model.mrnn.batching import BUCKET_SIZE, Batch, training_batches
 from model.mrnn.config import ModelConfig
 from model.mrnn.layers import mean_and_std
 from model.mrnn.network import MRNN
 from model.training.config import FitConfig, OptimizerConfig, ScheduleConfig, TrainingConfig, ValidationConfig
+from model.training.distribution import Replicas
 from model.training.history import TrainingData
 from model.training.objective import CrossEntropy
-from model.training.trainer import default_callbacks, fit
+from model.training.optimizers import make_optimizer
+from model.training.trainer import default_callbacks, fit, make_deterministic, make_train_step
 from model.training.validation import Validator
 from schemas.captions import Captions
 from schemas.vocabulary import PAD, SPECIAL_WORDS, Vocabulary
 
 WORDS, FEATURES, BATCH, MAX_LENGTH = 2550, 1280, 64, 29  # as on Flickr8k
-# Captions a batch and steps an epoch. A step of a large network passes over all its weights for Adam, however few the
-# captions are.
+ROUNDS, DROPOUT = 5, 0.5
+# Captions a batch and steps a round.
 CASES = (
-    ("mrnn", BATCH, 25),
-    ("mrnn-shared", BATCH, 15),
+    ("mrnn", 64, 25),
+    ("mrnn", 256, 8),
+    ("mrnn-shared", 64, 15),
     ("mrnn-shared", 256, 6),
-    ("tf-mrnn", BATCH, 6),
+    ("tf-mrnn", 64, 6),
     ("tf-mrnn", 256, 3),
 )
+PEER = Path(__file__).with_name("train_torch.py")
+
+Round = Callable[[], Cost]  # trains on all batches once
 
 
-def run() -> None:
-    """Compares the second of two epochs of each variant at its published sizes, on captions as long as Flickr8k's.
+def run(peer: str | None = None) -> None:
+    """Compare each variant at its published sizes on captions as long as Flickr8k's, round by round.
 
-    The steps are some of those of a whole epoch: the batches of a few captions would be much of padding.
+    The steps are some of those of a whole epoch: the batches of a few captions would be much of padding. Each round
+    measures everything once, in alternation; the table contains medians of the ratios within a round, by wall time and
+    in brackets by processor time.
+
+    Args:
+        peer: Python with PyTorch and NumPy; None leaves out the comparison with PyTorch.
     """
-    gemm = _multiplications_a_second(2048, 2048, 2048)
-    for variant, batch, steps in CASES:
-        random = np.random.default_rng(0)
-        sorted_pool = np.sort(lengths_like_flickr8k(random, BUCKET_SIZE * batch)).reshape(BUCKET_SIZE, batch)
-        train = captions_of(random, sorted_pool[np.linspace(0, BUCKET_SIZE - 1, steps).round().astype(int)].ravel())
-        val = synthetic_captions(random, 2)
-        network = MRNN(WORDS, FEATURES, ModelConfig(variant))
-        ours = trained_words_a_second(network, train, val, batch)
-        share = 3 * multiplications_a_word(network) * ours / gemm
-        name = f"training, {variant}, {batch} captions a batch"
-        print(
-            f"{name}: {share:.2f} of the {gemm / 1e9:.0f} G multiplications/s of a matrix product",
-            flush=True,
+    keras.utils.set_random_seed(0)
+    make_deterministic()
+    print(describe_run(f"python -m benchmarks training{' --peer PYTHON' if peer else ''}"))
+    print("| variant, captions per batch | tokens/s | share of a square product | Keras `fit`, padded | PyTorch |")
+    print("|---|---|---|---|---|", flush=True)
+    for variant, batch_size, steps in CASES:
+        print(_row(variant, batch_size, steps, peer), flush=True)
+
+
+def _row(variant: str, batch_size: int, steps: int, peer: str | None) -> str:
+    """Measure one variant and batch size."""
+    random = np.random.default_rng(0)
+    pool = np.sort(lengths_like_flickr8k(random, BUCKET_SIZE * batch_size)).reshape(BUCKET_SIZE, batch_size)
+    train = captions_of(random, pool[np.linspace(0, BUCKET_SIZE - 1, steps).round().astype(int)].ravel())
+    config = ModelConfig(variant, dropout=DROPOUT)
+    batches = list(training_batches(train.captions, batch_size, MAX_LENGTH, seed=0, epoch=0))
+    tokens = sum(batch.tokens for batch in batches)
+    network = MRNN(WORDS, FEATURES, config)
+    products = 3 * multiplications_a_word(network) * tokens
+    rounds: dict[str, Round] = {
+        "product": _product_round(products),
+        "ours": _our_round(network, train, batches),
+        "fit": _fit_round(MRNN(WORDS, FEATURES, config), train, batches),
+    }
+    with _peer_round(peer, config, train, batches) as of_peer:
+        if of_peer:
+            rounds["peer"] = of_peer
+        for each in rounds.values():
+            each()
+        costs = [{name: each() for name, each in rounds.items()} for _ in range(ROUNDS)]
+
+    def ratio(name: str, form: str) -> str:
+        if name not in rounds:
+            return ""
+        wall, cpu = (
+            statistics.median(getattr(each[name], kind) / getattr(each["ours"], kind) for each in costs)
+            for kind in ("wall", "cpu")
         )
-        units, made = network.cell.trainable_variables[0].shape  # the gates' where these are apart
-        step = _multiplications_a_second(batch, units, made) / gemm
-        print(f"{name}: a product of {batch} states with {units} x {made} weights has {step:.2f} of it", flush=True)
-        plain = _fitted_words_a_second(MRNN(WORDS, FEATURES, ModelConfig(variant)), train, batch)
-        compare(name, ours, plain, "words/s", "by length", "fit, padded")
+        return f"{wall:{form}} ({cpu:{form}})"
+
+    pace = tokens / statistics.median(each["ours"].wall for each in costs)
+    cells = [f"`{variant}`, {batch_size}", f"{pace:,.0f}", *(ratio(name, ".2f") for name in ("product", "fit", "peer"))]
+    return f"| {' | '.join(cells)} |"
+
+
+def _product_round(multiplications: int) -> Round:
+    """Square products; the cost is that of as many multiplications as the steps need."""
+    side, repeats = 2048, 5
+    matrix = tf.random.normal((side, side))
+    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
+
+    def measure() -> Cost:
+        taken = cost(lambda: [multiply().numpy() for _ in range(repeats)])
+        return taken.times(multiplications / (repeats * side**3))
+
+    return measure
+
+
+def _our_round(network: MRNN, train: TrainingData, batches: list[Batch]) -> Round:
+    """Steps of `model.training.trainer`."""
+    network.scaling.adapt(*mean_and_std(train.features))
+    objective, replicas = (
+        CrossEntropy(network, train, TrainingConfig(1, len(batches[0].inputs), MAX_LENGTH)),
+        Replicas(),
+    )
+    config = OptimizerConfig(learning_rate=1e-4)
+    optimizer = make_optimizer(config)
+    optimizer.build(network.trainable_variables)
+    optimizer.learning_rate.assign(config.learning_rate)
+    step = make_train_step(objective, [optimizer], replicas, config, xla=False)
+
+    def train_once() -> None:
+        for batch in batches:
+            loss, _ = step(*objective.step_inputs(batch, replicas).tensors)
+            float(loss)
+
+    return lambda: cost(train_once)
+
+
+def _fit_round(network: MRNN, train: TrainingData, batches: list[Batch]) -> Round:
+    """Keras's `Model.fit` on captions that are padded to one length."""
+    steps = MAX_LENGTH + 1
+
+    def padded(rows: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]))) for part in rows])
+
+    inputs, targets = padded([batch.inputs for batch in batches]), padded([batch.targets for batch in batches])
+    features = np.concatenate([train.features[batch.image_index] for batch in batches]).astype(np.float32)
+    tokens = keras.Input((steps,), dtype="int32")
+    image = keras.Input((FEATURES,))
+    model = keras.Model([tokens, image], network(tokens, image))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=PAD)
+    model.compile(keras.optimizers.Adam(1e-4, global_clipnorm=5.0), loss)
+    batch_size = len(batches[0].inputs)
+    return lambda: cost(lambda: model.fit([inputs, features], targets, batch_size, epochs=1, verbose=0))
+
+
+@contextmanager
+def _peer_round(
+    python: str | None, config: ModelConfig, train: TrainingData, batches: list[Batch]
+) -> Iterator[Round | None]:
+    """The same batches in PyTorch, in a process of another environment that waits between rounds."""
+    if python is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "batches.npz"
+        np.savez(
+            path,
+            variant=config.variant,
+            vocabulary=WORDS,
+            features=FEATURES,
+            dropout=config.dropout,
+            batches=len(batches),
+            **{f"inputs{index}": batch.inputs for index, batch in enumerate(batches)},
+            **{f"targets{index}": batch.targets for index, batch in enumerate(batches)},
+            **{f"features{index}": train.features[batch.image_index] for index, batch in enumerate(batches)},
+        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        with subprocess.Popen(
+            [python, str(PEER), str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        ) as process:
+            assert process.stdin and process.stdout
+            requests, answers = process.stdin, process.stdout
+
+            def measure() -> Cost:
+                requests.write("\n")
+                requests.flush()
+                return Cost(*map(float, answers.readline().split()))
+
+            yield measure
+            requests.close()
 
 
 def lengths_like_flickr8k(random: np.random.Generator, count: int) -> np.ndarray:
@@ -110,28 +243,6 @@ def trained_words_a_second(
     return curve[-1].tokens_per_second
 
 
-def _fitted_words_a_second(network: MRNN, train: TrainingData, batch_size: int) -> float:
-    batches = list(training_batches(train.captions, batch_size, MAX_LENGTH, seed=0, epoch=0))
-    steps = MAX_LENGTH + 1
-
-    def padded(rows: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]))) for part in rows])
-
-    inputs, targets = padded([batch.inputs for batch in batches]), padded([batch.targets for batch in batches])
-    features = np.concatenate([train.features[batch.image_index] for batch in batches]).astype(np.float32)
-    tokens = keras.Input((steps,), dtype="int32")
-    image = keras.Input((FEATURES,))
-    model = keras.Model([tokens, image], network(tokens, image))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=PAD)
-    model.compile(keras.optimizers.Adam(1e-4, global_clipnorm=5.0), loss)
-
-    def fit(count: int) -> None:
-        model.fit([inputs[:count], features[:count]], targets[:count], batch_size, epochs=1, verbose=0)
-
-    fit(batch_size)
-    return float((targets != PAD).sum()) / seconds(lambda: fit(len(inputs)))
-
-
 def multiplications_a_word(network: MRNN) -> int:
     """Of one word forwards; images, once a caption, are left out, and so is the look-up of embeddings."""
     products = [variable for variable in network.trainable_variables if len(variable.shape) == 2]
@@ -141,11 +252,3 @@ def multiplications_a_word(network: MRNN) -> int:
         if "image" not in variable.path and (network.choices.tied or not variable.path.endswith("embeddings"))
     ]
     return sum(int(np.prod(variable.shape)) for variable in counted)
-
-
-def _multiplications_a_second(rows: int, inner: int, columns: int) -> float:
-    """Of the product of two matrices of these sizes."""
-    left, right = tf.random.normal((rows, inner)), tf.random.normal((inner, columns))
-    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)))
-    multiply()
-    return rows * inner * columns / seconds(lambda: multiply().numpy(), repeats=5)
