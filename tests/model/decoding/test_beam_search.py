@@ -5,10 +5,11 @@ from itertools import product
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.decoding.beam_search import BeamOptions, BeamSearch, Decoded, decode_images
+from model.decoding.beam_search import BeamOptions, BeamSearch, Decoded, _top_k, decode_images
 from model.decoding.constraints import Constraints
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
@@ -271,3 +272,15 @@ def test_constraints_without_valid_token_are_an_error(make_network):
     search = BeamSearch(make_network(), 3, 6, Constraints(min_length=6, no_repeat_ngram=1))  # of four words
     with pytest.raises(ConfigurationError, match="no valid next token"):
         search(FEATURES)
+
+
+@pytest.mark.parametrize("columns", [3, 1000, 1024, 5001])
+@pytest.mark.parametrize("distinct", [1, 2, 50, 10**6])
+def test_top_k_by_blocks_matches_tensorflow(columns, distinct):
+    random = np.random.default_rng(0)
+    values = random.integers(0, distinct, (20, columns)).astype(np.float32)  # few distinct values: many ties
+    values[random.random(values.shape) < 0.5] = -np.inf
+    values[:5] = -np.inf
+    found, expected = _top_k(tf.constant(values), 3), tf.math.top_k(values, 3)
+    np.testing.assert_array_equal(found[0], expected.values)
+    np.testing.assert_array_equal(found[1], expected.indices)
