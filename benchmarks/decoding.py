@@ -1,10 +1,14 @@
-"""Beam search of width 10 over 1,000 images, against TF-mRNN's: image by image, candidate by candidate."""
+"""Beam search of width 10, against TF-mRNN's: image by image, candidate by candidate."""
+
+import statistics
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.machine import gemm_rate
-from benchmarks.timing import compare, seconds
+from benchmarks.machine import describe_run
+from benchmarks.timing import Cost, cost
 from benchmarks.training import multiplications_a_word
 from model.decoding.beam_search import BeamSearch
 from model.decoding.constraints import Constraints
@@ -12,50 +16,81 @@ from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS
 
-IMAGES, BATCH, WIDTH, MAX_LENGTH = 1000, 50, 10, 30
+ROUNDS, BATCH, WIDTH, MAX_LENGTH = 20, 50, 10, 30
 SHORTEST = 9  # words; those that TF-mRNN released have 9.4, an untrained network would end at once
 VOCABULARY = 13_691
-FEATURES = {"tf-mrnn": 2048, "mrnn": 4096}
+FEATURES = {"mrnn": 4096, "tf-mrnn": 2048}
+SIDE = 2048  # of the square product
 
 
 def run() -> None:
-    """After each batch of ours comes one image of theirs and a matrix product, so that a slow spell meets all alike."""
-    for variant, size in FEATURES.items():
-        random = np.random.default_rng(0)
-        network = MRNN(VOCABULARY, size, ModelConfig(variant))
-        bias = random.normal(0.0, 2.0, VOCABULARY)  # some words are frequent, as in a trained network
-        bias[BOS] = 10.0
-        network.softmax.bias.assign(bias)
-        images = random.standard_normal((IMAGES, size)).astype(np.float32)
-        search = BeamSearch(network, WIDTH, MAX_LENGTH, Constraints(SHORTEST, forbidden=()))
-        plain = PerCandidate(network)
-        search(images[:BATCH])
-        plain(images[0])
+    """Decode a batch of ours, one image of theirs and a matrix product in each round.
 
-        ours = theirs = products = 0.0
-        same, rates = 0, []
-        for start in range(0, IMAGES, BATCH):
-            found: list = []
-            ours += seconds(lambda: found.extend(search(images[start : start + BATCH])))  # noqa: B023  (at once)
-            theirs += seconds(lambda: found.append(plain(images[start])))  # noqa: B023
-            rates.append(gemm_rate(2048, repeats=3))
-            same += found[0][0].tokens == found[-1][0][0]
-            steps = 1 + max(len(hypothesis.tokens) for image in found[:-1] for hypothesis in image)
-            products += BATCH * WIDTH * steps * multiplications_a_word(network)
-        compare(
-            f"beam search, {variant}",
-            IMAGES / ours,
-            IMAGES / BATCH / theirs,
-            "images/s",
-            "batched",
-            "per candidate",
+    The table contains medians of the ratios within a round, by wall time and in brackets by processor time.
+    """
+    print(describe_run("python -m benchmarks decoding"))
+    print("| variant | images/s | per candidate | share of a square product | same best caption |")
+    print("|---|---|---|---|---|", flush=True)
+    for variant, size in FEATURES.items():
+        print(_row(variant, size), flush=True)
+
+
+def _row(variant: str, size: int) -> str:
+    """Measure one variant."""
+    random = np.random.default_rng(0)
+    network = CountingNetwork(MRNN(VOCABULARY, size, ModelConfig(variant)))
+    bias = random.normal(0.0, 2.0, VOCABULARY)  # some words are frequent, as in a trained network
+    bias[BOS] = 10.0
+    network.network.softmax.bias.assign(bias)
+    images = random.standard_normal((ROUNDS * BATCH, size)).astype(np.float32)
+    search = BeamSearch(network, WIDTH, MAX_LENGTH, Constraints(SHORTEST, forbidden=()))
+    plain = PerCandidate(network.network)
+    matrix = tf.random.normal((SIDE, SIDE))
+    multiply = tf.function(lambda: tf.matmul(matrix, matrix))
+    for warm_up in (lambda: search(images[:BATCH]), lambda: plain(images[0]), multiply):
+        warm_up()
+
+    costs: list[tuple[Cost, Cost, Cost]] = []
+    same = 0
+    for start in range(0, len(images), BATCH):
+        found: list[Any] = []
+        network.rows.assign(0)
+        ours = cost(_into(found, lambda: search(images[start : start + BATCH])))  # noqa: B023  (at once)
+        rows = int(network.rows.numpy())
+        theirs = cost(_into(found, lambda: plain(images[start]))).times(BATCH)  # noqa: B023
+        product = cost(lambda: multiply().numpy())
+        costs.append((ours, theirs, product.times(rows * multiplications_a_word(network.network) / SIDE**3)))
+        same += found[0][0][0].tokens == found[1][0][0]
+
+    def ratio(index: int) -> str:
+        wall, cpu = (
+            statistics.median(getattr(each[index], kind) / getattr(each[0], kind) for each in costs)
+            for kind in ("wall", "cpu")
         )
-        rate, limit = 2 * products / ours, np.median(rates)
-        print(
-            f"beam search, {variant}: {rate / 1e9:.0f} GFLOP/s, {rate / limit:.2f} of a matrix product's; "
-            f"the best caption is the same by both for {same} of {IMAGES // BATCH} images",
-            flush=True,
-        )
+        return f"{wall:.2f} ({cpu:.2f})"
+
+    pace = BATCH / statistics.median(ours.wall for ours, _, _ in costs)
+    return f"| `{variant}` | {pace:.1f} | {ratio(1)} | {ratio(2)} | {same} of {ROUNDS} |"
+
+
+def _into(found: list[Any], call: Callable[[], Any]) -> Callable[[], None]:
+    """Return a call that keeps the result."""
+    return lambda: found.append(call())
+
+
+class CountingNetwork:
+    """A network that counts the captions that it advances by one token."""
+
+    def __init__(self, network: MRNN):
+        """Start with none."""
+        self.network, self.sizes, self.rows = network, network.sizes, tf.Variable(0)
+        self.project_image, self.initial_state = network.project_image, network.initial_state
+
+    def step(self, tokens: tf.Tensor, state: Any, image: Any) -> tuple[tf.Tensor, Any]:
+        """Advance and count the captions."""
+        self.rows.assign_add(tf.size(tokens))
+        logits, new_state = self.network.step(tokens, state, image)
+        return logits, new_state
 
 
 class PerCandidate:

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from benchmarks.machine import gemm_rate
-from benchmarks.timing import compare, seconds
+from benchmarks.machine import describe_run
+from benchmarks.timing import compare_rounds
 from model.reranking.neighbors import nearest
 
 TARGETS, REFERENCES, DIMENSION, COUNT = 1000, 122_286, 1024, 1000
@@ -23,9 +23,10 @@ def run() -> None:
         for target in targets[:PLAIN_TARGETS]:
             plain.append(np.argsort(cdist(target[None], references, "euclidean")[0], kind="stable")[:COUNT])
 
-    ours = seconds(lambda: found.append(nearest(targets, references, COUNT, "euclidean")[0]))
-    theirs = seconds(row_by_row)
-    np.testing.assert_array_equal(found[0][:PLAIN_TARGETS], plain)
-    compare("neighbors", TARGETS / ours, PLAIN_TARGETS / theirs, "targets/s", "blocks", "row by row")
-    rate = 2.0 * TARGETS * REFERENCES * DIMENSION / ours
-    print(f"neighbors: {rate / 1e9:.0f} GFLOP/s, {rate / gemm_rate():.0%} of a matrix product's", flush=True)
+    def together() -> None:
+        found.append(nearest(targets, references, COUNT, "euclidean")[0])
+
+    print(describe_run("python -m benchmarks neighbors"))
+    print("| neighbors | FAISS | row by row | ratio |\n|---|---|---|---|")
+    compare_rounds(f"the {COUNT} nearest, targets/s", (together, TARGETS), (row_by_row, PLAIN_TARGETS))
+    np.testing.assert_array_equal(found[0][:PLAIN_TARGETS], plain[:PLAIN_TARGETS])

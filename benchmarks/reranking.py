@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmarks.timing import compare, seconds
+from benchmarks.machine import describe_run
+from benchmarks.timing import compare_rounds
 from model.reranking.consensus import consensus_scores, rerank_order
 from model.reranking.similarity import LENGTH_DEVIATION, BleuSimilarity, CiderSimilarity
 from model.text.ngrams import ORDERS, Ngram, SentenceTable, Words, ngrams
@@ -17,6 +18,8 @@ PAIRWISE_IMAGES = 2
 
 def run() -> None:
     """Compare images a second, the making of the table included; scores and order must be the same."""
+    print(describe_run("python -m benchmarks reranking"))
+    print("| reranking | shared n-grams | pairwise | ratio |\n|---|---|---|---|")
     random = np.random.default_rng(0)
     words = [f"w{index}" for index in range(3000)]
     shares = 1.0 / np.arange(1, 3001)
@@ -51,11 +54,10 @@ def run() -> None:
                 pairs = [[pairwise(h, captions[row]) for row in references] for h in own]  # noqa: B023
                 slow.append(consensus_scores(np.array(pairs), M))  # noqa: B023
 
-        ours, theirs = seconds(by_table), seconds(by_pairs)
-        for quick, plain in zip(fast, slow, strict=False):
+        compare_rounds(f"{name}, images/s", (by_table, IMAGES), (by_pairs, PAIRWISE_IMAGES))
+        for quick, plain in zip(fast, slow[:PAIRWISE_IMAGES], strict=False):
             np.testing.assert_allclose(quick, plain, atol=1e-9 * M)
             np.testing.assert_array_equal(rerank_order(quick), rerank_order(plain))
-        compare(f"reranking, {name}", IMAGES / ours, PAIRWISE_IMAGES / theirs, "images/s", "matrices", "pairwise")
 
 
 def pairwise_weights(images: Sequence[Sequence[Words]]) -> Callable[[Ngram], float]:

@@ -60,3 +60,24 @@ def compare(what: str, ours: float, other: float, unit: str, ours_name: str, oth
     print(
         f"{what}: {ours_name} {ours:.1f} {unit}, {other_name} {other:.1f} {unit}, ratio {ours / other:.2f}", flush=True
     )
+
+
+def compare_rounds(
+    what: str, ours: tuple[Callable[[], Any], float], other: tuple[Callable[[], Any], float], rounds: int = 5
+) -> None:
+    """Measure both in alternation and print a row of a table.
+
+    The row has the median rate of each by wall time, and the median ratio of the rates within a round, by wall time and
+    in brackets by processor time.
+
+    Args:
+        what: Question and unit of the rates.
+        ours: A call, and the amount of work that it does.
+        other: The same for what ours is compared with.
+        rounds: Number of rounds.
+    """
+    costs = [(cost(ours[0]).times(1.0 / ours[1]), cost(other[0]).times(1.0 / other[1])) for _ in range(rounds)]
+    rates = [1.0 / statistics.median(each[index].wall for each in costs) for index in range(2)]
+    wall = statistics.median(theirs.wall / own.wall for own, theirs in costs)
+    cpu = statistics.median(theirs.cpu / own.cpu for own, theirs in costs)
+    print(f"| {what} | {rates[0]:,.1f} | {rates[1]:,.1f} | {wall:.2f} ({cpu:.2f}) |", flush=True)
