@@ -65,6 +65,6 @@ def _draw_weights(model: keras.Model, seed: int) -> None:
     for variable in model.weights:
         shape = tuple(variable.shape)
         if len(shape) > 1:
-            depthwise = "depthwise" in variable.path  # a kernel of (h, w, channels, 1)
+            depthwise = len(shape) == 4 and shape[-1] == 1  # (height, width, channels, 1): sees one channel
             scale = np.sqrt(2.0 / np.prod(shape[: 2 if depthwise else -1]))
             variable.assign(scale * random.standard_normal(shape, np.float32))

@@ -33,8 +33,8 @@ VOCABULARY = Vocabulary([*SPECIAL_WORDS, *WORDS])
 SEARCH = BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN)
 SETTING = RerankingSetting("cider", "refined", "euclidean", k=3, m=9)
 NETWORKS = {
-    "keras": ("keras:MobileNetV2", "random:0", 32, "ten_crop"),
-    "vgg": ("vgg16/block5_pool", "random:0", 32, "center"),
+    "keras": ("keras:MobileNet", "random:0", 32, "ten_crop"),
+    "alexnet": ("alexnet/pool5", "random:0", 67, "center"),
     "hub": ("hub", "", 8, "squash"),
 }
 

@@ -121,6 +121,7 @@ def test_step_follows_the_gradient_of_both_networks(make_training, tmp_path, wei
     np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.01)
 
 
+@pytest.mark.slow("trains two networks for eight epochs")
 def test_training_the_backbone_too_learns_more(make_training, tmp_path):
     def perplexity_now(training):
         objective, data = training.objective, training.validator.data
@@ -153,7 +154,7 @@ def test_label_smoothing_changes_the_loss_and_not_the_perplexity(make_training, 
 def test_seed_determines_the_bytes(make_training, tmp_path):
     runs = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        training, _ = make_training(2, dropout=0.3, seed=seed, epochs=2)
+        training, _ = make_training(2, dropout=0.3, seed=seed, epochs=1)
         training.run(tmp_path / name)
         runs.append([value.tobytes() for value in training.weights()])
     assert runs[0] == runs[1]

@@ -192,6 +192,7 @@ def test_references_are_all_captions_without_end_token_where_truncated(make_trai
     np.testing.assert_array_equal(features, IMAGES[[2, 0, 0]])
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path):
     undisturbed = make_training()
     curve = undisturbed.run(tmp_path / "undisturbed.h5")

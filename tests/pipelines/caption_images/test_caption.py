@@ -137,7 +137,7 @@ def test_release_contains_the_weights_of_a_fine_tuned_backbone(tmp_path):
     write_json(made, {**content, "parameters": {**content["parameters"], "weights": "fine-tuned"}})
     weights = release / "model" / BACKBONE_WEIGHTS
     weights.touch()
-    assert find_captioner(release).backbone_spec() == BackboneSpec("keras:MobileNetV2", str(weights), 32)
+    assert find_captioner(release).backbone_spec() == BackboneSpec("keras:MobileNet", str(weights), 32)
 
 
 def test_release_asks_for_a_backbone_that_was_a_path(hub_artifacts):

@@ -34,12 +34,12 @@ def test_explain_returns_the_captions_of_caption_images(artifacts, explainer, nu
     assert [each.text for each in explanation.captions] == [each.text for each in expected.captions]
 
 
-def test_token_probabilities_multiply_to_the_probability_of_the_caption(artifacts):
+def test_token_probabilities_multiply_to_the_probability_of_the_caption(artifacts, explainer):
     ends = []
-    for search in (SEARCH, replace(SEARCH, max_length=40)):
-        explainer = Explainer(find_captioner(artifacts.model), search)
-        for image_id in artifacts.ids:
-            explanation = explainer.explain(artifacts.images_dir / image_id)
+    patient = Explainer(find_captioner(artifacts.model), replace(SEARCH, max_length=40))
+    for each in (explainer, patient):
+        for image_id in artifacts.ids[:3]:
+            explanation = each.explain(artifacts.images_dir / image_id)
             ends.append(explanation.tokens[-1].text == END)
             probability = math.prod(each.probability for each in explanation.tokens)
             assert probability == pytest.approx(explanation.captions[0].probability, rel=1e-3)

@@ -11,6 +11,7 @@ import pytest
 from pipelines.release.hugging_face import download_captioner
 from schemas.errors import ConfigurationError
 from tests.support.hub_server import serve_hub
+from tests.support.warm_process import run_mrnn
 
 PRETRAINED = Path(__file__).parents[3] / "pretrained" / "flickr8k"
 PHOTOGRAPH = Path(__file__).parents[3] / "docs" / "images" / "chelsea.jpg"
@@ -36,13 +37,19 @@ def run(home: Path, endpoint: str, *command: str) -> str:
 def test_mrnn_caption_uses_a_model_of_the_hub(tmp_path: Path) -> None:
     release = tmp_path / "release"
     shutil.copytree(PRETRAINED, release)
+    (tmp_path / "directory").mkdir()
     (release / "features.parquet").write_bytes(b"large")
     with serve_hub({"datasets/someone/captioner": release}) as hub:
-        command = ("-m", "tasks.cli", "caption", str(PHOTOGRAPH), "--set", "GenerateCaptions.beam_width=3")
-        found = run(tmp_path, hub.url, *command, "--model", "hf://datasets/someone/captioner", "--no-rerank")
+        command = ("caption", str(PHOTOGRAPH), "--set", "GenerateCaptions.beam_width=3", "--no-rerank", "--model")
+        environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url}
+        found, expected = (
+            run_mrnn((*command, model), tmp_path / "directory", environment)
+            for model in ("hf://datasets/someone/captioner", str(PRETRAINED))
+        )
+    assert found.returncode == 0, found.stderr
     assert not [request for request in hub.requests if "features.parquet" in request]
     assert [request for request in hub.requests if request.startswith("GET") and "model.keras" in request]
-    assert found == run(tmp_path, hub.url, *command, "--model", str(PRETRAINED), "--no-rerank")
+    assert found.stdout == expected.stdout
 
 
 def test_captioner_is_downloaded_once_and_available_offline(tmp_path: Path) -> None:

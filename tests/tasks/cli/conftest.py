@@ -8,22 +8,43 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.warm_process import run_mrnn
+
 ROOT = Path(__file__).parents[3]
 Mrnn = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "LUIGI_CONFIG_PATH"}
+
+
 @pytest.fixture
-def mrnn(tmp_path: Path) -> Mrnn:
-    """Run `mrnn ARGUMENTS` in a new directory; keyword arguments are environment variables."""
+def directory(tmp_path: Path) -> Path:
+    """A new working directory."""
     directory = tmp_path / "working directory"
     directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def mrnn(directory: Path) -> Mrnn:
+    """Run `mrnn ARGUMENTS` in a new directory; keyword arguments are environment variables."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if name != "LUIGI_CONFIG_PATH"}
+        return run_mrnn(tuple(map(str, arguments)), directory, {**_inherited(), **environment})
+
+    return run
+
+
+@pytest.fixture
+def cold_mrnn(directory: Path) -> Mrnn:
+    """The same in a process that starts from nothing, which takes longer."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "tasks.cli", *map(str, arguments)],
             cwd=directory,
-            env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+            env={**_inherited(), "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,
             text=True,
             timeout=300,

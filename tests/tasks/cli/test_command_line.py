@@ -41,8 +41,8 @@ finally:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5, "seconds of a processor"
 
 
-def test_version_is_that_of_the_package(mrnn):
-    assert mrnn("--version").stdout == f"mrnn {schemas.__version__}\n"
+def test_version_is_that_of_the_package(cold_mrnn):
+    assert cold_mrnn("--version").stdout == f"mrnn {schemas.__version__}\n"
 
 
 def test_inspection_loads_no_tensorflow_and_no_beam(tmp_path):
@@ -82,37 +82,37 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("arguments", SENTENCES, ids=" ".join)
-def test_error_is_one_sentence_and_exit_code_1(mrnn, arguments):
-    run = mrnn(*arguments)
+def test_error_is_one_sentence_and_exit_code_1(cold_mrnn, arguments):
+    run = cold_mrnn(*arguments)
     assert run.returncode == 1
     assert SENTENCES[arguments] in run.stderr
     assert len(run.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("arguments", [("shwo",), ("show", "--jsn"), ("evaluate", "one.json"), ("gc", "--keep", "x")])
-def test_wrong_usage_is_exit_code_2(mrnn, arguments):
-    run = mrnn(*arguments)
+def test_wrong_usage_is_exit_code_2(cold_mrnn, arguments):
+    run = cold_mrnn(*arguments)
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
 
 
-def test_output_does_not_depend_on_the_encoding_of_the_terminal(mrnn, tmp_path):
+def test_output_does_not_depend_on_the_encoding_of_the_terminal(cold_mrnn, tmp_path):
     (tmp_path / "café.cfg").write_text("[TrainModel]\nepoch = 1\n")
     for environment in ({"PYTHONIOENCODING": "ascii"}, {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0"}):
-        run = mrnn("show", tmp_path / "café.cfg", **environment)
+        run = cold_mrnn("show", tmp_path / "café.cfg", **environment)
         assert run.returncode == 1
         assert "there is no option epoch; did you mean epochs?" in run.stderr
         assert "Traceback" not in run.stderr
-        shown = mrnn("show", "--set", "pipeline.data_dir=é", "--json", **environment)
+        shown = cold_mrnn("show", "--set", "pipeline.data_dir=é", "--json", **environment)
         assert shown.returncode == 0 and json.loads(shown.stdout)
 
 
-def test_file_names_do_not_depend_on_the_locale(mrnn, tmp_path):
+def test_file_names_do_not_depend_on_the_locale(cold_mrnn, tmp_path):
     names = [f"été_{number}_狗" for number in range(3)]
     captions = "".join(json.dumps({"image_id": name, "caption": "un chien"}) + "\n" for name in names)
     (tmp_path / "références.jsonl").write_text(captions, encoding="utf-8")
     arguments = [tmp_path / "références.jsonl", tmp_path / "références.jsonl", "--out", tmp_path / "évalué"]
-    run = mrnn("evaluate", *arguments, LANG="C", LC_ALL="C", PYTHONUTF8="0")
+    run = cold_mrnn("evaluate", *arguments, LANG="C", LC_ALL="C", PYTHONUTF8="0")
     assert run.returncode == 0, run.stderr
     sheet = json.loads((tmp_path / "évalué" / "scores.json").read_text(encoding="utf-8"))
     assert (sheet["results"], sheet["n"]) == ("références.jsonl", 3)
@@ -127,26 +127,26 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("content", MALFORMED)
-def test_malformed_configuration_is_one_sentence(mrnn, tmp_path, content):
+def test_malformed_configuration_is_one_sentence(cold_mrnn, tmp_path, content):
     (tmp_path / "test.cfg").write_bytes(content)
-    run = mrnn("show", tmp_path / "test.cfg")
+    run = cold_mrnn("show", tmp_path / "test.cfg")
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
     assert MALFORMED[content] in run.stderr
 
 
 @pytest.mark.parametrize("command", [["gc"], ["verify"], ["invalidate", "TrainModel"], ["run"], ["show"], ["compare"]])
-def test_malformed_configuration_of_the_directory_is_one_sentence_in_every_command(mrnn, tmp_path, command):
+def test_malformed_configuration_of_the_directory_is_one_sentence_in_every_command(cold_mrnn, tmp_path, command):
     (tmp_path / "working directory" / "luigi.cfg").write_bytes(b"[pipeline]\ndataset = gr\xfcn\n")
-    run = mrnn(*command)
+    run = cold_mrnn(*command)
     assert run.returncode == 1
     assert run.stderr == "luigi.cfg, line 2, is not UTF-8; save the file as UTF-8.\n"
 
 
-def test_completion_gives_names_of_configurations_and_stages(mrnn):
+def test_completion_gives_names_of_configurations_and_stages(cold_mrnn):
     def complete(words):
         position = str(len(words.split()) - 1)
-        return mrnn(_MRNN_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=position).stdout.split()
+        return cold_mrnn(_MRNN_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=position).stdout.split()
 
     assert complete("mrnn run flickr8k-tf") == ["flickr8k-tf-mrnn", "flickr8k-tf-mrnn-init"]
     assert complete("mrnn invalidate Train") == ["TrainModel", "TrainSelfCritical"]
