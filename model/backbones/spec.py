@@ -15,8 +15,8 @@ class BackboneSpec:
     """A backbone and how it computes.
 
     Attributes:
-        name: `efficientnet-lite2` (also lite0 and lite1, or a block as in `efficientnet-lite2/block15`), `vgg16/fc2`
-            (also vgg19, fc1, block5_pool), `alexnet/fc7` (also fc6, pool5), `keras:NAME` (any network of
+        name: `efficientnet-lite2` (also lite0 and lite1, or blocks as in `efficientnet-lite2/block10,block15`),
+            `vgg16/fc2` (also vgg19, fc1, block5_pool), `alexnet/fc7` (also fc6, pool5), `keras:NAME` (any network of
             `keras.applications`), `hub:HANDLE` (a TensorFlow Hub URL or a SavedModel directory), or `concat:A+B` (the
             features of several networks side by side).
         weights: `imagenet`, `random:SEED` or a file of Keras weights; empty for `hub`.

@@ -11,8 +11,8 @@ class ExtractionConfig:
 
     backbone: str = option(
         "vgg16/fc2",
-        "Backbone: efficientnet-lite0|lite1|lite2[/blockN], vgg16|vgg19/fc2|fc1|block5_pool, alexnet/fc7|fc6|pool5, "
-        "keras:NAME, hub:HANDLE or concat:A+B.",
+        "Backbone: efficientnet-lite0|lite1|lite2[/blockN[,blockM]], vgg16|vgg19/fc2|fc1|block5_pool, "
+        "alexnet/fc7|fc6|pool5, keras:NAME, hub:HANDLE or concat:A+B.",
     )
     weights: str = option("imagenet", "Weights: imagenet, random:SEED or a weights file; hub modules have their own.")
     input_size: int = option(0, "Side of the network's input in pixels (0 = the backbone's own).")

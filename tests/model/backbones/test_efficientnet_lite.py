@@ -83,7 +83,7 @@ def test_features_are_those_of_a_naive_network():
 
 
 @pytest.mark.parametrize(
-    ("name", "pool"), [("efficientnet-lite2", "average"), ("efficientnet-lite2/block12", "grid:2")]
+    ("name", "pool"), [("efficientnet-lite2", "average"), ("efficientnet-lite2/block8,block12", "grid:2")]
 )
 @pytest.mark.parametrize("weights", ["imagenet", "random:1"])
 def test_features_and_digest_are_those_of_the_keras_network(name, pool, weights):
@@ -127,8 +127,9 @@ def test_network_can_be_split_before_each_block(count):
     assert names == {"head", *(f"block{number}" for number in range(22 - count, 21))}
 
 
-def test_cells_of_a_block_can_be_fine_tuned():
-    encoder = load_backbone(BackboneSpec("efficientnet-lite2/block15", "random:0", 64, pool="grid:2")).network.encoder
+@pytest.mark.parametrize("blocks", ["block15", "block10,block15"])
+def test_cells_of_blocks_can_be_fine_tuned(blocks):
+    encoder = load_backbone(BackboneSpec(f"efficientnet-lite2/{blocks}", "random:0", 64, pool="grid:2")).network.encoder
     split = split_before_block(encoder, 2)
     images = preprocess(IMAGES)
     np.testing.assert_allclose(split.trainable(split.frozen(images)), encoder(images), rtol=1e-5, atol=1e-6)
@@ -172,7 +173,7 @@ def test_unknown_variants_are_refused(name):
         load_backbone(BackboneSpec(name, "imagenet"))
 
 
-@pytest.mark.parametrize("block", ["block21", "fc", "stem", ""])
+@pytest.mark.parametrize("block", ["block21", "fc", "stem", "", "block3,", "block3,fc"])
 def test_unknown_blocks_are_refused(block):
     with pytest.raises(ConfigurationError, match="efficientnet-lite2/block0 to block20"):
         load_backbone(BackboneSpec(f"efficientnet-lite2/{block}", "random:0", 32))
@@ -186,6 +187,15 @@ def test_features_of_a_block_are_its_output():
     cells = feature_map.reshape(2, 2, 2, 2, 2, 88).mean(axis=(2, 4))
     np.testing.assert_allclose(backbone.features(IMAGES), cells.reshape(2, -1), rtol=1e-4, atol=1e-4)
     assert [*blocks_of(backbone.network.encoder)] == ["stem", *(f"block{number}" for number in range(8))]
+
+
+def test_features_of_several_blocks_are_side_by_side():
+    names = ("block15,block10", "block15", "block10")
+    both, *single = (
+        load_backbone(BackboneSpec(f"efficientnet-lite2/{name}", "imagenet", 64, pool="grid:2")) for name in names
+    )
+    np.testing.assert_allclose(both.features(IMAGES), np.hstack([each.features(IMAGES) for each in single]), atol=1e-5)
+    assert both.dimension == sum(each.dimension for each in single)
 
 
 def test_grid_larger_than_the_feature_map_is_refused():
