@@ -1,10 +1,12 @@
 """Drawing of a scene: textured background, anti-aliased shapes, pixel noise."""
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from pipelines.data.datasets.shapes.scene import BACKGROUNDS, COLORS, SIDE, Scene, Thing
+from pipelines.data.datasets.shapes.scene import BACKGROUNDS, COLORS, SIDE, Color, Scene, Thing
 
 _SCALE = 4  # supersampling factor of shapes
 _CANVAS = SIDE * _SCALE
@@ -18,11 +20,9 @@ def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
 
     `rng` supplies what no caption speaks of: the period and phase of the texture, and the noise.
     """
-    first, second = BACKGROUNDS[scene.background]
-    image = Image.new("RGB", (_CANVAS, _CANVAS), first)
-    texture = _texture(scene.texture, rng)
-    if scene.texture != "plain":
-        image.paste(second, mask=Image.fromarray(texture))
+    image = Image.fromarray(_texture(scene.texture, rng))
+    image.putpalette(_tones(*BACKGROUNDS[scene.background]))
+    image = image.convert("RGB")
     draw = ImageDraw.Draw(image)
     for thing in scene.things:
         _draw_thing(draw, thing)
@@ -53,6 +53,14 @@ def _texture(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         raise ValueError(f"no such texture: {name}")
     shades: npt.NDArray[np.uint8] = np.multiply(share, 255).astype(np.uint8)
     return np.broadcast_to(shades, (_CANVAS, _CANVAS))
+
+
+@cache
+def _tones(first: Color, second: Color) -> bytes:
+    """Return the mixtures of two colors by the weight 0..255 of the second, rounded, as a palette."""
+    weight = np.arange(256)[:, np.newaxis]
+    mixtures = (np.multiply(second, weight) + np.multiply(first, 255 - weight)) / 255
+    return mixtures.round().astype(np.uint8).tobytes()
 
 
 def _draw_thing(draw: ImageDraw.ImageDraw, thing: Thing) -> None:
