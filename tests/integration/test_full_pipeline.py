@@ -78,7 +78,7 @@ def test_rows_and_rejects_cover_all_images(pipeline):
     features = pipeline.artifact("ExtractFeatures")
     file = FeatureFile(features / "features.h5")
     assert file.image_ids == image_ids
-    assert file.description.kind.startswith("efficientnet-lite2/block15/grid2")
+    assert file.description.kind.startswith("efficientnet-lite2/block10,block15/grid2")
     assert read_rejects(features) == []
     assert read_provenance(features).counts["images"] == len(image_ids) == 600
     for directory in pipeline.data_dir.glob("shapes/GenerateCaptions/*/"):
