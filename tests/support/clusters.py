@@ -101,8 +101,10 @@ class DaskCluster:
         return f"tcp://127.0.0.1:{self.port}"
 
     def start_scheduler(self) -> subprocess.Popen[bytes]:
-        """Start the scheduler, at the same address each time."""
-        return self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+        """Start the scheduler, at the same address each time, and wait until it listens."""
+        process = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+        wait_until(partial(listens, self.port), 120)
+        return process
 
     def start_worker(self, name: str, *arguments: str, environment: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
         """Start a worker in the directory `name`."""
@@ -110,6 +112,12 @@ class DaskCluster:
         folder.mkdir(parents=True)
         options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
         return self._start("worker", self.address, *options, *arguments, folder=name, environment=environment)
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until the scheduler has a number of workers."""
+        if count:
+            with distributed.Client(self.address, timeout=120) as client:
+                client.wait_for_workers(count, timeout=120)
 
     def kill_worker(self) -> None:
         """Kill a worker and start another one."""
@@ -152,10 +160,7 @@ def dask_cluster(
         cluster.start_scheduler()
         for number in range(workers):
             cluster.start_worker(f"worker{number}", environment=environment)
-        wait_until(partial(listens, cluster.port), 120)
-        if workers:
-            with distributed.Client(cluster.address, timeout=120) as client:
-                client.wait_for_workers(workers, timeout=120)
+        cluster.wait_for_workers(workers)
         yield cluster
     finally:
         cluster.stop()
