@@ -1,7 +1,8 @@
 """`python -m benchmarks.gpu [DIRECTORY]`: rates and correctness on one GPU, as `gpu.json` and `gpu.md`.
 
-It takes at most about eight minutes: measurements that would begin later are reported as left out. Without a GPU it
-refuses to run.
+It takes at most eight minutes: no measurement begins after `Scale.seconds`, and one that has not returned half a minute
+later is abandoned with the process. Both are reported as left out; the files are written after each measurement.
+Without a GPU it refuses to run.
 """
 
 import json
@@ -11,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,6 +54,8 @@ PRECISIONS = ("float32", "TF32", "mixed_float16")  # TF32: float32 whose product
 FEATURES_TOLERANCE = 1e-3  # of the largest feature
 GRADIENT_TOLERANCE = 1e-3  # of the gradient's norm
 LOSS_TOLERANCE = 1e-5  # relative
+LEFT_OUT = "left out for lack of time"
+GRACE = 30.0  # seconds for the measurement that is running when time is up
 
 
 @dataclass(frozen=True)
@@ -121,23 +125,28 @@ def run(directory: Path, scale: Scale, device: str) -> list[Row]:
     Returns:
         The measurements. One that fails has no value, and the reason as its unit.
     """
-    started, rows = time.monotonic(), []
+    started, machine = time.monotonic(), describe_machine(device)
     with tf.device(device):
-        for question, setting, measure in _measurements(scale, device):
+        measurements = list(_measurements(scale, device))
+        rows = [Row(question, setting, None, LEFT_OUT) for question, setting, _ in measurements]
+        _write(directory, machine, rows)
+        for index, (question, setting, measure) in enumerate(measurements):
             if time.monotonic() - started > scale.seconds:
-                rows.append(Row(question, setting, None, "left out for lack of time"))
-                continue
+                break
             try:
-                rows.append(replace(measure(), question=question, setting=setting))
+                rows[index] = replace(measure(), question=question, setting=setting)
             except (tf.errors.OpError, ValueError) as error:
-                rows.append(Row(question, setting, None, str(error).splitlines()[0][:80]))
-            print(_line(rows[-1]), flush=True)
+                rows[index] = Row(question, setting, None, str(error).splitlines()[0][:80])
+            print(_line(rows[index]), flush=True)
+            _write(directory, machine, rows)
+    return rows
+
+
+def _write(directory: Path, machine: dict[str, Any], rows: list[Row]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    machine = describe_machine(device)
     record = {"machine": machine, "rows": [vars(row) for row in rows]}
     (directory / "gpu.json").write_text(json.dumps(record, indent=2) + "\n")
     (directory / "gpu.md").write_text(as_markdown(machine, rows))
-    return rows
 
 
 def describe_machine(device: str) -> dict[str, Any]:
@@ -180,15 +189,16 @@ def _measurements(scale: Scale, device: str) -> Iterator[tuple[str, str, Callabl
     products: dict[str, float] = {}
     for name in PRECISIONS:
         yield "square product", name, partial(_product, scale, name, products)
-    for backbone, name, xla in product(scale.backbones, PRECISIONS, scale.xla):
-        yield "network alone", _setting(backbone, name, xla), partial(_backbone, scale, backbone, name, xla)
     yield "decoding on one core", f"{scale.photographs} JPEG files of 500 x 375", lambda: _decode(scale)
     yield "files to artifact", f"{scale.backbones[0]}, mixed_float16", lambda: _extract(scale)
-    for variant, batch, name, xla in product(scale.variants, scale.batches, PRECISIONS, scale.xla):
-        setting = _setting(f"{variant}, {batch} captions", name, xla)
-        yield "training", setting, partial(_train, scale, variant, batch, name, xla, products)
     for variant in scale.variants:
         yield "beam search, width 10", f"{variant}, float32", partial(_search, scale, variant)
+    for xla in scale.xla:  # last with XLA, whose compilations take long
+        for backbone, name in product(scale.backbones, PRECISIONS):
+            yield "network alone", _setting(backbone, name, xla), partial(_backbone, scale, backbone, name, xla)
+        for variant, batch, name in product(scale.variants, scale.batches, PRECISIONS):
+            setting = _setting(f"{variant}, {batch} captions", name, xla)
+            yield "training", setting, partial(_train, scale, variant, batch, name, xla, products)
 
 
 def _setting(what: str, name: str, xla: bool) -> str:
@@ -385,4 +395,7 @@ def _trained(scale: Scale, state: Path, epochs: tuple[int, ...]) -> list[np.ndar
 if __name__ == "__main__":
     if not tf.config.list_physical_devices("GPU"):
         sys.exit("TensorFlow finds no GPU here; run this on a machine that has one.")
+    watchdog = threading.Timer(Scale().seconds + GRACE, os._exit, args=(1,))
+    watchdog.daemon = True
+    watchdog.start()
     run(Path(sys.argv[1] if len(sys.argv) > 1 else "."), Scale(), "GPU:0")

@@ -85,7 +85,7 @@ def step(inputs: Any, targets: Any, image: Any) -> float:
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     optimizer.step()
-    return float(loss)
+    return loss.item()
 
 
 batches = [[data[f"{name}{index}"] for name in ("inputs", "targets", "features")] for index in range(data["batches"])]
