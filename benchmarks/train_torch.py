@@ -20,7 +20,6 @@ PAD = 0
 data = np.load(sys.argv[1])
 variant, vocabulary, features, rate = (data[name].item() for name in ("variant", "vocabulary", "features", "dropout"))
 torch.manual_seed(0)
-torch.set_num_threads(os.cpu_count() or 1)
 
 
 def g2(x: Any) -> Any:

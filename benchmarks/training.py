@@ -1,4 +1,4 @@
-"""Training steps: tokens a second beside matrix products, Keras's own `fit` on padded captions, and PyTorch."""
+"""Training steps: tokens a second beside matrix products and PyTorch."""
 
 import os
 import statistics
@@ -26,7 +26,7 @@ from model.training.optimizers import make_optimizer
 from model.training.trainer import default_callbacks, fit, make_deterministic, make_train_step
 from model.training.validation import Validator
 from schemas.captions import Captions
-from schemas.vocabulary import PAD, SPECIAL_WORDS, Vocabulary
+from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 
 WORDS, FEATURES, BATCH, MAX_LENGTH = 2550, 1280, 64, 29  # as on Flickr8k
 ROUNDS, DROPOUT = 5, 0.5
@@ -57,8 +57,8 @@ def run(peer: str | None = None) -> None:
     keras.utils.set_random_seed(0)
     make_deterministic()
     print(describe_run(f"python -m benchmarks training{' --peer PYTHON' if peer else ''}"))
-    print("| variant, captions per batch | tokens/s | share of a square product | Keras `fit`, padded | PyTorch |")
-    print("|---|---|---|---|---|", flush=True)
+    print("| variant, captions per batch | tokens/s | share of a square product | PyTorch |")
+    print("|---|---|---|---|", flush=True)
     for variant, batch_size, steps in CASES:
         print(_row(variant, batch_size, steps, peer), flush=True)
 
@@ -76,7 +76,6 @@ def _row(variant: str, batch_size: int, steps: int, peer: str | None) -> str:
     rounds: dict[str, Round] = {
         "product": _product_round(products),
         "ours": _our_round(network, train, batches),
-        "fit": _fit_round(MRNN(WORDS, FEATURES, config), train, batches),
     }
     with _peer_round(peer, config, train, batches) as of_peer:
         if of_peer:
@@ -95,7 +94,7 @@ def _row(variant: str, batch_size: int, steps: int, peer: str | None) -> str:
         return f"{wall:{form}} ({cpu:{form}})"
 
     pace = tokens / statistics.median(each["ours"].wall for each in costs)
-    cells = [f"`{variant}`, {batch_size}", f"{pace:,.0f}", *(ratio(name, ".2f") for name in ("product", "fit", "peer"))]
+    cells = [f"`{variant}`, {batch_size}", f"{pace:,.0f}", *(ratio(name, ".2f") for name in ("product", "peer"))]
     return f"| {' | '.join(cells)} |"
 
 
@@ -131,24 +130,6 @@ def _our_round(network: MRNN, train: TrainingData, batches: list[Batch]) -> Roun
             float(loss)
 
     return lambda: cost(train_once)
-
-
-def _fit_round(network: MRNN, train: TrainingData, batches: list[Batch]) -> Round:
-    """Keras's `Model.fit` on captions that are padded to one length."""
-    steps = MAX_LENGTH + 1
-
-    def padded(rows: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]))) for part in rows])
-
-    inputs, targets = padded([batch.inputs for batch in batches]), padded([batch.targets for batch in batches])
-    features = np.concatenate([train.features[batch.image_index] for batch in batches]).astype(np.float32)
-    tokens = keras.Input((steps,), dtype="int32")
-    image = keras.Input((FEATURES,))
-    model = keras.Model([tokens, image], network(tokens, image))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=PAD)
-    model.compile(keras.optimizers.Adam(1e-4, global_clipnorm=5.0), loss)
-    batch_size = len(batches[0].inputs)
-    return lambda: cost(lambda: model.fit([inputs, features], targets, batch_size, epochs=1, verbose=0))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import training
 
 
-@pytest.mark.slow("compiles a network twice")
+@pytest.mark.slow("compiles a network")
 def test_training_benchmark_compares_rounds(tmp_path, monkeypatch, capsys):
     peer = tmp_path / "peer.py"
     peer.write_text("import sys\nfor _ in sys.stdin:\n    print(1e6, 2e6, flush=True)\n")
@@ -22,5 +22,5 @@ def test_training_benchmark_compares_rounds(tmp_path, monkeypatch, capsys):
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[0] == "`mrnn`, 2"
     ratios = [[float(number) for number in re.findall(r"[0-9.]+", cell)] for cell in cells[2:]]
-    assert [len(each) for each in ratios] == [2, 2, 2]
-    assert ratios[2][0] > 1e4  # the peer's million seconds against a few of ours
+    assert [len(each) for each in ratios] == [2, 2]
+    assert ratios[1][0] > 1e4  # the peer's million seconds against a few of ours
