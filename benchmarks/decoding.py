@@ -46,7 +46,7 @@ def _row(variant: str, size: int) -> str:
     search = BeamSearch(network, WIDTH, MAX_LENGTH, Constraints(SHORTEST, forbidden=()))
     plain = PerCandidate(network.network)
     matrix = tf.random.normal((SIDE, SIDE))
-    multiply = tf.function(lambda: tf.matmul(matrix, matrix))
+    multiply = tf.function(lambda: tf.matmul(matrix, matrix), autograph=False)
     for warm_up in (lambda: search(images[:BATCH]), lambda: plain(images[0]), multiply):
         warm_up()
 

@@ -102,7 +102,7 @@ def _product_round(multiplications: int) -> Round:
     """Square products; the cost is that of as many multiplications as the steps need."""
     side, repeats = 2048, 5
     matrix = tf.random.normal((side, side))
-    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
+    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)), autograph=False)
 
     def measure() -> Cost:
         taken = cost(lambda: [multiply().numpy() for _ in range(repeats)])
