@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,7 +13,14 @@ from model.training.config import OptimizerConfig, ScheduleConfig
 COSINE_END = 0.1  # of the peak
 
 
-class _OnePass:
+class _Summed:
+    """Optimizer of gradients that are summed over the replicas already; Keras would sum them once more."""
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        return grads_and_vars
+
+
+class _OnePass(_Summed):
     """Updates a variable in one pass of TensorFlow's kernel; Keras's operations make about ten."""
 
     def update_step(
@@ -43,11 +51,19 @@ class AdamW(_OnePass, keras.optimizers.AdamW):
     """Keras's AdamW, in one pass after the decay."""
 
 
+class SGD(_Summed, keras.optimizers.SGD):
+    """Keras's stochastic gradient descent."""
+
+
+class RMSprop(_Summed, keras.optimizers.RMSprop):
+    """Keras's RMSprop."""
+
+
 _CLASSES = {
-    "sgd": keras.optimizers.SGD,
+    "sgd": SGD,
     "adam": Adam,
     "adamw": AdamW,
-    "rmsprop": keras.optimizers.RMSprop,
+    "rmsprop": RMSprop,
 }
 
 

@@ -42,7 +42,7 @@ CONFIG = configure(
 )
 
 
-def train(dropout: float, state: Path, interrupt_at: int = 0, validate: bool = False) -> dict:
+def train(dropout: float, state: Path, interrupt_at: int = 0, validate: bool = False, optimizer: str = "adam") -> dict:
     """Train in the scope of a strategy, with real validation if asked for.
 
     Raises:
@@ -60,9 +60,10 @@ def train(dropout: float, state: Path, interrupt_at: int = 0, validate: bool = F
     network = MRNN(11, 6, ModelConfig("mrnn", 8, 8, 8, dropout, image_dropout=dropout), seed=1)
     vocabulary = Vocabulary([*SPECIAL_WORDS, *"abcdefgh"])
     network.scaling.adapt(*mean_and_std(data.features))
-    objective = CrossEntropy(network, data, CONFIG.training, label_smoothing=0.1)
+    config = configure(CONFIG, optimizer=optimizer)
+    objective = CrossEntropy(network, data, config.training, label_smoothing=0.1)
     real = Validator(network, vocabulary, data, max_length=5, beam_width=2)
-    training = Training(objective, real if validate else WeightsValidator(network, data), CONFIG)
+    training = Training(objective, real if validate else WeightsValidator(network, data), config)
     curve = training.run(state, before=[InterruptAtStep(interrupt_at)])
     epochs = [dataclasses.asdict(epoch) for epoch in curve]
     names = ("loss", "train_perplexity", "val_perplexity", "val_cider")
@@ -71,11 +72,15 @@ def train(dropout: float, state: Path, interrupt_at: int = 0, validate: bool = F
 
 
 def train_all(strategy: tf.distribute.Strategy, directory: Path) -> dict:
-    """A run without dropout, one with dropout, and one with dropout that is interrupted and resumed."""
+    """Two runs without dropout, one with dropout, and one with dropout that is interrupted and resumed.
+
+    Adam hardly depends on the size of gradients; stochastic gradient descent does.
+    """
     callbacks.SECONDS_BETWEEN_SAVES = -1.0
     with strategy.scope():
         results = {
             "plain": train(0.0, directory / "plain" / "state.h5", validate=True),
+            "sgd": train(0.0, directory / "sgd" / "state.h5", optimizer="sgd"),
             "undisturbed": train(0.5, directory / "undisturbed" / "state.h5"),
         }
         state = directory / "interrupted" / "state.h5"

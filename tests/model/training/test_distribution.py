@@ -42,8 +42,9 @@ def on_one_device(tmp_path_factory):
 
 
 def assert_equal_up_to_rounding(several, one):
-    for epoch, expected in zip(several["plain"]["curve"], one["plain"]["curve"], strict=True):
-        assert epoch == pytest.approx(expected, rel=TOLERANCE)
+    for name in ("plain", "sgd"):
+        for epoch, expected in zip(several[name]["curve"], one[name]["curve"], strict=True):
+            assert epoch == pytest.approx(expected, rel=TOLERANCE)
     assert several["resumed"] == several["undisturbed"]
 
 
