@@ -1,12 +1,10 @@
 """Shapes: a generated dataset of small images of colored shapes with five captions each."""
 
-import os
 import re
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +46,9 @@ class Shapes(GeneratedDataset):
         (root / "images").mkdir(parents=True, exist_ok=True)
 
         def lines() -> Iterator[dict[str, Any]]:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy and Pillow release Python's global lock
-                made = pool.map(partial(_generate_image, root, seed), range(images))
-                for number, record in enumerate(made, start=1):
-                    yield record
-                    progress(number / images, f"{number} of {images} images drawn")
+            for index in range(images):  # threads would wait for Python's global lock, and take longer
+                yield _generate_image(root, seed, index)
+                progress((index + 1) / images, f"{index + 1} of {images} images drawn")
 
         write_json_lines(root / "captions.jsonl", lines())
 
@@ -93,7 +89,7 @@ def _split(seed: int, index: int) -> str:
     return _BLOCK[_order_of_block(seed, block)[place]]
 
 
-@lru_cache(maxsize=8)  # threads may be in successive blocks
+@lru_cache(maxsize=1)
 def _order_of_block(seed: int, block: int) -> tuple[int, ...]:
     return tuple(np.random.default_rng([seed, block, 1]).permutation(len(_BLOCK)).tolist())  # the 1: its own stream
 

@@ -3,6 +3,7 @@
 from bisect import bisect
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, combinations
 from typing import TypeVar
 
@@ -179,5 +180,6 @@ def _apart(a: Thing, b: Thing) -> bool:
     return max(abs(a.x - b.x), abs(a.y - b.y)) >= a.radius + b.radius + _GAP
 
 
+@cache
 def _stands_out(color: str, background: str) -> bool:
     return all(np.linalg.norm(np.subtract(COLORS[color], tone)) >= _CONTRAST for tone in BACKGROUNDS[background])
