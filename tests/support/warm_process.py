@@ -37,6 +37,7 @@ def _mrnn(arguments: tuple[str, ...], directory: Path, environment: dict[str, st
     os.environ.update(environment)
     os.chdir(directory)
     sys.argv = ["mrnn", *arguments]
+    multiprocessing.set_start_method("fork", force=True)  # as in a process from the shell; this one inherited another
 
     from tasks.cli import main  # reads the configuration of the directory and the environment
 
