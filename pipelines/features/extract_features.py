@@ -125,7 +125,8 @@ def extract_features(
     for shard in shards:
         if image := _can_be_read_now(shard, ("read",)):
             raise ArtifactError(
-                f"A worker could not read {image.path}, which the driver can; give all workers the same files."
+                f"A worker could not read {image.path}, which the driver can; give all workers the same "
+                "files, or put the images on a store and set ExtractFeatures.images_at."
             )
     rejects, counts = join_shards(
         shards, directory / "features.h5", merge=total <= merge_limit, progress=sharding.progress
