@@ -198,6 +198,7 @@ def spark_cluster(
     }
     from pyspark import SparkContext
 
+    timeout = max(timeout, 120.0) if workers else timeout  # it counts while executors start
     yield SparkCluster(directory, SparkEngine(f"local-cluster[{workers or 1},1,1024]", options, timeout))
     if not find_processes("SparkSubmit"):  # a process has one Java program, which a test has killed
         SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
