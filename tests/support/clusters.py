@@ -247,7 +247,6 @@ def prism_cluster(
                 f"--job_endpoint=127.0.0.1:{job_port}",
                 "--environment_type=EXTERNAL",
                 f"--environment_config=127.0.0.1:{pool_port}",
-                "--job_server_timeout=20",
             ),
         )
         yield PrismCluster(directory, engine, processes[0].pid, processes[1].pid)
