@@ -99,7 +99,7 @@ def compile_forward(
     spec: BackboneSpec, forward: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Compile `forward` to one graph, from pixels to float32 features as NumPy arrays."""
-    compiled = tf.function(forward, reduce_retracing=not spec.xla, jit_compile=spec.xla)
+    compiled = tf.function(forward, autograph=False, reduce_retracing=not spec.xla, jit_compile=spec.xla)
     return SplitOnOOM(lambda images: tf.cast(compiled(tf.constant(images)), tf.float32).numpy())
 
 

@@ -128,7 +128,7 @@ class BeamSearch:
         self.constraints, self.options = constraints, options
         self._network = network
         features = tf.TensorSpec((None, network.sizes["feature_size"]), tf.float32)
-        self._search = tf.function(self._search_images, input_signature=[features])
+        self._search = tf.function(self._search_images, input_signature=[features], autograph=False)
 
     def __call__(self, features: NDArray[np.floating]) -> list[list[Decoded]]:
         """Decode a batch of images.

@@ -135,7 +135,7 @@ def sample_captions(
     return [drawn[row * count : (row + 1) * count] for row in range(images)]
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(autograph=False, reduce_retracing=True)
 def _step(
     network: StepModel,
     constraints: Constraints,

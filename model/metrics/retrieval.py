@@ -67,7 +67,7 @@ def log_likelihoods(
     owner, target, sentence = prefixes.owner[order], prefixes.target[order], prefixes.sentence[order]
     blocks = _word_blocks(owner, target)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def word_log_probs(language: tf.Tensor, targets: tf.Tensor, image: Image) -> tf.Tensor:
         logits = tf.cast(network.word_logits(language, image), tf.float32)
         normalizer = tf.reduce_logsumexp(logits, axis=1)

@@ -80,7 +80,7 @@ def of_nats(nats: float) -> float:
     return math.inf if nats > MAX_NATS else math.exp(nats)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(autograph=False, reduce_retracing=True)
 def _total(network: MRNN, inputs: tf.Tensor, targets: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """Sum the token losses in nats; a function of the module, so that it is traced once per network."""
     losses, _ = losses_and_logits(network, inputs, targets, features, training=False)

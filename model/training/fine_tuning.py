@@ -49,7 +49,7 @@ class JointCrossEntropy(Objective):
         self.label_smoothing = label_smoothing
         self.backbone, self.backbone_learning_rate = backbone, backbone_learning_rate
         self._captions_of = data.captions.by_image
-        self._forward = tf.function(self._mean_over_crops, reduce_retracing=True)
+        self._forward = tf.function(self._mean_over_crops, autograph=False, reduce_retracing=True)
 
     @property
     def weight_groups(self) -> list[list[keras.Variable]]:

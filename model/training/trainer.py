@@ -134,7 +134,7 @@ def make_train_step(
     weights = [weight for group in groups for weight in group]
     l2 = 0.0 if config.optimizer == "adamw" else config.weight_decay
 
-    @tf.function(reduce_retracing=True, jit_compile=xla or None)
+    @tf.function(autograph=False, reduce_retracing=True, jit_compile=xla or None)
     def gradients_of(*tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Compute a replica's part of the loss, the negative log-likelihood and the gradient."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -158,7 +158,7 @@ def make_train_step(
         loss, nats = replicas.run(replica_step, tensors)
         return loss, nats
 
-    train_step: TrainStep = tf.function(step, reduce_retracing=True)
+    train_step: TrainStep = tf.function(step, autograph=False, reduce_retracing=True)
     return train_step
 
 

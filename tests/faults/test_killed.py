@@ -124,7 +124,7 @@ def test_told_to_end_it_leaves_no_process_and_no_lock(tmp_path, how, workers):
 
 def test_lock_is_held_until_the_stage_process_ends(tmp_path):
     configuration, data_dir = configured(tmp_path / "run")
-    run = Run("tests.support.faults.slow", "Slow", configuration, "--dataset", "toys")
+    run = Run("tests.support.faults.slow", "Slow", configuration, "--workers", "1", "--dataset", "toys")
     assert any(started(line) for line in run.lines())
     wait_until(lambda: list(data_dir.glob("toys/Slow/*/half.txt")), 60)
     server, stage = run.descendants()
