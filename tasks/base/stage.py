@@ -22,6 +22,7 @@ log = logging.getLogger("tasks")
 C = TypeVar("C")
 MAX_NAME_BYTES = 255  # on most file systems
 TENSORFLOW = ("tensorflow", "keras", "h5py")  # `preload` of stages that compute with TensorFlow
+METRICS = ("model.metrics.captions", "h5py")  # `preload` of stages that score or compare captions
 
 
 class DirectoryName(luigi.Parameter):
@@ -50,7 +51,7 @@ class Stage(luigi.Task):
         volatile_files: Glob patterns of files with digests that are no content, because they contain times.
         private: Inherited parameters that `upstream` does not pass on.
         page: File of the artifact that Luigi's status page links to.
-        preload: Modules that take long to import and that `work` needs, such as `TENSORFLOW`.
+        preload: Modules that take long to import and that `work` needs, such as `TENSORFLOW` or `METRICS`.
         keyed_by_content: Names of required stages whose keys do not count, because `parameters` has a digest of what
             is used of their artifacts.
     """

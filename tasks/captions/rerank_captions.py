@@ -8,7 +8,7 @@ from model.reranking.config import ConsensusConfig, KernelRidgeConfig, Reranking
 from tasks.base.mixins import ModelParams, RerankingParams, SplitParam
 from tasks.base.params import luigi_parameters
 from tasks.base.sharded_stage import ShardedStage
-from tasks.base.stage import Stage
+from tasks.base.stage import METRICS, Stage
 from tasks.captions.compared_features import compared_features_stage
 from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.pool_captions import hypotheses_stage
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class RerankCaptions(ShardedStage, ModelParams, SplitParam, RerankingParams):
     """Consensus reranking (the paper's Section 8); document frequencies are those of the training captions."""
 
+    preload = METRICS
     version = 5  # `reranking.json` has kernel-ridge consensus
     content: ClassVar[tuple[str, ...]] = ("hypotheses.jsonl", "reranked.jsonl", "search.json", "reranking.json")
 

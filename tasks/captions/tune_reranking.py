@@ -3,7 +3,7 @@
 from model.reranking.config import RerankingGrid
 from tasks.base.mixins import ModelParams, PoolParam
 from tasks.base.params import luigi_parameters
-from tasks.base.stage import Stage
+from tasks.base.stage import METRICS, Stage
 from tasks.captions.compared_features import compared_features_stage
 from tasks.captions.find_neighbors import FindNeighbors
 from tasks.captions.pool_captions import hypotheses_stage
@@ -16,6 +16,7 @@ from tasks.runtime.workspace import Workspace
 class TuneReranking(Stage, ModelParams, PoolParam):
     """Scores a grid of settings on the validation split; `grid.json` contains all, best first."""
 
+    preload = METRICS
     version = 4  # kernel-ridge consensus
 
     def images(self, split: str) -> dict[str, Stage]:

@@ -3,7 +3,7 @@
 import luigi
 
 from tasks.base.mixins import ModelParams, RerankingParams, SplitParam
-from tasks.base.stage import Stage
+from tasks.base.stage import METRICS, Stage
 from tasks.captions.generate_captions import GenerateCaptions
 from tasks.captions.rerank_captions import RerankCaptions
 from tasks.data.prepare_annotations import PrepareAnnotations
@@ -14,6 +14,7 @@ from tasks.runtime.workspace import Workspace
 class EvaluateCaptions(Stage, ModelParams, SplitParam, RerankingParams):
     """Scores the first caption of each image, as it was generated or after reranking."""
 
+    preload = METRICS
     version = 6  # metrics without Java by default
 
     captions = luigi.ChoiceParameter(
