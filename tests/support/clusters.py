@@ -247,6 +247,8 @@ def prism_cluster(
                 f"--job_endpoint=127.0.0.1:{job_port}",
                 "--environment_type=EXTERNAL",
                 f"--environment_config=127.0.0.1:{pool_port}",
+                # Beam waits that long for a service that has died, and gives up jobs that take longer.
+                f"--job_server_timeout={round(3 * timeout)}",
             ),
         )
         yield PrismCluster(directory, engine, processes[0].pid, processes[1].pid)
