@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.machine import describe_run
+from benchmarks.machine import describe_run, square_product
 from benchmarks.timing import Cost, cost
 from benchmarks.training import multiplications_a_word
 from model.decoding.beam_search import BeamSearch
@@ -45,10 +45,9 @@ def _row(variant: str, size: int) -> str:
     images = random.standard_normal((ROUNDS * BATCH, size)).astype(np.float32)
     search = BeamSearch(network, WIDTH, MAX_LENGTH, Constraints(SHORTEST, forbidden=()))
     plain = PerCandidate(network.network)
-    matrix = tf.random.normal((SIDE, SIDE))
-    multiply = tf.function(lambda: tf.matmul(matrix, matrix), autograph=False)
-    for warm_up in (lambda: search(images[:BATCH]), lambda: plain(images[0]), multiply):
-        warm_up()
+    multiply = square_product(SIDE)
+    search(images[:BATCH])
+    plain(images[0])
 
     costs: list[tuple[Cost, Cost, Cost]] = []
     same = 0
@@ -58,7 +57,7 @@ def _row(variant: str, size: int) -> str:
         ours = cost(_into(found, lambda: search(images[start : start + BATCH])))  # noqa: B023  (at once)
         rows = int(network.rows.numpy())
         theirs = cost(_into(found, lambda: plain(images[start]))).times(BATCH)  # noqa: B023
-        product = cost(lambda: multiply().numpy())
+        product = cost(multiply)
         costs.append((ours, theirs, product.times(rows * multiplications_a_word(network.network) / SIDE**3)))
         same += found[0][0][0].tokens == found[1][0][0]
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +11,17 @@ import tensorflow as tf
 from benchmarks.timing import seconds
 
 
+def square_product(size: int) -> Callable[[], object]:
+    """Return a function that multiplies two random float32 matrices of `size` x `size`, on all cores."""
+    left, right = tf.random.normal((size, size)), tf.random.normal((size, size))
+    multiply = tf.function(lambda: tf.matmul(left, right), autograph=False)
+    multiply()
+    return lambda: multiply().numpy()
+
+
 def gemm_rate(size: int = 4096, repeats: int = 5) -> float:
     """FLOP/s of one large float32 matrix product by TensorFlow, on all cores: the best of some runs."""
-    left, right = tf.random.normal((size, size)), tf.random.normal((size, size))
-    multiply = tf.function(tf.matmul)
-    multiply(left, right)
-    return float(2 * size**3 / seconds(lambda: multiply(left, right).numpy(), repeats))
+    return float(2 * size**3 / seconds(square_product(size), repeats))
 
 
 def describe_run(command: str) -> str:

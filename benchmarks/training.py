@@ -10,9 +10,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from benchmarks.machine import describe_run
+from benchmarks.machine import describe_run, square_product
 from benchmarks.timing import Cost, cost
 from model.mrnn.batching import BUCKET_SIZE, Batch, training_batches
 from model.mrnn.config import ModelConfig
@@ -101,11 +100,10 @@ def _row(variant: str, batch_size: int, steps: int, peer: str | None) -> str:
 def _product_round(multiplications: int) -> Round:
     """Square products; the cost is that of as many multiplications as the steps need."""
     side, repeats = 2048, 5
-    matrix = tf.random.normal((side, side))
-    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)), autograph=False)
+    multiply = square_product(side)
 
     def measure() -> Cost:
-        taken = cost(lambda: [multiply().numpy() for _ in range(repeats)])
+        taken = cost(lambda: [multiply() for _ in range(repeats)])
         return taken.times(multiplications / (repeats * side**3))
 
     return measure

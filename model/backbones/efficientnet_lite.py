@@ -5,11 +5,11 @@ width. The features are the last feature map of 1,280 channels, averaged, or the
 `efficientnet-lite2/block10,block15`: earlier blocks see color, shape and number of things better, their class worse.
 """
 
-import hashlib
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from model.backbones.base import Backbone, KerasNetwork, check_grid, compile_forward, pool_cells
 from model.backbones.spec import BackboneSpec
-from model.backbones.weights import build_with_weights
+from model.backbones.weights import build_with_weights, digest_arrays
 from model.precision import precision
 from schemas.errors import ConfigurationError, InputError
 from schemas.interop.torch_weights import read_torch_weights
@@ -139,7 +139,7 @@ def load(spec: BackboneSpec) -> Backbone:
         input_size=size,
         dimension=spec.grid**2 * sum(convolutions[end].filters for end in ends),
         preprocessing="RGB, 0..255, minus 127, divided by 128",
-        weights_digest=_digest(weights),
+        weights_digest=digest_arrays(chain.from_iterable(weights.values())),  # as of the Keras model
         build_network=build_network,
     )
 
@@ -288,15 +288,6 @@ def _arrays_of(model: keras.Model, convolution: _Convolution) -> Arrays:
     return tuple(
         array for kind in ("conv", "bn") for array in model.get_layer(f"{convolution.name}_{kind}").get_weights()
     )
-
-
-def _digest(weights: Mapping[str, Arrays]) -> str:
-    """Compute what `digest_weights` does of the Keras model with these weights."""
-    digest = hashlib.sha256()
-    for arrays in weights.values():
-        for array in arrays:
-            digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _read_weights(network: str, path: Path) -> dict[str, Arrays]:

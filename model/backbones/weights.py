@@ -1,10 +1,11 @@
 """Weights of Keras networks: published, from a file, or random."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from model.backbones.spec import BackboneSpec
 from schemas.errors import ConfigurationError, InputError, MRNNError
@@ -53,9 +54,14 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
 
 def digest_weights(model: keras.Model) -> str:
     """Compute the SHA-256 of all weights in the order of Keras."""
+    return digest_arrays(weight.numpy() for weight in model.weights)
+
+
+def digest_arrays(arrays: Iterable[NDArray[np.generic]]) -> str:
+    """Compute the SHA-256 of the values of arrays, one array after another."""
     digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(weight.numpy().tobytes())
+    for array in arrays:
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

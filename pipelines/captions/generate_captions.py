@@ -71,8 +71,8 @@ def generate_captions(job: GenerationJob, image_ids: Sequence[str], directory: P
         np.save(buffer, features.read(ids))
         storage.write(_features_path(shard), buffer.getvalue())
     models = tuple(sharding.share(model, MODEL_FILES) for model in job.models)
-    network = Decoder(models, job.search, job.inference_threads)
-    sharding.complete(shards, partial(caption_shard, decoder=network, batch_size=job.batch_size))
+    decoder = Decoder(models, job.search, job.inference_threads)
+    sharding.complete(shards, partial(caption_shard, decoder=decoder, batch_size=job.batch_size))
     return write_hypotheses(directory, map(from_record, read_lines(shards)))
 
 

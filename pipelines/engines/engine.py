@@ -55,10 +55,6 @@ class Engine(Protocol):
         """Return the number of cores that a call of the function can use, as far as the driver knows."""
 
 
-def _ignore(fraction: float, message: str) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Sharding:
     """Division of a stage's work into shards, and the engine that computes them.
@@ -75,7 +71,7 @@ class Sharding:
     count: int
     directory: str
     inputs: str = ""
-    progress: Callable[[float, str], None] = _ignore
+    progress: Callable[[float, str], None] = lambda fraction, message: None
 
     def share(self, directory: Path, names: Sequence[str]) -> InputFiles:
         """Return files for workers to read, which are copied first if workers do not see them; see `copy_inputs`."""
