@@ -170,12 +170,23 @@ class BackboneConfig:
     Attributes:
         blocks: Number of last blocks that are trained.
         backbone_learning_rate: Peak learning rate of the backbone; its schedule is that of the m-RNN.
+        augmented_views: Views of each training image, see `model.backbones.augmentation.augment`.
         decode_threads: Threads that read and decode images ahead.
     """
 
     blocks: int = option(1, "Number of last blocks of the backbone that are trained.")
     backbone_learning_rate: float = option(1e-5, "Peak learning rate of the backbone; same schedule as the m-RNN.")
+    augmented_views: int = option(
+        0,
+        "Views of each training image (crop, mirror image unless a caption says left or right, colors); each epoch "
+        "draws one of them or the image itself.",
+    )
     decode_threads: int = option(2, "Threads that read and decode images ahead.", significant=False)
+
+    def __post_init__(self) -> None:
+        """Check the number of views."""
+        if self.augmented_views < 0:
+            raise ConfigurationError(f"augmented_views is {self.augmented_views}; set it to 0 or more.")
 
 
 @dataclass(frozen=True)

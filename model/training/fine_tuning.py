@@ -34,6 +34,7 @@ class JointCrossEntropy(Objective):
         config: TrainingConfig,
         backbone_learning_rate: float,
         label_smoothing: float = 0.0,
+        views: NDArray[np.floating] | FeatureRows | None = None,
     ):
         """Both networks have the weights to start from, and the m-RNN the feature scaling that it was trained with.
 
@@ -44,10 +45,13 @@ class JointCrossEntropy(Objective):
             config: See `Objective`; the batch size is a number of images.
             backbone_learning_rate: Peak learning rate of the backbone.
             label_smoothing: See `cross_entropy`.
+            views: Rows like those of `data`, of V augmented views of each image side by side, (images, V * L); each
+                epoch draws one of them or the image itself.
         """
         super().__init__(network, data, config)
         self.label_smoothing = label_smoothing
         self.backbone, self.backbone_learning_rate = backbone, backbone_learning_rate
+        self._views = views
         self._captions_of = data.captions.by_image
         self._forward = tf.function(self._mean_over_crops, autograph=False, reduce_retracing=True)
 
@@ -80,16 +84,24 @@ class JointCrossEntropy(Objective):
         """Number of batches of an epoch."""
         return math.ceil(len(self.data.captions.image_ids) / self.config.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[NDArray[np.integer]]:
-        """Yield batches of image indices (B,)."""
+    def batches(self, epoch: int) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer]]]:
+        """Yield batches of image indices (B,), and the view of each (B,), from 1; 0 is the image itself."""
         images = np.arange(len(self.data.captions.image_ids))
-        yield from image_batches(images, self.config.batch_size, np.random.default_rng([self.config.seed, epoch]))
+        views = 0 if self._views is None else self._views.shape[1] // self.data.features.shape[1]
+        drawn = np.random.default_rng([self.config.seed, epoch, 1]).integers(views + 1, size=len(images))
+        for batch in image_batches(images, self.config.batch_size, np.random.default_rng([self.config.seed, epoch])):
+            yield batch, drawn[batch]
 
-    def step_inputs(self, batch: NDArray[np.integer], replicas: Replicas) -> StepInputs:
+    def step_inputs(self, batch: tuple[NDArray[np.integer], NDArray[np.integer]], replicas: Replicas) -> StepInputs:
         """Return activations of the images, inputs, targets and image positions of all captions, and their tokens."""
-        chosen, owners = all_captions(self._captions_of, batch)
+        images, views = batch
+        rows = self.data.features[images]
+        if self._views is not None:
+            choices = np.concatenate([rows, self._views[images]], axis=1).reshape(len(images), -1, rows.shape[1])
+            rows = choices[np.arange(len(images)), views]
+        chosen, owners = all_captions(self._captions_of, images)
         captions = collate(self.data.captions, chosen, self.config.max_length)
-        arrays = (self.data.features[batch], captions.inputs, captions.targets, owners, np.float32(captions.tokens))
+        arrays = (rows, captions.inputs, captions.targets, owners, np.float32(captions.tokens))
         return StepInputs(tuple(map(tf.constant, arrays)), captions.tokens)
 
     def loss(self, *tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

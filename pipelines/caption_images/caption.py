@@ -126,7 +126,7 @@ class LoadedCaptioner:
         blocks = [np.empty((0, extractor.dimension), extractor.dtype)]
         pixels: list[NDArray[np.uint8]] = []
         threads = os.cpu_count() or 1
-        outcomes = read_ahead(images, extractor.input_size, extractor.crop, threads, 2 * BATCH_SIZE, ShardCounts())
+        outcomes = read_ahead(images, extractor.cut, threads, 2 * BATCH_SIZE, ShardCounts())
         for number, (image, outcome) in enumerate(outcomes, start=1):
             if isinstance(outcome, Reject):
                 rejects.append(outcome)

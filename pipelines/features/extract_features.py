@@ -216,9 +216,8 @@ def extract_shard(shard: Shard, options: ExtractionOptions, network_files: Input
         pixels.clear()
 
     waiting = time.monotonic()
-    for image, outcome in read_ahead(
-        images, network.input_size, options.crop, options.decode_threads, 2 * options.batch_size, counts
-    ):
+    ahead = 2 * options.batch_size
+    for image, outcome in read_ahead(images, network.cut, options.decode_threads, ahead, counts):
         counts.wait_seconds += time.monotonic() - waiting
         if isinstance(outcome, Reject):
             rejects.append(outcome)

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from model.backbones import load_backbone
+from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
 from model.devices import prepare_process
+from pipelines.engines.shards import ImageSource
 from schemas.features import FeatureDescription
 
 
@@ -40,6 +43,10 @@ class FeatureExtractor:
     def dimension(self) -> int:
         """Length of a feature vector."""
         return self._backbone.dimension
+
+    def cut(self, _: ImageSource, image: Image.Image) -> NDArray[np.uint8]:
+        """Cut the crops of an image, uint8 (crops, S, S, 3); for `read_ahead`."""
+        return cut_crops(image, self.input_size, self.crop)
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.floating]:
         """Map crops of each image, uint8 (crops, S, S, 3), to features averaged over crops (images, dimension)."""

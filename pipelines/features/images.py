@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.backbones.images import cut_crops, decode_image
+from model.backbones.images import decode_image
 from pipelines import storage
 from pipelines.engines.shards import ImageSource
 from schemas.errors import InputError
 from schemas.features import Reject
 from schemas.text import reason
+
+Cut = Callable[[ImageSource, Image.Image], NDArray[np.uint8]]  # an image and its pixels -> crops (n, S, S, 3)
 
 
 @dataclass
@@ -56,20 +58,23 @@ def read_image(source: ImageSource) -> tuple[Image.Image, int]:
 
 
 def read_ahead(
-    images: Sequence[ImageSource], size: int, crop: str, threads: int, ahead: int, counts: ShardCounts
+    images: Sequence[ImageSource],
+    cut: Cut,
+    threads: int,
+    ahead: int,
+    counts: ShardCounts,
 ) -> Iterator[tuple[ImageSource, NDArray[np.uint8] | Reject]]:
     """Read and decode images in parallel.
 
     Args:
         images: Images to read.
-        size: Side of the crops in pixels.
-        crop: One of `model.backbones.images.CROPS`.
+        cut: Called by the threads with each image and its pixels, RGB; returns its crops.
         threads: Number of threads.
         ahead: Maximum number of images that are decoded in advance.
         counts: Statistics; `bytes_read` and `decode_seconds` are increased.
 
     Yields:
-        Each image, in order, with its crops uint8 (n, size, size, 3), or the reason why there are none.
+        Each image, in order, with its crops, or the reason why there are none.
     """
     lock = threading.Lock()
 
@@ -77,7 +82,7 @@ def read_ahead(
         started, read_bytes = time.monotonic(), 0
         try:
             image, read_bytes = read_image(source)
-            return cut_crops(image, size, crop)
+            return cut(source, image)
         except OSError as error:
             return Reject(source.image_id, "read", reason(error))
         except InputError as error:

@@ -8,25 +8,30 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
 
 from model.backbones import load_backbone
+from model.backbones.augmentation import augment, can_be_mirrored
 from model.backbones.base import Backbone
 from model.backbones.blocks import split_before_block
-from model.backbones.images import CROPS
+from model.backbones.images import CROPS, cut_crops
 from model.backbones.spec import BackboneSpec
 from model.mrnn.network import load_network
 from model.training.config import FineTuneBackboneConfig
 from model.training.fine_tuning import JointCrossEntropy
 from model.training.history import TrainingData
 from pipelines.engines.shards import ImageSource
-from pipelines.features.images import ShardCounts, read_ahead
+from pipelines.features.images import Cut, ShardCounts, read_ahead
 from pipelines.training.data import TrainingInputs
 from pipelines.training.train_model import Report, fit_objective, write_trained_model
 from schemas.annotations import read_annotations
+from schemas.captions import Captions
 from schemas.checkpoint import read_checkpoint, write_backbone
 from schemas.errors import ConfigurationError, InputError
 from schemas.features import FeatureDescription, FeatureFile, Reject, create_features
 from schemas.provenance import read_provenance
+from schemas.vocabulary import Vocabulary
 
 BATCH_SIZE = 32  # images per batch of the frozen blocks
 
@@ -54,8 +59,8 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Fine-tune m-RNN and backbone; write the m-RNN's checkpoint, and the backbone's weights for feature extraction.
 
-    Activations of the frozen blocks are computed once and stored in `scratch`. It must run in a process of its own,
-    because it changes the weights of the backbone that `load_backbone` caches.
+    Activations of the frozen blocks, also of augmented views, are computed once and stored in `scratch`. It must run in
+    a process of its own, because it changes the weights of the backbone that `load_backbone` caches.
 
     Args:
         directory: Directory of the artifact.
@@ -93,11 +98,24 @@ def fine_tune(
         for image in read_annotations(inputs.annotations)
         if image.image_id in wanted
     ]
+    crop, threads = extraction["crop"], config.backbone.decode_threads
+
+    def cut(_: ImageSource, image: Image.Image) -> NDArray[np.uint8]:
+        return cut_crops(image, backbone.input_size, crop)
+
     rows = scratch / "lower.h5"
     if not rows.exists():
-        threads = config.backbone.decode_threads
-        _write_lower_rows(rows, images, backbone, split.frozen, extraction["crop"], threads, progress)
+        _write_lower_rows(rows, images, backbone, split.frozen, cut, CROPS[crop], threads, progress)
     train, val = (TrainingData(of_split, FeatureFile(rows).rows(of_split.image_ids)) for of_split in captions)
+    views = None
+    if count := config.backbone.augmented_views:
+        file = scratch / "views.h5"
+        if not file.exists():
+            of_training, cut_views = _views(train.captions, checkpoint.vocabulary, images, count, cut)
+            _write_lower_rows(
+                file, of_training, backbone, split.frozen, cut_views, count * CROPS[crop], threads, progress
+            )
+        views = FeatureFile(file).rows(train.captions.image_ids)
     objective = JointCrossEntropy(
         split,
         network,
@@ -105,6 +123,7 @@ def fine_tune(
         config.fit.training,
         config.backbone.backbone_learning_rate,
         config.cross_entropy.label_smoothing,
+        views,
     )
     curve = fit_objective(directory, objective, checkpoint.vocabulary, val, config.fit, progress)
     write_backbone(directory, backbone.network.whole.save_weights)
@@ -112,22 +131,39 @@ def fine_tune(
     return {**counts, "backbone_parameters": sum(int(np.prod(variable.shape)) for variable in split.variables)}
 
 
+def _views(
+    captions: Captions, vocabulary: Vocabulary, images: list[ImageSource], count: int, cut: Cut
+) -> tuple[list[ImageSource], Cut]:
+    """Return the training images and the function that cuts the crops of `count` views, the same in every run."""
+    position = {image_id: place for place, image_id in enumerate(captions.image_ids)}
+    captions_of = captions.by_image
+
+    def cut_views(source: ImageSource, image: Image.Image) -> NDArray[np.uint8]:
+        place = position[source.image_id]
+        random = np.random.default_rng(place)
+        mirror = can_be_mirrored(vocabulary.decode(captions[own]) for own in captions_of[place])
+        return np.concatenate([cut(source, augment(image, random, mirror)) for _ in range(count)])
+
+    return [image for image in images if image.image_id in position], cut_views
+
+
 def _write_lower_rows(
     path: Path,
     images: list[ImageSource],
     backbone: Backbone,
     lower: keras.Model,
-    crop: str,
+    cut: Cut,
+    crops: int,
     decode_threads: int,
     progress: Report,
 ) -> None:
     """Write a feature file of activations at the split point, float32 (images, crops * size)."""
     assert backbone.network is not None
-    preprocess, crops = backbone.network.preprocess, CROPS[crop]
+    preprocess = backbone.network.preprocess
     forward = tf.function(lambda pixels: lower(preprocess(pixels), training=False), reduce_retracing=True)
     dimension = crops * int(np.prod(lower.output_shape[1:]))
     description = FeatureDescription("lower", backbone.preprocessing, backbone.weights_digest, "")
-    images_ahead = read_ahead(images, backbone.input_size, crop, decode_threads, 2 * BATCH_SIZE, ShardCounts())
+    images_ahead = read_ahead(images, cut, decode_threads, 2 * BATCH_SIZE, ShardCounts())
     with create_features(path, [image.image_id for image in images], dimension, "float32", description) as rows:
         start = 0
         while batch := [*islice(images_ahead, BATCH_SIZE)]:

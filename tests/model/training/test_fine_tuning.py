@@ -183,6 +183,28 @@ def test_features_of_crops_are_averaged(make_training):
     np.testing.assert_allclose(two.image_features(rows)[0], one.image_features(stored[:2]).mean(axis=0), rtol=1e-5)
 
 
+def test_each_epoch_draws_a_view_or_the_image_itself(make_training):
+    plain = make_training()[0].objective
+    rows = plain.data.features
+    views = np.concatenate([rows + 100, rows + 200], axis=1)
+    augmented = JointCrossEntropy(plain.backbone, plain.network, plain.data, CONFIG.training, 0.01, views=views)
+    drawn = {image: set() for image in range(len(rows))}
+    for epoch in range(30):
+        batches = [*augmented.batches(epoch)]
+        for (images, chosen), (same_images, same) in zip(batches, augmented.batches(epoch), strict=True):
+            np.testing.assert_array_equal((images, chosen), (same_images, same))
+            expected, *others = plain.step_inputs((images, np.zeros_like(images)), None).tensors
+            found, *same_others = augmented.step_inputs((images, chosen), None).tensors
+            np.testing.assert_array_equal(found, expected + 100.0 * chosen[:, None])
+            for one, other in zip(others, same_others, strict=True):
+                np.testing.assert_array_equal(one, other)
+            for image, view in zip(images, chosen, strict=True):
+                drawn[image].add(view)
+        assert sorted(np.concatenate([images for images, _ in batches])) == sorted(drawn)
+    assert all(seen == {0, 1, 2} for seen in drawn.values())
+    assert all(not chosen.any() for _, chosen in plain.batches(0))
+
+
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "changes",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.backbones.images import cut_crops
 from pipelines import storage
 from pipelines.engines.shards import ImageSource
 from pipelines.features.images import ShardCounts, read_ahead
@@ -39,9 +40,13 @@ def opened(monkeypatch):
     return files, calls
 
 
+def squash(_, image):
+    return cut_crops(image, 4, "squash")
+
+
 def read_all(paths, ahead=4):
     counts = ShardCounts()
-    return list(read_ahead([ImageSource(path, path) for path in paths], 4, "squash", 2, ahead, counts)), counts
+    return list(read_ahead([ImageSource(path, path) for path in paths], squash, 2, ahead, counts)), counts
 
 
 def test_pictures_come_in_order_whoever_is_ready_first(opened):
@@ -57,7 +62,7 @@ def test_pictures_come_in_order_whoever_is_ready_first(opened):
 def test_decoder_respects_the_pixel_limit(opened):
     files, calls = opened
     files.update({f"store://{level}": png(level) for level in range(40)})
-    reading = read_ahead([ImageSource(path, path) for path in files], 4, "squash", 2, 4, ShardCounts())
+    reading = read_ahead([ImageSource(path, path) for path in files], squash, 2, 4, ShardCounts())
     next(reading)
     for thread in threading.enumerate():
         if "ThreadPoolExecutor" in thread.name:

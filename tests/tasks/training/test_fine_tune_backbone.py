@@ -37,7 +37,7 @@ SETTINGS = {
         "shards": "2",
     },
     "TrainModel": {"embedding_size": "8", "recurrent_size": "8", "multimodal_size": "8", "epochs": "1"},
-    "FineTuneBackbone": {"blocks": "2", "epochs": "2", "batch_size": "4", "patience": "9"},
+    "FineTuneBackbone": {"blocks": "2", "epochs": "2", "batch_size": "4", "patience": "9", "augmented_views": "2"},
 }
 OF_SHAPES = {"dataset": "shapes", "data_dir": "var"}
 
