@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from benchmarks.machine import gemm_rate
 from benchmarks.timing import compare, seconds
-from model.metrics.retrieval import log_likelihoods
+from model.metrics.pair_likelihoods import log_likelihoods
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS

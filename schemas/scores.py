@@ -130,7 +130,6 @@ class RetrievalScores:
         images: Number of images of all parts.
         sentences: Number of captions of all parts.
         normalization_images: Number of training images that P(w) is the mean over.
-        candidates: Number of captions per image whose pairs with it were scored; 0 for all pairs.
         sentence: Image query, captions ranked by P(w|I)/P(w).
         image: Caption query, images ranked by P(w|I).
     """
@@ -142,7 +141,6 @@ class RetrievalScores:
     normalization_images: int
     sentence: Recall
     image: Recall
-    candidates: int = 0
 
 
 def write_caption_scores(

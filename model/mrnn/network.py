@@ -127,6 +127,11 @@ class MRNN(keras.Model):
         """Whether the recurrent layer's states depend on the image."""
         return bool({"recurrent", "state"} & {*self.choices.image_input})
 
+    @property
+    def image_enters_last(self) -> bool:
+        """Whether the image enters the multimodal layer and nothing before it."""
+        return self.choices.image_input == ("multimodal",)
+
     def embed(self, words: Any, training: bool = False) -> tuple[Any, Any]:
         """Embed tokens for the recurrent and for the multimodal layer.
 
@@ -238,10 +243,23 @@ class MRNN(keras.Model):
         Returns:
             Logits (..., vocabulary_size).
         """
-        joint = language
-        if self.multimodal:
-            joint = self.multimodal_dropout(self.multimodal(language, image.get("multimodal")), training=training)
+        joint = self._fuse(language, image, training)
         return self.softmax(joint, self.embedding_1.embeddings) if self.choices.tied else self.softmax(joint)
+
+    def softmax_inputs(self, language: Any, image: Image) -> Any:
+        """Compute the inputs (..., H) of the output matrix: logits are `inputs @ kernel + bias`, see `softmax_weights`.
+
+        Args:
+            language: Output of `fuse_language` at some positions, (..., size).
+            image: Projected images of these positions.
+        """
+        joint = self._fuse(language, image)
+        return self.softmax.to_embedding(joint) if self.choices.tied else joint
+
+    def softmax_weights(self) -> tuple[Any, Any]:
+        """Return the output matrix (H, V) and its bias (V,)."""
+        kernel = ops.transpose(self.embedding_1.embeddings) if self.choices.tied else self.softmax.kernel
+        return tf.convert_to_tensor(kernel), tf.convert_to_tensor(self.softmax.bias)
 
     def call(self, tokens: Any, features: Any, training: bool = False) -> Any:
         """Compute the logits of the next token at each position of captions.
@@ -312,6 +330,12 @@ class MRNN(keras.Model):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Do nothing: the constructor creates all weights."""
+
+    def _fuse(self, language: Any, image: Image, training: bool = False) -> Any:
+        """Return the input of the softmax layer."""
+        if not self.multimodal:
+            return language
+        return self.multimodal_dropout(self.multimodal(language, image.get("multimodal")), training=training)
 
     def _cell_inputs(self, words: Any, image: Image) -> Any:
         inputs = self.word_to_cell(words) if self.word_to_cell else words

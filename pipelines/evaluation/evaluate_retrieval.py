@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.metrics.retrieval import image_ranks, likely_pairs, log_likelihoods, log_prior, recall, sentence_ranks
+from model.metrics.pair_likelihoods import likelihood_bounds, log_likelihoods
+from model.metrics.retrieval import image_ranks, log_prior, pairs_in_question, recall, sentence_ranks
 from model.mrnn.network import MRNN, load_network
-from model.reranking.kernel_ridge import kernel_ridge_weights
 from model.training.history import TrainingData
 from pipelines.training.data import read_training_data
 from schemas.checkpoint import read_checkpoint
@@ -16,7 +16,7 @@ from schemas.errors import ConfigurationError
 from schemas.scores import RetrievalScores
 
 PART = 1000  # images of a part in the protocols of the literature
-GAMMA, REGULARIZATION = 1.0, 0.03  # of the regression that selects candidates
+BOUNDS = 0.7  # fraction of the progress when the bounds of likelihoods are known
 PARTS = {"all": None, "1k": 1, "5fold": 5}
 
 
@@ -28,14 +28,16 @@ def evaluate_retrieval(
     split: str,
     protocol: str,
     normalization_images: int,
-    candidates: int,
     seed: int,
     scratch: Path,
     progress: Callable[[float, str], None],
 ) -> RetrievalScores:
     """Evaluate retrieval in both directions (the paper's Section 5.3).
 
-    Likelihoods are stored in `scratch`, so that an interrupted run resumes with the remaining images.
+    All ranks are exact. If the image enters the multimodal layer only, upper bounds of the likelihoods show which pairs
+    no rank depends on, and these are not computed.
+
+    Bounds and likelihoods are stored in `scratch`, so that an interrupted run resumes with what remains.
 
     Args:
         model: Model artifact.
@@ -44,7 +46,6 @@ def evaluate_retrieval(
         split: Split of the images.
         protocol: See `RetrievalScores`; the thousands are the split's first images, in order.
         normalization_images: Number of training images that P(w) of the image-to-sentence score is the mean over.
-        candidates: Number of captions to score for each image, see `likely_pairs`; 0 for all pairs.
         seed: Seed of the sample of training images.
         scratch: Directory for likelihoods.
         progress: Called with a fraction and a message.
@@ -63,8 +64,7 @@ def evaluate_retrieval(
             data,
             images,
             train.features[sample],
-            candidates,
-            scratch / f"likelihoods-{number}.npy",
+            scratch / str(number),
             lambda done, message, number=number: progress((number + done) / len(parts), message),  # type: ignore[misc]
         )
         for number, images in enumerate(parts)
@@ -75,7 +75,6 @@ def evaluate_retrieval(
         images=sum(len(of_sentences) for of_sentences, _ in ranks),
         sentences=sum(len(of_images) for _, of_images in ranks),
         normalization_images=len(sample),
-        candidates=candidates,
         sentence=recall([of_sentences for of_sentences, _ in ranks]),
         image=recall([of_images for _, of_images in ranks]),
     )
@@ -98,8 +97,7 @@ def _ranks_of_part(
     data: TrainingData,
     images: NDArray[np.int64],
     sampled: NDArray[np.floating],
-    candidates: int,
-    path: Path,
+    scratch: Path,
     progress: Callable[[float, str], None],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rank captions by image and images by caption, among `images` and their captions."""
@@ -107,30 +105,29 @@ def _ranks_of_part(
     captions = np.flatnonzero(np.isin(owners, images)).tolist()
     owner = np.searchsorted(images, owners[captions])
     sentences, features = [data.captions[caption] for caption in captions], data.features[images]
-    likelihoods = _open_array(path, (len(images) + len(sampled), len(captions))).T
+    likelihoods = _open_array(scratch / "likelihoods.npy", (len(images) + len(sampled), len(captions))).T
     own, others = likelihoods[:, : len(images)], likelihoods[:, len(images) :]
     description = f"{len(captions)} sentences against {len(images)} + {len(sampled)} images"
-    if candidates:
-        first = len(sampled) / likelihoods.shape[1]
-        log_likelihoods(network, sentences, sampled, others, lambda done: progress(done * first, description))
-        weights = kernel_ridge_weights(sampled, features, GAMMA, REGULARIZATION)
-        pairs = likely_pairs(others, weights, owner, candidates)
+    if network.image_enters_last:
+        bounds = _open_array(scratch / "bounds.npy", (len(captions), len(sampled) + len(images)))
+        likelihood_bounds(
+            network, sentences, sampled, features, bounds, lambda done: progress(done * BOUNDS, description)
+        )
+        others, bounds = bounds[:, : len(sampled)], bounds[:, len(sampled) :]
+        right = owner[:, None] == np.arange(len(images))
+        of_right = log_likelihoods(network, sentences, features, pairs=right)[right]
+        pairs = pairs_in_question(bounds, of_right, log_prior(others), owner)
         log_likelihoods(
             network,
             sentences,
             features,
             own,
-            lambda done: progress(first + done * (1.0 - first), f"{pairs.sum()} likely pairs of {description}"),
+            lambda done: progress(BOUNDS + done * (1.0 - BOUNDS), f"{pairs.sum()} pairs of {description}"),
             pairs,
         )
     else:
-        log_likelihoods(
-            network,
-            sentences,
-            np.concatenate([features, sampled]),
-            likelihoods,
-            lambda done: progress(done, description),
-        )
+        every_image = np.concatenate([features, sampled])
+        log_likelihoods(network, sentences, every_image, likelihoods, lambda done: progress(done, description))
     return sentence_ranks(own, log_prior(others), owner), image_ranks(own, owner)
 
 

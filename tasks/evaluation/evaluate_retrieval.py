@@ -14,7 +14,7 @@ class EvaluateRetrieval(Stage, ModelParams, SplitParam):
     """R@1, R@5, R@10, median and mean rank over images and references of the split."""
 
     preload = TENSORFLOW
-    version = 3  # protocols and the mean rank
+    version = 4  # exact ranks from bounds
     content = ("scores.json",)
 
     protocol = luigi.ChoiceParameter(
@@ -24,11 +24,6 @@ class EvaluateRetrieval(Stage, ModelParams, SplitParam):
     )
     normalization_images = luigi.IntParameter(
         default=100, description="Number of training images sampled for P(w) in the image-to-caption score."
-    )
-    candidates = luigi.IntParameter(
-        default=0,
-        description="Number of captions per image to score, of those that a regression finds likely; 0 scores all "
-        "pairs, as the paper does.",
     )
     seed = luigi.IntParameter(default=0, description="Random seed of this sample.")
 
@@ -52,7 +47,6 @@ class EvaluateRetrieval(Stage, ModelParams, SplitParam):
             split=self.split,
             protocol=self.protocol,
             normalization_images=self.normalization_images,
-            candidates=self.candidates,
             seed=self.seed,
             scratch=workspace.scratch,
             progress=workspace.progress,

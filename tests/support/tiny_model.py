@@ -13,9 +13,9 @@ from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, *"a dog cat runs sits on the grass mat".split()])
 
 
-def write_model(directory: Path, seed: int = 0) -> MRNN:
+def write_model(directory: Path, seed: int = 0, variant: str = "mrnn") -> MRNN:
     """Write the artifact of an untrained model with large weights, and return the network."""
-    network = MRNN(len(VOCABULARY), 4, ModelConfig("mrnn", 3, 5, 6, dropout=0.0), seed)
+    network = MRNN(len(VOCABULARY), 4, ModelConfig(variant, 3, 5, 6, dropout=0.0), seed)
     random = np.random.default_rng(seed)
     for variable in network.trainable_variables:
         variable.assign(random.standard_normal(variable.shape))

@@ -1,11 +1,10 @@
 """Protocols of retrieval, and interrupted runs."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from model.metrics.retrieval import log_likelihoods
+from model.metrics import pair_likelihoods
+from model.metrics.pair_likelihoods import log_likelihoods
 from pipelines.evaluation import evaluate_retrieval as retrieve
 from schemas.captions import write_captions
 from schemas.errors import ConfigurationError
@@ -15,11 +14,12 @@ from tests.support.tiny_model import VOCABULARY, write_images, write_model
 IMAGES, TRAINING = 11, 6
 
 
-@pytest.fixture
-def artifacts(tmp_path, monkeypatch):
+@pytest.fixture(params=["mrnn"])
+def artifacts(tmp_path, monkeypatch, request):
     """Parts of two images; the last six of all images are for training. No sentence comes twice."""
     monkeypatch.setattr(retrieve, "PART", 2)
-    network = write_model(tmp_path / "model")
+    monkeypatch.setattr(pair_likelihoods, "SHORTEST", 2)
+    network = write_model(tmp_path / "model", variant=request.param)
     image_ids = write_images(tmp_path / "features", IMAGES + TRAINING)
     random = np.random.default_rng(0)
     captions = [
@@ -34,7 +34,7 @@ def artifacts(tmp_path, monkeypatch):
     return network, captions, features.read(image_ids)
 
 
-def evaluate(root, protocol, candidates=0):
+def evaluate(root, protocol):
     return retrieve.evaluate_retrieval(
         model=root / "model",
         features=root / "features",
@@ -42,7 +42,6 @@ def evaluate(root, protocol, candidates=0):
         split="test",
         protocol=protocol,
         normalization_images=TRAINING,
-        candidates=candidates,
         seed=0,
         scratch=root / "scratch",
         progress=lambda done, message: None,
@@ -79,37 +78,38 @@ def test_recalls_are_those_of_each_part_by_hand(artifacts, tmp_path, protocol, p
         assert found.r1 == pytest.approx(np.mean([100 * np.mean(np.array(each) <= 1) for each in ranks]))
 
 
-def test_interrupted_retrieval_resumes(artifacts, tmp_path, monkeypatch):
+@pytest.mark.parametrize("artifacts", ["vis-in-rnn", "blind"], indirect=True)
+def test_recalls_of_other_variants_are_those_by_hand(artifacts, tmp_path):
+    found = evaluate(tmp_path, "all")
+    of_sentences, of_images = ranks_by_hand(*artifacts, list(range(IMAGES)))
+    ties = "blind" in artifacts[0].variant  # every rank is then in the middle
+    assert found.image.mean_rank == pytest.approx((IMAGES + 1) / 2 if ties else np.mean(of_images))
+    if not ties:
+        assert found.sentence.mean_rank == pytest.approx(np.mean(of_sentences))
+
+
+def test_retrieval_computes_only_pairs_that_ranks_depend_on(artifacts, tmp_path):
+    evaluate(tmp_path, "all")
+    table = np.load(tmp_path / "scratch" / "0" / "likelihoods.npy")[:IMAGES]
+    owner = np.repeat(np.arange(IMAGES), 2)
+    assert np.isfinite(table[owner, np.arange(len(owner))]).all()
+    assert 0.05 < np.isfinite(table).mean() < 0.95
+
+
+@pytest.mark.parametrize("interrupted", ["bounds", "likelihoods"])
+def test_interrupted_retrieval_resumes(artifacts, tmp_path, monkeypatch, interrupted):
+    monkeypatch.setattr(pair_likelihoods, "SENTENCES", 5)
     expected = evaluate(tmp_path, "all")
-    path = tmp_path / "scratch" / "likelihoods-0.npy"
-    table = np.load(path)
-    partial = table.copy()
+    tables = {name: tmp_path / "scratch" / "0" / f"{name}.npy" for name in ("bounds", "likelihoods")}
+    whole = {name: np.load(path) for name, path in tables.items()}
+    partial = whole[interrupted].copy()
     partial[3:] = 0.0
-    np.save(path, partial)
-    done = []
-    monkeypatch.setattr(
-        retrieve,
-        "log_likelihoods",
-        lambda *given: log_likelihoods(*given[:4], lambda fraction: done.append(fraction)),
-    )
+    np.save(tables[interrupted], partial)
+    if interrupted == "bounds":
+        tables["likelihoods"].unlink()
     assert evaluate(tmp_path, "all") == expected
-    assert len(done) == IMAGES + TRAINING - 3
-    np.testing.assert_array_equal(np.load(path), table)
-
-
-def test_retrieval_among_all_candidates_is_exact(artifacts, tmp_path):
-    every = evaluate(tmp_path, "all", candidates=2 * IMAGES)
-    (tmp_path / "scratch" / "likelihoods-0.npy").unlink()
-    assert every == replace(evaluate(tmp_path, "all"), candidates=2 * IMAGES)
-
-
-def test_retrieval_scores_only_likely_pairs(artifacts, tmp_path):
-    few = evaluate(tmp_path, "all", candidates=3)
-    table = np.load(tmp_path / "scratch" / "likelihoods-0.npy")
-    assert np.isfinite(table[IMAGES:]).all()  # of the images that P(w) is the mean over
-    assert 3 * IMAGES <= np.isfinite(table[:IMAGES]).sum() <= (3 + 3 + 2) * IMAGES
-    assert few.candidates == 3
-    assert 1.0 <= few.image.mean_rank <= IMAGES
+    for name, path in tables.items():
+        np.testing.assert_array_equal(np.load(path), whole[name])
 
 
 def test_split_too_small_for_the_protocol_is_refused(artifacts, tmp_path, monkeypatch):
