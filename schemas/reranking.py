@@ -14,7 +14,7 @@ class RerankingSetting:
     """Settings of consensus reranking.
 
     Attributes:
-        similarity: Similarity of two captions: `cider`, `bleu` or `bleu-compat`.
+        similarity: Similarity of two captions: `cider`, `bleu`, `cider+bleu` or `bleu-compat`.
         features: Features by which images are compared, `refined` or `original`. None for self-consensus, where the
             hypotheses of an image are compared with one another.
         metric: Distance between these features; None for self-consensus and kernel-ridge consensus.

@@ -7,7 +7,8 @@ from schemas.errors import ConfigurationError
 from schemas.options import check_choices, option
 
 METRICS = ("euclidean", "cosine")
-SIMILARITIES = ("cider", "bleu", "bleu-compat")
+SIMILARITIES = ("cider", "bleu", "cider+bleu", "bleu-compat")
+BLEU_WEIGHT = 4.0  # of `cider+bleu`: BLEU goes to 1 and CIDEr-D to 10, but of different captions they are closer
 
 
 class RerankingMethod(StrEnum):
@@ -41,7 +42,7 @@ class ConsensusConfig:
     """Sizes of the consensus."""
 
     k: int = option(60, "Number of nearest training images whose captions are the references.")
-    m_cider: int = option(125, "Number of largest similarities that are summed, for cider.")
+    m_cider: int = option(125, "Number of largest similarities that are summed, for cider and cider+bleu.")
     m_bleu: int = option(175, "Number of largest similarities that are summed, for bleu and bleu-compat.")
 
 

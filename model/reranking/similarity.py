@@ -165,6 +165,26 @@ class BleuSimilarity:
         return shared.weighted_sums(np.ones(shared.counts.shape), np.ones(len(shared.owners)), factors, weights)
 
 
+class SumSimilarity:
+    """Weighted sum of similarities."""
+
+    def __init__(self, *parts: tuple[float, Similarity]):
+        """Combine similarities of one table, each with its weight."""
+        self._parts = parts
+
+    def __call__(self, hypotheses: NDArray[np.int64], references: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See `Similarity`."""
+        shape = (len(hypotheses), len(references))
+        return sum((weight * part(hypotheses, references) for weight, part in self._parts), np.zeros(shape))
+
+    def weighted_sums(
+        self, hypotheses: NDArray[np.int64], references: NDArray[np.int64], weights: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """See `Similarity`."""
+        sums = (weight * part.weighted_sums(hypotheses, references, weights) for weight, part in self._parts)
+        return sum(sums, np.zeros((len(hypotheses), len(weights))))
+
+
 class _SharedNgrams:
     """N-grams that some hypotheses and references of a table share, with references grouped by their length.
 

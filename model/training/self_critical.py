@@ -25,7 +25,7 @@ from model.decoding.sampling import Sampling, sample_captions
 from model.mrnn.batching import all_captions, collate, image_batches
 from model.mrnn.likelihood import losses_and_logits
 from model.mrnn.network import MRNN
-from model.reranking.similarity import BleuSimilarity, CiderSimilarity, NgramWeights, Similarity
+from model.reranking.similarity import BleuSimilarity, CiderSimilarity, NgramWeights, Similarity, SumSimilarity
 from model.text.ngrams import SentenceTable, Words
 from model.training.config import SelfCriticalConfig, TrainingConfig
 from model.training.distribution import Replicas
@@ -67,14 +67,13 @@ class CaptionReward:
         owners, places = np.unique(images, return_inverse=True)
         references = [self._captions[row] for image in owners for row in self._rows[image]]
         table = SentenceTable([*sentences, *references])
-        similarities: list[tuple[float, Similarity]] = [(1.0, CiderSimilarity(table, self._weights))]
+        similarity: Similarity = CiderSimilarity(table, self._weights)
         if self._bleu:
-            similarities.append((self._bleu, BleuSimilarity(table)))
+            similarity = SumSimilarity((1.0, similarity), (self._bleu, BleuSimilarity(table)))
         rewards, start = np.zeros(len(sentences)), len(sentences)
         for place, image in enumerate(owners):
             own, end = np.flatnonzero(places == place), start + len(self._rows[image])
-            for weight, similarity in similarities:
-                rewards[own] += weight * similarity(own, np.arange(start, end)).mean(axis=1)
+            rewards[own] = similarity(own, np.arange(start, end)).mean(axis=1)
             start = end
         return rewards
 

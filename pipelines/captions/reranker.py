@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.reranking.config import SIMILARITIES
+from model.reranking.config import BLEU_WEIGHT, SIMILARITIES
 from model.reranking.consensus import consensus_scores, rerank_order, self_consensus_scores
 from model.reranking.kernel_ridge import kernel_ridge_weights
-from model.reranking.similarity import BleuSimilarity, CiderSimilarity, Similarity
+from model.reranking.similarity import BleuSimilarity, CiderSimilarity, Similarity, SumSimilarity
 from model.text.ngrams import SentenceTable, Words
 from schemas.errors import ArtifactError, ConfigurationError
 from schemas.hypotheses import ImageHypotheses, write_hypotheses
@@ -96,8 +96,8 @@ class Comparison:
     """Hypotheses and references in one table, found by their images.
 
     Args:
-        similarity: `cider`, with document frequencies of all references, `bleu`, or `bleu-compat`, which reproduces an
-            error of mRNN-CR.
+        similarity: `cider`, with document frequencies of all references, `bleu`, `cider+bleu` (CIDEr-D plus
+            `BLEU_WEIGHT` times BLEU) or `bleu-compat`, which reproduces an error of mRNN-CR.
         hypotheses: Tokenized hypotheses by image id.
         references: Tokenized references by image id.
 
@@ -120,11 +120,7 @@ class Comparison:
             self._rows.append(rows)
         self._owners_of = _owners_of_repeated(hypotheses, references)
         table = SentenceTable(self._sentences)
-        self._similarity: Similarity = (
-            CiderSimilarity(table, list(self._rows[1].values()))
-            if similarity == "cider"
-            else BleuSimilarity(table, compat=similarity == "bleu-compat")
-        )
+        self._similarity = _make_similarity(similarity, table, list(self._rows[1].values()))
 
     def with_references(self, image_id: str, images: Sequence[str]) -> NDArray[np.float64]:
         """Compare an image's hypotheses with all references of other images.
@@ -186,6 +182,16 @@ class Comparison:
         if unknown is not None:
             raise ArtifactError(f"Image {unknown} is a neighbor without captions; the artifacts do not fit.")
         return [np.empty(0, np.int64), *(references[each] for each in images)]
+
+
+def _make_similarity(name: str, table: SentenceTable, documents: Sequence[NDArray[np.int64]]) -> Similarity:
+    match name:
+        case "cider":
+            return CiderSimilarity(table, documents)
+        case "cider+bleu":
+            return SumSimilarity((1.0, CiderSimilarity(table, documents)), (BLEU_WEIGHT, BleuSimilarity(table)))
+        case _:
+            return BleuSimilarity(table, compat=name == "bleu-compat")
 
 
 def _owners_of_repeated(

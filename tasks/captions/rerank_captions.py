@@ -81,5 +81,5 @@ class RerankCaptions(ShardedStage, ModelParams, SplitParam, RerankingParams):
         if self.method == RerankingMethod.KERNEL_RIDGE:
             kernel = self.config(KernelRidgeConfig)
             return RerankingSetting(self.similarity, self.feature_kind, **asdict(kernel))
-        m = self.m_cider if self.similarity == "cider" else self.m_bleu
+        m = self.m_cider if self.similarity.startswith("cider") else self.m_bleu
         return RerankingSetting(self.similarity, self.feature_kind, metric, self.k, m)

@@ -19,6 +19,7 @@ class Similarity(StrEnum):
 
     CIDER = "cider"
     BLEU = "bleu"
+    CIDER_BLEU = "cider+bleu"
     BLEU_COMPAT = "bleu-compat"
 
 

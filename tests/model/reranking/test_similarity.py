@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocoevalcap.cider.cider_scorer import CiderScorer
 
-from model.reranking.similarity import BleuSimilarity, CiderSimilarity
+from model.reranking.similarity import BleuSimilarity, CiderSimilarity, SumSimilarity
 from model.text.ngrams import SentenceTable, ngrams
 
 SENTENCES = st.lists(st.lists(st.sampled_from("abcd"), max_size=7), min_size=1, max_size=4)
@@ -32,6 +32,10 @@ def compare(similarity, hypotheses, references, images=IMAGES):
 
 def bleu(table, documents):
     return BleuSimilarity(table)
+
+
+def cider_and_bleu(table, documents):
+    return SumSimilarity((0.5, CiderSimilarity(table, documents)), (3.0, BleuSimilarity(table)))
 
 
 def plain_cider(hypothesis, reference, images):
@@ -119,9 +123,17 @@ def test_weighted_sums_equal_a_product_with_all_similarities(hypotheses, referen
     def summed(make):
         return lambda table, images: lambda h, r: make(table, images).weighted_sums(h, r, weights)
 
-    for make in (CiderSimilarity, bleu, lambda table, _: BleuSimilarity(table, compat=True)):
+    for make in (CiderSimilarity, bleu, cider_and_bleu, lambda table, _: BleuSimilarity(table, compat=True)):
         found = compare(summed(make), hypotheses, references)
         np.testing.assert_allclose(found, compare(of_all(make), hypotheses, references), atol=1e-9)
+
+
+@given(SENTENCES, SENTENCES)
+def test_sum_of_similarities_is_weighted(hypotheses, references):
+    of_cider, of_bleu = (compare(make, hypotheses, references) for make in (CiderSimilarity, bleu))
+    np.testing.assert_allclose(
+        compare(cider_and_bleu, hypotheses, references), 0.5 * of_cider + 3.0 * of_bleu, atol=1e-9
+    )
 
 
 @given(SENTENCES, SENTENCES)
@@ -148,7 +160,7 @@ def test_bleu_of_the_authors_reproduces_their_bug():
     np.testing.assert_array_equal(theirs, [[ours[0, 0], 0.0], [0.0, 0.0]])
 
 
-@pytest.mark.parametrize("make", [CiderSimilarity, bleu])
+@pytest.mark.parametrize("make", [CiderSimilarity, bleu, cider_and_bleu])
 def test_empty_captions_have_zero_similarity(make):
     np.testing.assert_array_equal(compare(make, [[], list("abc")], [[]]), [[0.0], [0.0]])
     assert compare(make, [list("abc"), []], []).shape == (2, 0)

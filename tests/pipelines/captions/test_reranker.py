@@ -42,7 +42,7 @@ def run(directory, images=IMAGES, captions=CAPTIONS, similarity="cider", k=1, ne
     return rerank(images, Reranker(images, neighbors, captions, setting), directory, lambda done: None)
 
 
-@pytest.mark.parametrize("similarity", ["cider", "bleu"])
+@pytest.mark.parametrize("similarity", ["cider", "bleu", "cider+bleu"])
 def test_reranker_prefers_the_consensus_hypothesis(tmp_path, similarity):
     assert run(tmp_path, similarity=similarity) == {"images": 1, "first_changed": 1}
     (image,) = read_hypotheses(tmp_path)

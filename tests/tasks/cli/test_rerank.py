@@ -68,7 +68,7 @@ def test_rerank_by_kernel_ridge_takes_all_references(files, mrnn):
     assert [record["neighbors"][0] for record in records] == ["cat", "dog"]
 
 
-@pytest.mark.parametrize("similarity", ["cider", "bleu", "bleu-compat"])
+@pytest.mark.parametrize("similarity", ["cider", "bleu", "cider+bleu", "bleu-compat"])
 def test_rerank_reads_neighbors_from_a_file(files, similarity):
     indices = np.array([[2, 0], [0, 1]], np.int32)
     far = Neighbors(["7", "8"], list(REFERENCES), indices, np.zeros((2, 2), np.float32), "refined", "euclidean")
