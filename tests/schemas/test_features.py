@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import ArtifactError
@@ -144,7 +144,8 @@ def test_rejects_come_back_in_order(tmp_path):
     assert read_rejects(tmp_path) == rejects
 
 
-@given(st.data(), st.integers(1, 40), st.integers(1, 45))
+@given(st.data(), st.integers(1, 9), st.integers(1, 11))  # also more files than rows
+@settings(max_examples=50)
 def test_sharded_artifact_returns_the_rows_of_a_merged_one(tmp_path_factory, data, count, files):
     path = tmp_path_factory.mktemp("features") / "features.h5"
     ids = [f"é{number}" for number in range(count)]
@@ -158,7 +159,7 @@ def test_sharded_artifact_returns_the_rows_of_a_merged_one(tmp_path_factory, dat
     np.testing.assert_array_equal(features.features[index], rows[index])
     np.testing.assert_array_equal(features.features[cut], rows[cut])
     np.testing.assert_array_equal(features.rows(ids)[index], rows[index])
-    np.testing.assert_array_equal(np.concatenate(list(features.blocks(7))), rows)
+    np.testing.assert_array_equal(np.concatenate(list(features.blocks(4))), rows)
     assert "é" not in features and "é0 and more" not in features
 
 

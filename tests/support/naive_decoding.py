@@ -8,18 +8,20 @@ import numpy as np
 from schemas.vocabulary import BOS
 
 
-def next_log_probs(network, image):
-    """ln P(next word | caption so far) of one image, as a function of the caption; a word at a time."""
-    projected = network.project_image(image[None])
+def next_log_probs(network, images):
+    """ln P(next word | caption so far) of each image, a list of functions of the caption; a word at a time."""
+    projected = network.project_image(images)
 
     @cache
     def after(caption):
-        state = after(caption[:-1])[1] if caption else network.initial_state(1, projected)
-        logits, state = network.step(np.array([caption[-1] if caption else BOS]), state, projected)
-        logits = logits.numpy()[0].astype(np.float64)
-        return logits - logits.max() - np.log(np.exp(logits - logits.max()).sum()), state
+        state = after(caption[:-1])[1] if caption else network.initial_state(len(images), projected)
+        words = np.full(len(images), caption[-1] if caption else BOS)
+        logits, state = network.step(words, state, projected)
+        logits = logits.numpy().astype(np.float64)
+        logits -= logits.max(axis=1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), state
 
-    return lambda caption: after(caption)[0]
+    return [lambda caption, image=image: after(caption)[0][image] for image in range(len(images))]
 
 
 def may_follow(caption, word, constraints):

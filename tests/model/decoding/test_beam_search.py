@@ -1,5 +1,6 @@
-"""Beam search against a naive one and against enumeration."""
+"""Beam search against a naive one and against enumeration; run eagerly except where a test asks for `compiled`."""
 
+from functools import cache
 from itertools import product
 
 import keras
@@ -18,6 +19,8 @@ from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS, PAD, UNK
 from tests.support.naive_decoding import may_follow, next_log_probs, plain_beam_search, rank
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 FEATURES = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
 
 
@@ -30,18 +33,21 @@ def assert_same(decoded, expected):
         assert hypothesis.tokens in equals or abs(score - scores[-1]) < 1e-5
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(
-    ("variant", "seed", "width"),
-    [*(("mrnn", seed, width) for seed in range(3) for width in (1, 3, 10)), *((variant, 0, 3) for variant in VARIANTS)],
+    ("variant", "seeds", "width"), [*(("mrnn", 3, width) for width in (1, 3, 10)), *((each, 1, 3) for each in VARIANTS)]
 )
-def test_beam_search_matches_the_naive_search(make_network, variant, seed, width):
-    network = make_network(seed, variant=variant)
-    found = BeamSearch(network, width, max_length=5)(FEATURES)
-    for image, decoded in zip(FEATURES, found, strict=True):
-        expected = plain_beam_search(next_log_probs(network, image), width, 5, Constraints(), BeamOptions())
-        assert_same(decoded, expected)
+def test_beam_search_matches_the_naive_search(make_network, variant, seeds, width):
+    network = make_network(variant=variant)
+    search = BeamSearch(network, width, max_length=5)
+    for seed in range(seeds):
+        network.set_weights(make_network(seed, variant=variant).get_weights())
+        log_probs = next_log_probs(network, FEATURES)
+        for of_image, decoded in zip(log_probs, search(FEATURES), strict=True):
+            assert_same(decoded, plain_beam_search(of_image, width, 5, Constraints(), BeamOptions()))
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.slow("decodes with networks of published sizes")
 @pytest.mark.parametrize("variant", ["mrnn", "mrnn-shared"])
 @pytest.mark.parametrize(
@@ -60,8 +66,20 @@ def test_beam_search_matches_the_naive_search_at_published_sizes(variant, width,
     network.softmax.bias.assign(np.eye(1, 300, BOS)[0] * 4.0)
     images = random.standard_normal((2, 16)).astype(np.float32)
     found = BeamSearch(network, width, 8, constraints, options)(images)
-    for image, decoded in zip(images, found, strict=True):
-        assert_same(decoded, plain_beam_search(next_log_probs(network, image), width, 8, constraints, options))
+    for log_probs, decoded in zip(next_log_probs(network, images), found, strict=True):
+        assert_same(decoded, plain_beam_search(log_probs, width, 8, constraints, options))
+
+
+@pytest.fixture(scope="module")
+def network_of_seed(make_network):
+    """A network, and its probabilities for two images, of each seed."""
+
+    @cache
+    def make(seed):
+        network = make_network(seed)
+        return network, next_log_probs(network, FEATURES[:2])
+
+    return make
 
 
 @st.composite
@@ -75,14 +93,11 @@ def searches(draw):
 
 
 @given(search=searches(), seed=st.integers(0, 5))
-@settings(max_examples=15, deadline=None)
-def test_any_choice_of_options_is_the_plain_search_and_is_obeyed(make_network, search, seed):
+@settings(max_examples=15)
+def test_any_choice_of_options_is_the_plain_search_and_is_obeyed(network_of_seed, search, seed):
     width, max_length, constraints, options = search
-    network = make_network(seed)
-    expected = [
-        plain_beam_search(next_log_probs(network, image), width, max_length, constraints, options)
-        for image in FEATURES[:2]
-    ]
+    network, log_probs = network_of_seed(seed)
+    expected = [plain_beam_search(of_image, width, max_length, constraints, options) for of_image in log_probs]
     if not all(expected):
         with pytest.raises(ConfigurationError, match="no valid next token"):
             BeamSearch(network, width, max_length, constraints, options)(FEATURES[:2])
@@ -111,8 +126,7 @@ def test_any_choice_of_options_is_the_plain_search_and_is_obeyed(make_network, s
 def test_beam_search_enumerates_all_captions_in_order(make_network, constraints, length_penalty):
     network, options = make_network(vocabulary_size=5), BeamOptions(length_penalty)
     found = BeamSearch(network, 100, 3, constraints, options)(FEATURES[:2])
-    for image, decoded in zip(FEATURES, found, strict=False):
-        log_probs = next_log_probs(network, image)
+    for log_probs, decoded in zip(next_log_probs(network, FEATURES[:2]), found, strict=True):
         scores = {}
         for caption in (words for length in range(4) for words in product((0, 1, 3, 4), repeat=length)):
             words = [*caption, BOS][:3]  # a caption of three words is cut off before its end sign
@@ -211,6 +225,7 @@ def test_ties_go_to_the_smaller_token_id(make_network):
     assert [hypothesis.tokens for hypothesis in decoded] == [(), (3,), (4,)]
 
 
+@pytest.mark.usefixtures("compiled")
 def test_beam_search_is_independent_of_the_batch(make_network):
     search = BeamSearch(make_network(), 3, max_length=6)
     progress = []
@@ -221,6 +236,7 @@ def test_beam_search_is_independent_of_the_batch(make_network):
     assert progress == [0.75, 1.0]
 
 
+@pytest.mark.usefixtures("compiled")
 def test_beam_search_of_no_images_is_empty(make_network):
     assert list(decode_images(BeamSearch(make_network(), 2), FEATURES[:0], batch_size=8)) == []
 
@@ -239,10 +255,11 @@ def test_beam_search_wider_than_the_vocabulary(make_network):
 def test_diverse_beam_search_wider_than_the_vocabulary(make_network):
     network, options = make_network(), BeamOptions(groups=2, diversity=1.0)
     found = BeamSearch(network, 40, 2, options=options)(FEATURES)
-    for image, decoded in zip(FEATURES, found, strict=True):
-        assert_same(decoded, plain_beam_search(next_log_probs(network, image), 40, 2, Constraints(), options))
+    for log_probs, decoded in zip(next_log_probs(network, FEATURES), found, strict=True):
+        assert_same(decoded, plain_beam_search(log_probs, 40, 2, Constraints(), options))
 
 
+@pytest.mark.usefixtures("compiled")
 def test_beam_search_in_mixed_precision(make_network):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -8,6 +8,8 @@ from model.decoding.ensemble import Ensemble
 from schemas.errors import ConfigurationError
 from schemas.vocabulary import BOS
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 FEATURES = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
 
 
@@ -17,6 +19,7 @@ def probabilities(network, words, image):
     return shares / shares.sum(axis=1, keepdims=True)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_log_probabilities_are_those_of_the_mean(make_network):
     networks = [make_network(seed, variant=variant) for seed, variant in enumerate(("mrnn", "mrnn", "tf-mrnn-lstm"))]
     for image, decoded in zip(FEATURES, BeamSearch(Ensemble(networks), 3, max_length=6)(FEATURES), strict=True):

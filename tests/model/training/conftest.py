@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from model.mrnn.layers import mean_and_std
 from model.training.config import FitConfig
@@ -26,14 +25,6 @@ CONFIG = configure(
     beam_width=2,
     seed=1,
 )
-
-
-@pytest.fixture
-def eagerly():
-    """TensorFlow functions run as Python, which for a few steps of a tiny network is faster than compiling them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from schemas.errors import ArtifactError, TrainingError
 from tests.model.training.conftest import CAPTIONS, VOCABULARY
 from tests.support.training import InterruptAtStep, Interrupted, Training, assert_same_end, configure
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 IMAGES = np.random.default_rng(0).random((6, 8, 8, 3), np.float32)
 CONFIG = configure(
     FitConfig(),
@@ -65,7 +67,6 @@ def weights_of(encoder):
     return {layer.name: [each.tobytes() for each in layer.get_weights()] for layer in encoder.layers if layer.weights}
 
 
-@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_exactly_the_chosen_blocks_change(make_training, tmp_path, blocks):
     training, encoder = make_training(blocks, epochs=1)
@@ -77,7 +78,6 @@ def test_exactly_the_chosen_blocks_change(make_training, tmp_path, blocks):
     assert not any(new == old for name in changed for new, old in zip(before[name], after[name], strict=True))
 
 
-@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_step_follows_the_gradient_of_both_networks(make_training, tmp_path, weight_decay):
     """One step of plain SGD over all captions, against differences of the loss."""
@@ -121,6 +121,7 @@ def test_step_follows_the_gradient_of_both_networks(make_training, tmp_path, wei
     np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.01)
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.slow("trains two networks for eight epochs")
 def test_training_the_backbone_too_learns_more(make_training, tmp_path):
     def perplexity_now(training):
@@ -139,7 +140,6 @@ def test_training_the_backbone_too_learns_more(make_training, tmp_path):
     assert found[0.01] < 0.95 * found[0.0]
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_label_smoothing_changes_the_loss_and_not_the_perplexity(make_training, tmp_path):
     plain, smooth = (
         make_training(epochs=1, batch_size=6, label_smoothing=smoothing)[0].run(tmp_path / f"{smoothing}.h5")[0]
@@ -150,7 +150,6 @@ def test_label_smoothing_changes_the_loss_and_not_the_perplexity(make_training, 
     assert abs(smooth.loss - plain.loss) > 0.01
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_seed_determines_the_bytes(make_training, tmp_path):
     runs = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -161,6 +160,7 @@ def test_seed_determines_the_bytes(make_training, tmp_path):
     assert runs[0] != runs[2]
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.slow("compiles four networks")
 @pytest.mark.parametrize("seconds_between_saves", [callbacks.SECONDS_BETWEEN_SAVES, -1.0])
 def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path, monkeypatch, seconds_between_saves):
@@ -205,7 +205,6 @@ def test_each_epoch_draws_a_view_or_the_image_itself(make_training):
     assert all(not chosen.any() for _, chosen in plain.batches(0))
 
 
-@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -222,7 +221,6 @@ def test_non_finite_number_ends_training(make_training, tmp_path, changes):
     assert not (tmp_path / "state.h5").exists()
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_checkpoint_of_other_blocks_is_rejected(make_training, tmp_path):
     make_training(1, epochs=1)[0].run(tmp_path / "state.h5")
     with pytest.raises(ArtifactError, match="another network"):

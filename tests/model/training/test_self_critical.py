@@ -19,7 +19,17 @@ from schemas.errors import ConfigurationError, TrainingError
 from schemas.vocabulary import BOS, PAD
 from tests.model.training.conftest import CAPTIONS, VOCABULARY
 from tests.model.training.conftest import FEATURES as IMAGES
-from tests.support.training import ANY_TIME, InterruptAtStep, Interrupted, Training, assert_same_end, configure
+from tests.support.training import (
+    ANY_TIME,
+    InterruptAtStep,
+    Interrupted,
+    Training,
+    WeightsValidator,
+    assert_same_end,
+    configure,
+)
+
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 LENGTH = 3
 WORDS = (3, 4)
@@ -164,6 +174,7 @@ def test_step_follows_the_gradient_of_the_expected_reward(make_network, make_tra
     assert np.linalg.norm(other) == pytest.approx(np.linalg.norm(one), rel=0.2)
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.slow("trains until captions improve")
 @pytest.mark.parametrize("baseline", ["greedy", "samples"])
 def test_training_improves_captions(make_training, tmp_path, baseline):
@@ -173,6 +184,7 @@ def test_training_improves_captions(make_training, tmp_path, baseline):
     assert curve[-1].train_perplexity < curve[0].train_perplexity
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.slow("trains two models")
 def test_likelihood_keeps_reference_captions_likely(make_training, tmp_path):
     plain, mixed = (
@@ -192,13 +204,17 @@ def test_references_are_all_captions_without_end_token_where_truncated(make_trai
     np.testing.assert_array_equal(features, IMAGES[[2, 0, 0]])
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path):
-    undisturbed = make_training()
+    def start():
+        training = make_training(baseline="samples", epochs=2)
+        training.validator = WeightsValidator(training.objective.network, training.validator.data)
+        return training
+
+    undisturbed = start()
     curve = undisturbed.run(tmp_path / "undisturbed.h5")
     with pytest.raises(Interrupted):
-        make_training().run(tmp_path / "state.h5", before=[InterruptAtStep(3)])
-    resumed = make_training()
+        start().run(tmp_path / "state.h5", before=[InterruptAtStep(3)])
+    resumed = start()
     resumed_curve = resumed.run(tmp_path / "state.h5")
     assert_same_end(undisturbed, resumed)
     assert [{**asdict(each), **ANY_TIME} for each in curve] == [{**asdict(each), **ANY_TIME} for each in resumed_curve]
