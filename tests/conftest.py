@@ -2,8 +2,10 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import hypothesis
+import pytest
 
 os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""})
 
@@ -13,3 +15,23 @@ hypothesis.settings.load_profile("patient")
 
 # A shell's background job ignores Ctrl-C, and the programs that tests start and stop would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def eagerly() -> Iterator[None]:
+    """TensorFlow functions run as Python, which for a few calls of tiny networks is faster than compiling them."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def compiled() -> Iterator[None]:
+    """TensorFlow functions are compiled, in a test of a module that runs the others `eagerly`."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(True)

@@ -2,14 +2,15 @@
 
 import os
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.docs.conftest import ROOT
+from tests.support import warm_process
 
 PAGE = (ROOT / "docs/how-to/extend.md").read_text(encoding="utf-8")
 USE = """
@@ -50,6 +51,13 @@ print("order", in_order(scores.corpus)[-1])
 """
 
 
+def use_copy() -> None:
+    """Run the program of the working directory with the packages of that directory."""
+    sys.path.insert(0, str(Path.cwd()))
+    runpy.run_path("use.py")
+    assert Path(sys.modules["model"].__file__ or "").is_relative_to(Path.cwd()), "the project itself was used"
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Run a program that uses the page's four files in a copy of the project; return its output by first word."""
@@ -62,8 +70,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         assert not (copy / name).exists(), "it is a new file"
         (copy / name).write_text(text, encoding="utf-8")
     (copy / "use.py").write_text(USE, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    run = subprocess.run([sys.executable, "use.py"], cwd=copy, env=environment, capture_output=True, text=True)
+    run = warm_process.run(use_copy, directory=copy, environment=os.environ)
     assert run.returncode == 0, run.stderr
     return dict(line.split(" ", 1) for line in run.stdout.splitlines())
 

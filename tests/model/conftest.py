@@ -2,27 +2,10 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.captions import Captions
-
-
-@pytest.fixture(scope="module")
-def eagerly():
-    """TensorFlow functions run as Python, which for a few calls of tiny networks is faster than compiling them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
-def compiled():
-    """TensorFlow functions are compiled, in a test of a module that runs the others `eagerly`."""
-    tf.config.run_functions_eagerly(False)
-    yield
-    tf.config.run_functions_eagerly(True)
 
 
 @pytest.fixture(scope="session")

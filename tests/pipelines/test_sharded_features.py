@@ -48,7 +48,7 @@ def compute(root, name):
     for directory in (model, refined, neighbors):
         directory.mkdir()
     config = configure(
-        TrainModelConfig(), epochs=2, batch_size=4, embedding_size=4, recurrent_size=5, multimodal_size=6, beam_width=1
+        TrainModelConfig(), epochs=1, batch_size=8, embedding_size=4, recurrent_size=5, multimodal_size=6, beam_width=1
     )
     train_model(model, TrainingInputs(root / "captions", root / "features"), config, silent)
     refine_artifact(refined, model, root / "features", "toys", silent)
@@ -59,6 +59,7 @@ def compute(root, name):
     return [*weights, rows], digest_file(neighbors / "neighbors.h5")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_training_refinement_and_neighbors_are_the_same(artifacts):
     merged, neighbors = compute(artifacts, "merged")
     shard_features(artifacts / "features" / "features.h5", 3)

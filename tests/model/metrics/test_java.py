@@ -54,8 +54,8 @@ def test_failing_java_program_is_reported_with_its_last_line(runtime, tmp_path, 
 def test_hanging_java_program_is_killed(runtime, tmp_path):
     program = runtime("import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)")
     started = time.monotonic()
-    with pytest.raises(ScorerMissing, match="did not end within 5 s"):
-        run_java("SPICE", [program], tmp_path, "", 5)
+    with pytest.raises(ScorerMissing, match="did not end within 2 s"):
+        run_java("SPICE", [program], tmp_path, "", 2)
     assert time.monotonic() - started < 60
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

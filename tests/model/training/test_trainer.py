@@ -1,6 +1,7 @@
 """The training loop, run eagerly on tiny networks: steps, selection of the best epoch, checkpoints and errors."""
 
 from dataclasses import asdict
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from tests.support.training import (
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_training(make_training):
     """As for all tests, with a validator that costs no time unless the real one is asked for."""
 
@@ -36,6 +37,18 @@ def make_training(make_training):
         return training
 
     return make
+
+
+@pytest.fixture(scope="module")
+def run_undisturbed(make_training, tmp_path_factory):
+    """Run a training to its end, once for tests with the same options; returns it and its curve."""
+
+    @cache
+    def run(**options):
+        training = make_training(**options)
+        return training, training.run(tmp_path_factory.mktemp("undisturbed") / "state.h5")
+
+    return run
 
 
 @pytest.fixture
@@ -109,12 +122,13 @@ def test_step_moves_every_weight_of_a_variant(make_training, tmp_path, variant):
         (7, True, {"optimizer": "sgd", "schedule": "plateau", "warmup_steps": 5, "select_by": "perplexity"}),
     ],
 )
-def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path, monkeypatch, steps, every_step, options):
+def test_interrupted_run_resumes_to_the_same_bytes(
+    make_training, run_undisturbed, tmp_path, monkeypatch, steps, every_step, options
+):
+    options = {"batch_size": 3, **options}
+    undisturbed, curve = run_undisturbed(**options)
     if every_step:
         monkeypatch.setattr(callbacks, "SECONDS_BETWEEN_SAVES", -1.0)
-    options = {"batch_size": 3, **options}
-    undisturbed = make_training(**options)
-    curve = undisturbed.run(tmp_path / "undisturbed.h5")
     with pytest.raises(Interrupted):
         make_training(**options).run(tmp_path / "state.h5", before=[InterruptAtStep(steps)])
     resumed = make_training(**options)

@@ -1,6 +1,7 @@
 """Captions from shards equal those of the search."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from model.decoding.beam_search import PLAIN
 from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.sampling import Sampling
 from model.decoding.strategies import BeamStrategy, SamplingStrategy
+from model.mrnn.network import MRNN
 from pipelines import storage
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
 from pipelines.engines.beam import BeamEngine
@@ -29,30 +31,38 @@ SEARCHES = [
 ]
 
 
-@pytest.fixture
-def artifacts(tmp_path):
-    """A network, and images of which the second has no features."""
-    network = write_model(tmp_path / "model")
-    image_ids = write_images(tmp_path / "features", 14)
-    return network, [image_ids[0], "lost", *image_ids[1:]]
+@dataclass(frozen=True)
+class Artifacts:
+    """A network in the directory `model`, and images of which the second has no `features`."""
+
+    model: Path
+    features: Path
+    network: MRNN
+    image_ids: list[str]
 
 
-def run(root: Path, image_ids, search, shards: int, models=("model",)) -> bytes:
-    job = GenerationJob(tuple(root / model for model in models), root / "features", search, BATCH)
-    captioned = generate_captions(job, image_ids, root / "out", Sharding(LOCAL, shards, str(root / "shards")))
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory) -> Artifacts:
+    root = tmp_path_factory.mktemp("artifacts")
+    network = write_model(root / "model")
+    image_ids = write_images(root / "features", 14)
+    return Artifacts(root / "model", root / "features", network, [image_ids[0], "lost", *image_ids[1:]])
+
+
+def run(artifacts: Artifacts, root: Path, search, shards: int, others: tuple[Path, ...] = ()) -> bytes:
+    job = GenerationJob((artifacts.model, *others), artifacts.features, search, BATCH)
+    captioned = generate_captions(job, artifacts.image_ids, root / "out", Sharding(LOCAL, shards, str(root / "shards")))
     assert captioned == 14
     return (root / "out" / "hypotheses.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=["beam", "draws"])
 def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_path, search):
-    network, image_ids = artifacts
-    known = [image_id for image_id in image_ids if image_id != "lost"]
-    features = FeatureFile(tmp_path / "features" / "features.h5")
-    rows = features.read(known)
-    decode = search(network)
+    known = [image_id for image_id in artifacts.image_ids if image_id != "lost"]
+    rows = FeatureFile(artifacts.features / "features.h5").read(known)
+    decode = search(artifacts.network)
     expected = [found for start in range(0, 14, BATCH) for found in decode(rows[start : start + BATCH], start)]
-    made = {run(tmp_path, image_ids, search, shards) for shards in (1, 3, 16)}
+    made = {run(artifacts, tmp_path, search, shards) for shards in (1, 3, 16)}
     assert len(made) == 1
     images = list(read_hypotheses(tmp_path / "out"))
     assert [image.image_id for image in images] == known
@@ -64,17 +74,16 @@ def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_pa
         )
 
 
-def run_on_store(root: Path, image_ids, shared: str) -> bytes:
+def run_on_store(artifacts: Artifacts, root: Path, shared: str) -> bytes:
     sharding = Sharding(LOCAL, 3, f"{shared}/shards", f"{shared}/inputs")
-    job = GenerationJob((root / "model",), root / "features", SEARCHES[0], BATCH)
-    generate_captions(job, image_ids, root / "far", sharding)
+    job = GenerationJob((artifacts.model,), artifacts.features, SEARCHES[0], BATCH)
+    generate_captions(job, artifacts.image_ids, root / "far", sharding)
     return (root / "far" / "hypotheses.jsonl").read_bytes()
 
 
 def test_captions_by_a_shared_directory_are_the_same_bytes(artifacts, tmp_path, place, monkeypatch):
-    _, image_ids = artifacts
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run_on_store(tmp_path, image_ids, place) == run(tmp_path, image_ids, SEARCHES[0], 3)
+    assert run_on_store(artifacts, tmp_path, place) == run(artifacts, tmp_path, SEARCHES[0], 3)
     (copy,) = (path for path in cache_directory().iterdir() if path.is_dir())
     assert sorted(path.name for path in copy.iterdir()) == sorted(MODEL_FILES)
     names = storage.list_files(f"{place}/shards")
@@ -83,7 +92,7 @@ def test_captions_by_a_shared_directory_are_the_same_bytes(artifacts, tmp_path, 
     written, write = [], storage.write
     monkeypatch.setattr(storage, "write", lambda path, data: written.append(path) or write(path, data))
     monkeypatch.setattr(storage, "upload", lambda source, path: written.append(path))
-    run_on_store(tmp_path, image_ids, place)
+    run_on_store(artifacts, tmp_path, place)
     assert len(written) == 3
     assert all(path.endswith(".manifest.jsonl") for path in written), "nothing is computed or sent again"
 
@@ -91,28 +100,25 @@ def test_captions_by_a_shared_directory_are_the_same_bytes(artifacts, tmp_path, 
 def test_store_that_cannot_be_used_is_one_sentence(artifacts, tmp_path, new_bucket, monkeypatch):
     bucket = new_bucket("s3")
     with pytest.raises(MissingObjectError, match=r"^s3://absent/shards\S* does not exist"):
-        run_on_store(tmp_path, artifacts[1], "s3://absent")
+        run_on_store(artifacts, tmp_path, "s3://absent")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     storage.configure({"s3": {"use_ssl": False}})  # drops the client that has the right key
     with pytest.raises(StorageAccessError, match=rf"^{bucket}/shards\S* cannot be used with these credentials"):
-        run_on_store(tmp_path, artifacts[1], bucket)
+        run_on_store(artifacts, tmp_path, bucket)
 
 
 def test_interrupted_generation_keeps_finished_shards(artifacts, tmp_path):
-    _, image_ids = artifacts
-    expected = run(tmp_path, image_ids, SEARCHES[0], 4)
-    known = [image_id for image_id in image_ids if image_id != "lost"]
-    kept, lost, *_ = plan_shards(len(known), str(tmp_path / "shards"), 4, "hypotheses.jsonl", BATCH)
+    expected = run(artifacts, tmp_path, SEARCHES[0], 4)
+    kept, lost, *_ = plan_shards(14, str(tmp_path / "shards"), 4, "hypotheses.jsonl", BATCH)
     Path(lost.path).unlink()
     before = Path(kept.path).stat().st_mtime_ns
-    assert run(tmp_path, image_ids, SEARCHES[0], 4) == expected
+    assert run(artifacts, tmp_path, SEARCHES[0], 4) == expected
     assert Path(kept.path).stat().st_mtime_ns == before
 
 
 def test_several_models_are_an_ensemble(artifacts, tmp_path):
-    _, image_ids = artifacts
     write_model(tmp_path / "other", seed=1)
-    alone = run(tmp_path, image_ids, SEARCHES[0], 2)
+    alone = run(artifacts, tmp_path, SEARCHES[0], 2)
     for path in (tmp_path / "shards").iterdir():
         path.unlink()
-    assert run(tmp_path, image_ids, SEARCHES[0], 2, models=("model", "other")) != alone
+    assert run(artifacts, tmp_path, SEARCHES[0], 2, others=(tmp_path / "other",)) != alone

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import h5py
@@ -28,6 +27,7 @@ from pipelines.features.images import read_ahead
 from schemas.errors import ArtifactError, ConfigurationError, InputError, MissingObjectError, StorageAccessError
 from schemas.features import FeatureFile, Reject, read_features_index, read_rejects
 from schemas.io.files import digest_file
+from tests.support import warm_process
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
@@ -208,16 +208,6 @@ def test_shards_of_different_networks_are_not_merged(images, tmp_path):
         run(images, tmp_path)
 
 
-KILLED = """
-import sys
-from pathlib import Path
-sys.path.insert(0, "tests/pipelines/features")
-from test_extract_features import ImageSource, run
-images = [ImageSource(path.stem, str(path)) for path in sorted(Path(sys.argv[1]).iterdir())]
-run(images, Path(sys.argv[2]), shards=6)
-"""
-
-
 @pytest.mark.slow("kills and restarts many processes")
 def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
     folder = Path(images[0].path).parent
@@ -227,21 +217,22 @@ def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
     shards = shards_of(present, directory, 6)
     kept: dict[str, int] = {}
     for wanted in (1, 4):  # number of completed shards at the kill
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(folder), str(directory)],
-            start_new_session=True,
-            stderr=subprocess.DEVNULL,
-        )
-        while process.poll() is None and sum(Path(shard.receipt_path).exists() for shard in shards) < wanted:
+        process = warm_process.start(run, present, directory, OPTIONS, LOCAL, 6)
+        while process.is_alive() and sum(Path(shard.receipt_path).exists() for shard in shards) < wanted:
             time.sleep(0.002)
-        os.killpg(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        kill(process)
         assert not (directory / "features.h5").exists()
         made = when_made([shard for shard in shards if is_shard_complete(shard)])
         assert {path: made.get(path) for path in kept} == kept, "complete shards are not computed again"
         kept = made
     run(present, directory, shards=6)
     assert (directory / "features.h5").read_bytes() == (tmp_path / "undisturbed" / "features.h5").read_bytes()
+
+
+def kill(process: BaseProcess) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 def on_store(images: list[ImageSource], bucket: str) -> list[ImageSource]:
@@ -288,27 +279,14 @@ def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
     present = [image for image in images if image.image_id.startswith("good")]
     run(present, tmp_path / "undisturbed", shards=6)
     far = on_store(present, bucket)
-    names = [Path(image.path).name for image in far]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            KILLED_ON_STORE,
-            bucket,
-            str(tmp_path / "killed"),
-            *names,
-        ],
-        start_new_session=True,
-        stderr=subprocess.DEVNULL,
-    )
+    process = warm_process.start(run_on_configured_store, far, tmp_path / "killed", bucket)
 
     def made() -> list[str]:
         return [name for name in storage.list_files(f"{bucket}/shards") if name.endswith(".receipt.json")]
 
-    while process.poll() is None and not made():
+    while process.is_alive() and not made():
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill(process)
     kept = made()
     assert 0 < len(kept) < 6
     written: list[str] = []
@@ -323,16 +301,9 @@ def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
     assert len(made()) == 6
 
 
-KILLED_ON_STORE = """
-import sys
-from pathlib import Path
-sys.path.insert(0, "tests/pipelines/features")
-from test_extract_features import ImageSource, run_on_store
-from pipelines import storage
-storage.configure({"gs": {"token": "anon"}})
-bucket, directory, *names = sys.argv[1:]
-run_on_store([ImageSource(Path(name).stem, f"{bucket}/images/{name}") for name in names], Path(directory), bucket, 6)
-"""
+def run_on_configured_store(images: list[ImageSource], directory: Path, bucket: str) -> None:
+    storage.configure({"gs": {"token": "anon"}})
+    run_on_store(images, directory, bucket, 6)
 
 
 def test_unknown_protocol_is_a_configuration_error(images, tmp_path):

@@ -2,34 +2,34 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from pipelines.release.hugging_face import download_captioner
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, MRNNError
+from tests.support import warm_process
 from tests.support.hub_server import serve_hub
-from tests.support.warm_process import run_mrnn
 
 PRETRAINED = Path(__file__).parents[3] / "pretrained" / "flickr8k"
 PHOTOGRAPH = Path(__file__).parents[3] / "docs" / "images" / "chelsea.jpg"
-CODE = """
-import sys
-from pipelines.release.hugging_face import download_captioner
-from schemas.errors import MRNNError
-try:
-    print(download_captioner(sys.argv[1]))
-except MRNNError as error:
-    print(f"{type(error).__name__}: {error}")
-"""
 
 
-def run(home: Path, endpoint: str, *command: str) -> str:
-    """Run Python in a process of its own, because huggingface_hub reads its environment when it is imported."""
-    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint}
-    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
+def print_directory(address: str) -> None:
+    """Print where the captioner of an address was downloaded to, or the error."""
+    try:
+        print(download_captioner(address))
+    except MRNNError as error:
+        print(f"{type(error).__name__}: {error}")
+
+
+def download(root: Path, endpoint: str, address: str) -> str:
+    """Return what `print_directory` prints in a process of its own: huggingface_hub reads its environment only once."""
+    environment = {**os.environ, "HF_HOME": str(root / "home"), "HF_ENDPOINT": endpoint}
+    directory = root / "directory"
+    directory.mkdir(exist_ok=True)
+    done = warm_process.run(print_directory, address, directory=directory, environment=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -43,7 +43,7 @@ def test_mrnn_caption_uses_a_model_of_the_hub(tmp_path: Path) -> None:
         command = ("caption", str(PHOTOGRAPH), "--set", "GenerateCaptions.beam_width=3", "--no-rerank", "--model")
         environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url}
         found, expected = (
-            run_mrnn((*command, model), tmp_path / "directory", environment)
+            warm_process.run_mrnn((*command, model), tmp_path / "directory", environment)
             for model in ("hf://datasets/someone/captioner", str(PRETRAINED))
         )
     assert found.returncode == 0, found.stderr
@@ -54,11 +54,11 @@ def test_mrnn_caption_uses_a_model_of_the_hub(tmp_path: Path) -> None:
 
 def test_captioner_is_downloaded_once_and_available_offline(tmp_path: Path) -> None:
     with serve_hub({"models/someone/captioner": PRETRAINED}) as hub:
-        first = run(tmp_path, hub.url, "-c", CODE, "hf://someone/captioner")
+        first = download(tmp_path, hub.url, "hf://someone/captioner")
         downloads = [request for request in hub.requests if request.startswith("GET") and "/resolve/" in request]
-        again = run(tmp_path, hub.url, "-c", CODE, "hf://someone/captioner@main")
+        again = download(tmp_path, hub.url, "hf://someone/captioner@main")
         assert [r for r in hub.requests if r.startswith("GET") and "/resolve/" in r] == downloads
-    assert first == again == run(tmp_path, hub.url, "-c", CODE, "hf://someone/captioner")
+    assert first == again == download(tmp_path, hub.url, "hf://someone/captioner")
     directory = Path(first.strip())
     assert (directory / "model" / "model.keras").read_bytes() == (PRETRAINED / "model" / "model.keras").read_bytes()
 
@@ -72,10 +72,10 @@ def test_problems_of_the_hub_are_one_sentence(tmp_path: Path) -> None:
     repositories = {"models/a/good": PRETRAINED, "models/a/damaged": damaged, "models/a/other": other}
     with serve_hub(repositories) as hub:
         found = {
-            address: run(tmp_path, hub.url, "-c", CODE, address)
+            address: download(tmp_path, hub.url, address)
             for address in ("hf://a/absent", "hf://a/good@v9", "hf://a/damaged", "hf://a/other")
         }
-    found["hf://a/unreachable"] = run(tmp_path, hub.url, "-c", CODE, "hf://a/unreachable")
+    found["hf://a/unreachable"] = download(tmp_path, hub.url, "hf://a/unreachable")
     assert found["hf://a/absent"].startswith("StorageAccessError: hf://a/absent does not exist or is private;")
     assert found["hf://a/good@v9"] == "StorageError: hf://a/good@v9 has no revision v9; check the URL.\n"
     assert found["hf://a/damaged"].startswith(

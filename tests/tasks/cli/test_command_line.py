@@ -82,16 +82,16 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("arguments", SENTENCES, ids=" ".join)
-def test_error_is_one_sentence_and_exit_code_1(cold_mrnn, arguments):
-    run = cold_mrnn(*arguments)
+def test_error_is_one_sentence_and_exit_code_1(mrnn, arguments):
+    run = mrnn(*arguments)
     assert run.returncode == 1
     assert SENTENCES[arguments] in run.stderr
     assert len(run.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("arguments", [("shwo",), ("show", "--jsn"), ("evaluate", "one.json"), ("gc", "--keep", "x")])
-def test_wrong_usage_is_exit_code_2(cold_mrnn, arguments):
-    run = cold_mrnn(*arguments)
+def test_wrong_usage_is_exit_code_2(mrnn, arguments):
+    run = mrnn(*arguments)
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
 
@@ -127,26 +127,26 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("content", MALFORMED)
-def test_malformed_configuration_is_one_sentence(cold_mrnn, tmp_path, content):
+def test_malformed_configuration_is_one_sentence(mrnn, tmp_path, content):
     (tmp_path / "test.cfg").write_bytes(content)
-    run = cold_mrnn("show", tmp_path / "test.cfg")
+    run = mrnn("show", tmp_path / "test.cfg")
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
     assert MALFORMED[content] in run.stderr
 
 
 @pytest.mark.parametrize("command", [["gc"], ["verify"], ["invalidate", "TrainModel"], ["run"], ["show"], ["compare"]])
-def test_malformed_configuration_of_the_directory_is_one_sentence_in_every_command(cold_mrnn, tmp_path, command):
+def test_malformed_configuration_of_the_directory_is_one_sentence_in_every_command(mrnn, tmp_path, command):
     (tmp_path / "working directory" / "luigi.cfg").write_bytes(b"[pipeline]\ndataset = gr\xfcn\n")
-    run = cold_mrnn(*command)
+    run = mrnn(*command)
     assert run.returncode == 1
     assert run.stderr == "luigi.cfg, line 2, is not UTF-8; save the file as UTF-8.\n"
 
 
-def test_completion_gives_names_of_configurations_and_stages(cold_mrnn):
+def test_completion_gives_names_of_configurations_and_stages(mrnn):
     def complete(words):
         position = str(len(words.split()) - 1)
-        return cold_mrnn(_MRNN_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=position).stdout.split()
+        return mrnn(_MRNN_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=position).stdout.split()
 
     assert complete("mrnn run flickr8k-tf") == ["flickr8k-tf-mrnn", "flickr8k-tf-mrnn-init"]
     assert complete("mrnn invalidate Train") == ["TrainModel", "TrainSelfCritical"]

@@ -1,8 +1,7 @@
 """`mrnn extract-shard` as plain processes, as SLURM and Kubernetes start them."""
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from pipelines.engines.manual import ManualEngine
 from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import PLAN, ExtractionOptions, extract_features
 from schemas.errors import RunnerError
+from tests.support import warm_process
 
 SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=1, inference_threads=1)
@@ -57,10 +57,9 @@ def test_shards_of_plain_processes_give_the_same_bytes(planned, mrnn, tmp_path):
         assert run.returncode == 0, run.stderr
         assert run.stdout.endswith(f"{message}.\n")
     # In a process of its own, where the number of threads can still be set.
-    local = tmp_path / "local"
-    code = f"from {__name__} import *; extract(Path({str(local)!r}), LOCAL)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
-    assert extract(tmp_path / "manual", ManualEngine()) == (local / "features.h5").read_bytes()
+    run = warm_process.run(extract, tmp_path / "local", LOCAL, directory=planned, environment=os.environ)
+    assert run.returncode == 0, run.stderr
+    assert extract(tmp_path / "manual", ManualEngine()) == (tmp_path / "local" / "features.h5").read_bytes()
 
 
 def test_wrong_manifest_is_one_sentence(planned, mrnn):
