@@ -51,11 +51,17 @@ def test_pixels_become_bgr_without_the_mean():
     np.testing.assert_allclose(caffe_preprocess(pixels)[0, 0, 0], [0 - 103.939, 100 - 116.779, 255 - 123.68], rtol=1e-6)
 
 
-def test_vgg_with_weights_from_a_file_is_the_published_network(tmp_path):
+@pytest.fixture(scope="module")
+def vgg():
+    """A VGG-16, and its features of `IMAGES` by plain NumPy."""
     keras.utils.set_random_seed(0)
     network = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3))
+    return network, plain_vgg16(IMAGES, network.get_weights())
+
+
+def test_vgg_with_weights_from_a_file_is_the_published_network(vgg, tmp_path):
+    network, expected = vgg
     network.save_weights(tmp_path / "vgg.weights.h5")
-    expected = plain_vgg16(IMAGES, network.get_weights())
     for layer, features in expected.items():
         backbone = load_backbone(BackboneSpec(f"vgg16/{layer}", str(tmp_path / "vgg.weights.h5"), 32))
         found = backbone.features(IMAGES)
@@ -68,11 +74,11 @@ def test_vgg_with_weights_from_a_file_is_the_published_network(tmp_path):
 @pytest.mark.parametrize(
     "name", ["vgg.keras", pytest.param("vgg.h5", marks=pytest.mark.slow("saves a VGG-16 in Keras's older format"))]
 )
-def test_complete_models_serve_as_weights_files(tmp_path, name):
-    network = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3))
+def test_complete_models_serve_as_weights_files(vgg, tmp_path, name):
+    network, features = vgg
     network.save(tmp_path / name)
     found = load_backbone(BackboneSpec("vgg16/block5_pool", str(tmp_path / name), 32)).features(IMAGES)
-    expected = plain_vgg16(IMAGES, network.get_weights())["block5_pool"]
+    expected = features["block5_pool"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.max())
 
 
@@ -190,8 +196,8 @@ def test_mixed_precision_is_close_and_still_gives_float32(precision, tolerance):
 
 
 def test_xla_gives_the_same_features():
-    exact = load_backbone(BackboneSpec("efficientnet-lite0/block2", "random:0", 32)).features(IMAGES)
-    compiled = load_backbone(BackboneSpec("efficientnet-lite0/block2", "random:0", 32, xla=True)).features(IMAGES)
+    exact = load_backbone(BackboneSpec("efficientnet-lite2/block2", "imagenet", 32)).features(IMAGES)
+    compiled = load_backbone(BackboneSpec("efficientnet-lite2/block2", "imagenet", 32, xla=True)).features(IMAGES)
     np.testing.assert_allclose(compiled, exact, rtol=1e-3, atol=1e-3 * exact.max())
 
 
@@ -213,7 +219,7 @@ def test_random_weights_are_those_of_their_seed():
 
 
 def test_backbone_is_loaded_once():
-    spec = BackboneSpec("efficientnet-lite0/block2", "random:0", 32)
+    spec = BackboneSpec("efficientnet-lite2/block2", "imagenet", 32)
     assert load_backbone(spec) is load_backbone(spec)
 
 

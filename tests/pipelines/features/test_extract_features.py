@@ -9,7 +9,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,8 +28,10 @@ from schemas.features import FeatureFile, Reject, read_features_index, read_reje
 from schemas.io.files import digest_file
 from tests.support import warm_process
 
-SPEC = BackboneSpec("vgg16/block5_pool", "random:0", 32)
+SPEC = BackboneSpec("efficientnet-lite2/block7", "imagenet", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
+# A network that takes so long that a process can be killed between its shards.
+VGG = replace(OPTIONS, backbone=BackboneSpec("vgg16/block5_pool", "random:0", 32))
 LOCAL = BeamEngine(hints=(("min_ram", "1GB"),))
 
 
@@ -57,7 +58,7 @@ def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3, max_reject_f
 
 
 def test_images_become_rows_or_rejects(images, tmp_path):
-    counts = run(images, tmp_path)
+    counts = run(images, tmp_path, VGG)
     rejects = read_rejects(tmp_path)
     features = FeatureFile(tmp_path / "features.h5")
     assert features.image_ids == [image.image_id for image in images if image.image_id.startswith("good")]
@@ -212,12 +213,12 @@ def test_shards_of_different_networks_are_not_merged(images, tmp_path):
 def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
     folder = Path(images[0].path).parent
     present = [ImageSource(path.stem, str(path)) for path in sorted(folder.iterdir())]
-    run(present, tmp_path / "undisturbed", shards=6)
+    run(present, tmp_path / "undisturbed", VGG, shards=6)
     directory = tmp_path / "killed"
     shards = shards_of(present, directory, 6)
     kept: dict[str, int] = {}
     for wanted in (1, 4):  # number of completed shards at the kill
-        process = warm_process.start(run, present, directory, OPTIONS, LOCAL, 6)
+        process = warm_process.start(run, present, directory, VGG, LOCAL, 6)
         while process.is_alive() and sum(Path(shard.receipt_path).exists() for shard in shards) < wanted:
             time.sleep(0.002)
         kill(process)
@@ -225,7 +226,7 @@ def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
         made = when_made([shard for shard in shards if is_shard_complete(shard)])
         assert {path: made.get(path) for path in kept} == kept, "complete shards are not computed again"
         kept = made
-    run(present, directory, shards=6)
+    run(present, directory, VGG, shards=6)
     assert (directory / "features.h5").read_bytes() == (tmp_path / "undisturbed" / "features.h5").read_bytes()
 
 
@@ -243,9 +244,9 @@ def on_store(images: list[ImageSource], bucket: str) -> list[ImageSource]:
     return [ImageSource(image.image_id, f"{bucket}/images/{Path(image.path).name}") for image in images]
 
 
-def run_on_store(images, directory, bucket, shards=3):
+def run_on_store(images, directory, bucket, shards=3, options=OPTIONS):
     directory.mkdir()
-    return extract_features(images, directory, OPTIONS, Sharding(LOCAL, shards, f"{bucket}/shards"), 1.0)
+    return extract_features(images, directory, options, Sharding(LOCAL, shards, f"{bucket}/shards"), 1.0)
 
 
 def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, bucket):
@@ -260,12 +261,16 @@ def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, buck
     assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["features.h5", "rejects.jsonl"]
 
 
-def test_weights_by_a_shared_directory_give_the_same_bytes(all_good, tmp_path, place, monkeypatch):
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "of_mine.weights.h5"
+    load_backbone(replace(SPEC, weights="random:3")).network.whole.save_weights(path)
+    return path
+
+
+def test_weights_by_a_shared_directory_give_the_same_bytes(all_good, tmp_path, weights, place, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    options = replace(OPTIONS, backbone=BackboneSpec("keras:MobileNet", str(tmp_path / "of_mine.weights.h5"), 32))
-    keras.applications.MobileNet(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg").save_weights(
-        tmp_path / "of_mine.weights.h5"
-    )
+    options = replace(OPTIONS, backbone=replace(SPEC, weights=str(weights)))
     run(all_good, tmp_path / "here", options)
     (tmp_path / "there").mkdir()
     extract_features(
@@ -277,7 +282,7 @@ def test_weights_by_a_shared_directory_give_the_same_bytes(all_good, tmp_path, p
 
 def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
     present = [image for image in images if image.image_id.startswith("good")]
-    run(present, tmp_path / "undisturbed", shards=6)
+    run(present, tmp_path / "undisturbed", VGG, shards=6)
     far = on_store(present, bucket)
     process = warm_process.start(run_on_configured_store, far, tmp_path / "killed", bucket)
 
@@ -293,7 +298,7 @@ def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
     real = storage.write
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "write", lambda path, data: written.append(path) or real(path, data))
-        run_on_store(far, tmp_path / "resumed", bucket, shards=6)
+        run_on_store(far, tmp_path / "resumed", bucket, 6, VGG)
     assert (tmp_path / "resumed" / "features.h5").read_bytes() == (
         tmp_path / "undisturbed" / "features.h5"
     ).read_bytes()
@@ -303,7 +308,7 @@ def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
 
 def run_on_configured_store(images: list[ImageSource], directory: Path, bucket: str) -> None:
     storage.configure({"gs": {"token": "anon"}})
-    run_on_store(images, directory, bucket, 6)
+    run_on_store(images, directory, bucket, 6, VGG)
 
 
 def test_unknown_protocol_is_a_configuration_error(images, tmp_path):
