@@ -1,12 +1,8 @@
-"""`python training_on_replicas.py STRATEGY DEVICES DIRECTORY`: trains a tiny network, undisturbed and interrupted.
-
-Its last line of output is JSON: the curve and the weights of each run of `train_all`.
-"""
+"""Training of a tiny network in the scope of a strategy, undisturbed and interrupted."""
 
 import dataclasses
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +24,7 @@ from tests.support.training import InterruptAtStep, Interrupted, Training, Weigh
 
 CONFIG = configure(
     FitConfig(),
-    epochs=3,
+    epochs=2,
     batch_size=6,  # of 13 captions: the last batch has one, too few for two replicas
     learning_rate=0.02,
     warmup_steps=2,
@@ -71,29 +67,36 @@ def train(dropout: float, state: Path, interrupt_at: int = 0, validate: bool = F
     return {"curve": [[epoch[name] for name in names] for epoch in epochs], "weights": weights}
 
 
-def train_all(strategy: tf.distribute.Strategy, directory: Path) -> dict:
-    """Two runs without dropout, one with dropout, and one with dropout that is interrupted and resumed.
+def train_undisturbed(directory: Path) -> dict:
+    """Two runs without dropout.
 
     Adam hardly depends on the size of gradients; stochastic gradient descent does.
     """
+    return {
+        "plain": train(0.0, directory / "plain" / "state.h5", validate=True),
+        "sgd": train(0.0, directory / "sgd" / "state.h5", optimizer="sgd"),
+    }
+
+
+def train_all(strategy: str, devices: int, directory: Path, results: Path) -> None:
+    """Also one run with dropout, and one with dropout that is interrupted and resumed; in a process of its own.
+
+    Args:
+        strategy: Name of the strategy.
+        devices: Number of logical devices of this process.
+        directory: Directory of the checkpoints.
+        results: File that receives the curve and the weights of each run, as JSON.
+    """
+    processor = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * devices)
+    make_deterministic()
     callbacks.SECONDS_BETWEEN_SAVES = -1.0
-    with strategy.scope():
-        results = {
-            "plain": train(0.0, directory / "plain" / "state.h5", validate=True),
-            "sgd": train(0.0, directory / "sgd" / "state.h5", optimizer="sgd"),
-            "undisturbed": train(0.5, directory / "undisturbed" / "state.h5"),
-        }
+    with make_strategy(strategy).scope():
+        found = train_undisturbed(directory)
+        found["undisturbed"] = train(0.5, directory / "undisturbed" / "state.h5")
         state = directory / "interrupted" / "state.h5"
         try:
-            train(0.5, state, interrupt_at=5)
+            train(0.5, state, interrupt_at=4)
         except Interrupted:
-            results["resumed"] = train(0.5, state)
-    return results
-
-
-if __name__ == "__main__":
-    name, devices, directory = sys.argv[1:]
-    processor = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * int(devices))
-    make_deterministic()
-    print(json.dumps(train_all(make_strategy(name), Path(directory))))
+            found["resumed"] = train(0.5, state)
+    results.write_text(json.dumps(found))

@@ -13,17 +13,19 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["h5py", "keras", "nltk", "tensorflow"])
 
 
-def start(function: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """Start a process that calls a function of a module, in a session of its own and with this environment.
+def start(function: Callable[..., None], *arguments: Any, **environment: str) -> BaseProcess:
+    """Start a process that calls a function of a module.
 
     Args:
         function: The function, whose module the process imports.
         arguments: Its arguments.
+        environment: Environment variables besides those of this process.
 
     Returns:
         The process, which is the leader of its process group.
     """
-    process = _context.Process(target=_call, args=(function, arguments, dict(os.environ), Path.cwd(), []))
+    variables = {**os.environ, **environment}
+    process = _context.Process(target=_call, args=(function, arguments, variables, Path.cwd(), []))
     process.start()
     return process
 

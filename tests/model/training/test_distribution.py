@@ -1,44 +1,28 @@
 """Training on several devices equals that on one: on two logical devices of a process, and on two workers."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
 from model.training.distribution import make_strategy
 from schemas.errors import ConfigurationError
-from tests.support import training_on_replicas
+from tests.support import training_on_replicas, warm_process
 
-pytestmark = pytest.mark.slow("trains in several TensorFlow processes")
+pytestmark = [pytest.mark.slow("trains in several TensorFlow processes"), pytest.mark.usefixtures("eagerly")]
 
-PROGRAM = Path(training_on_replicas.__file__)
-TOLERANCE = 1e-4  # relative: float32 sums in another order, over nine steps
-
-
-def start(strategy, devices, directory, **environment):
-    root = str(PROGRAM.parents[2])
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), strategy, str(devices), str(directory)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": root, **environment},
-    )
+TOLERANCE = 1e-4  # relative: float32 sums in another order, over six steps
 
 
-def result_of(process):
-    output, _ = process.communicate()
-    assert process.returncode == 0
-    return json.loads(output.splitlines()[-1])
+def result_of(process, results):
+    process.join()
+    assert process.exitcode == 0
+    return json.loads(results.read_text())
 
 
 @pytest.fixture(scope="module")
 def on_one_device(tmp_path_factory):
-    return training_on_replicas.train_all(tf.distribute.get_strategy(), tmp_path_factory.mktemp("one"))
+    return training_on_replicas.train_undisturbed(tmp_path_factory.mktemp("one"))
 
 
 def assert_equal_up_to_rounding(several, one):
@@ -49,22 +33,21 @@ def assert_equal_up_to_rounding(several, one):
 
 
 def test_replicas_on_one_host_equal_one_device(on_one_device, tmp_path):
-    assert_equal_up_to_rounding(result_of(start("mirrored", 2, tmp_path)), on_one_device)
+    results = tmp_path / "results.json"
+    process = warm_process.start(training_on_replicas.train_all, "mirrored", 2, tmp_path, results)
+    assert_equal_up_to_rounding(result_of(process, results), on_one_device)
 
 
 def test_workers_equal_one_device_and_each_other(on_one_device, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         hosts = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two)]
-    processes = [
-        start(
-            "multi-worker",
-            1,
-            tmp_path,
-            TF_CONFIG=json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}),
-        )
-        for index in range(2)
-    ]
-    chief, worker = [result_of(process) for process in processes]
+    results = [tmp_path / f"{index}.json" for index in range(2)]
+    processes = []
+    for index, path in enumerate(results):
+        cluster = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
+        arguments = (training_on_replicas.train_all, "multi-worker", 1, tmp_path, path)
+        processes.append(warm_process.start(*arguments, TF_CONFIG=json.dumps(cluster)))
+    chief, worker = map(result_of, processes, results)
     assert_equal_up_to_rounding(chief, on_one_device)
     assert worker == chief
 
