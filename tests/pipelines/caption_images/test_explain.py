@@ -36,7 +36,7 @@ def test_explain_returns_the_captions_of_caption_images(artifacts, explainer, nu
 
 def test_token_probabilities_multiply_to_the_probability_of_the_caption(artifacts, explainer):
     ends = []
-    patient = Explainer(find_captioner(artifacts.model), replace(SEARCH, max_length=40))
+    patient = Explainer(find_captioner(artifacts.model), replace(SEARCH, max_length=10))
     for each in (explainer, patient):
         for image_id in artifacts.ids[:3]:
             explanation = each.explain(artifacts.images_dir / image_id)
