@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,14 +62,28 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-@pytest.fixture(params=[Ranges, Plain])
-def server(request: pytest.FixtureRequest, toy: Toy) -> Iterator[Server]:
-    """Serve the toy release."""
-    with Server(("127.0.0.1", 0), partial(request.param, directory=str(toy.release()))) as made:
+@contextmanager
+def serve(release: Path, handler: type[Plain]) -> Iterator[Server]:
+    """Serve a release."""
+    with Server(("127.0.0.1", 0), partial(handler, directory=str(release))) as made:
         made.asked = []
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+        threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield made
         made.shutdown()
+
+
+@pytest.fixture
+def server(toy: Toy) -> Iterator[Server]:
+    """A server of the toy release that knows ranges."""
+    with serve(toy.release(), Ranges) as made:
+        yield made
+
+
+@pytest.fixture(params=[Ranges, Plain])
+def either_server(request: pytest.FixtureRequest, toy: Toy) -> Iterator[Server]:
+    """The same with and without ranges, for downloads that continue a partial file."""
+    with serve(toy.release(), request.param) as made:
+        yield made
 
 
 @pytest.fixture(params=["curl", "wget"])
@@ -97,35 +112,35 @@ def download(toy: Toy, client: Path, *arguments: object, folder: str = ".") -> s
     )
 
 
-def test_script_fetches_and_verifies_once(toy: Toy, server: Server, client: Path) -> None:
-    run = download(toy, client, server.url, "here/toys")
+def test_script_fetches_and_verifies_once(toy: Toy, either_server: Server, client: Path) -> None:
+    run = download(toy, client, either_server.url, "here/toys")
     assert run.returncode == 0, run.stderr
     assert run.stdout.endswith("all checksums match.\n")
     assert verify_release(toy.root / "here" / "toys") == []
-    server.asked.clear()
-    assert download(toy, client, f"{server.url}/", "here/toys").returncode == 0
-    assert [name for name, _ in server.asked] == ["SHA256SUMS"]
+    either_server.asked.clear()
+    assert download(toy, client, f"{either_server.url}/", "here/toys").returncode == 0
+    assert [name for name, _ in either_server.asked] == ["SHA256SUMS"]
 
 
-def test_script_resumes_a_partial_file(toy: Toy, server: Server, client: Path) -> None:
+def test_script_resumes_a_partial_file(toy: Toy, either_server: Server, client: Path) -> None:
     content = (toy.root / "release" / LARGE).read_bytes()
     part = toy.root / "here" / f"{LARGE}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(content[:1000])
-    run = download(toy, client, server.url, "here")
+    run = download(toy, client, either_server.url, "here")
     assert run.returncode == 0, run.stderr
-    assert (LARGE, "bytes=1000-") in server.asked
+    assert (LARGE, "bytes=1000-") in either_server.asked
     assert verify_release(toy.root / "here") == []
 
 
 @pytest.mark.parametrize("partial", [b"of another release", b"x" * 100_000])
 def test_script_discards_a_partial_file_of_another_release(
-    toy: Toy, server: Server, client: Path, partial: bytes
+    toy: Toy, either_server: Server, client: Path, partial: bytes
 ) -> None:
     part = toy.root / "here" / f"{LARGE}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(partial)
-    run = download(toy, client, server.url, "here")
+    run = download(toy, client, either_server.url, "here")
     assert run.returncode == 0, run.stderr
     assert verify_release(toy.root / "here") == []
 
