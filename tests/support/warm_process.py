@@ -10,7 +10,11 @@ from subprocess import CompletedProcess
 from typing import Any
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["h5py", "keras", "nltk", "tensorflow"])
+# What stages import, and what the commands do, but nothing that reads the configuration of the directory.
+_context.set_forkserver_preload(
+    "h5py keras nltk tensorflow jsonschema msgspec PIL.Image pyarrow.parquet requests rich.console tenacity.tornadoweb "
+    "typer".split()
+)
 
 
 def start(function: Callable[..., None], *arguments: Any, **environment: str) -> BaseProcess:

@@ -167,18 +167,19 @@ def test_gradient_matches_finite_differences(make_network, variant):
     network = make_network(variant=variant)
     for variable in network.trainable_variables:
         variable.assign(0.5 * variable.numpy())
-    image = standardized(network)
+    # A caption that is padded, and one that repeats a token.
+    tokens, all_targets, features, image = TOKENS[1:], TARGETS[1:], FEATURES[1:], standardized(network)[1:]
 
     def plain_loss(w):
         total = 0.0
-        for row, targets in enumerate(TARGETS):
+        for row, targets in enumerate(all_targets):
             for step, target in enumerate(targets[targets != PAD]):
-                logits = PLAIN[variant](w, TOKENS[row, : step + 1], image[row])
+                logits = PLAIN[variant](w, tokens[row, : step + 1], image[row])
                 total += np.log(np.exp(logits).sum()) - logits[target]
         return total
 
     with tf.GradientTape() as tape:
-        losses, _ = losses_and_logits(network, TOKENS, TARGETS, tf.constant(FEATURES), training=False)
+        losses, _ = losses_and_logits(network, tokens, all_targets, tf.constant(features), training=False)
         loss = tf.reduce_sum(losses)
     gradients = tape.gradient(loss, network.trainable_variables)
     weights = weights_of(network)
