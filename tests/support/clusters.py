@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import distributed
 import psutil
 
 from pipelines.engines.beam import BeamEngine
@@ -116,6 +115,8 @@ class DaskCluster:
     def wait_for_workers(self, count: int) -> None:
         """Wait until the scheduler has a number of workers."""
         if count:
+            import distributed  # takes a second, which a run without these clusters need not spend
+
             with distributed.Client(self.address, timeout=120) as client:
                 client.wait_for_workers(count, timeout=120)
 

@@ -51,6 +51,12 @@ def test_pixels_become_bgr_without_the_mean():
     np.testing.assert_allclose(caffe_preprocess(pixels)[0, 0, 0], [0 - 103.939, 100 - 116.779, 255 - 123.68], rtol=1e-6)
 
 
+def test_vgg_is_the_published_network():
+    backbone = load_backbone(BackboneSpec("vgg16/fc2", "random:0", 32))
+    expected = plain_vgg16(IMAGES, backbone.network.whole.get_weights())["fc2"]
+    np.testing.assert_allclose(backbone.features(IMAGES), expected, rtol=1e-3, atol=1e-3 * expected.max())
+
+
 @pytest.fixture(scope="module")
 def vgg():
     """A VGG-16, and its features of `IMAGES` by plain NumPy."""
@@ -59,7 +65,8 @@ def vgg():
     return network, plain_vgg16(IMAGES, network.get_weights())
 
 
-def test_vgg_with_weights_from_a_file_is_the_published_network(vgg, tmp_path):
+@pytest.mark.slow("writes a network of 38 million weights and builds it three times")
+def test_vgg_layers_with_weights_from_a_file_match_plain_numpy(vgg, tmp_path):
     network, expected = vgg
     network.save_weights(tmp_path / "vgg.weights.h5")
     for layer, features in expected.items():
@@ -71,9 +78,8 @@ def test_vgg_with_weights_from_a_file_is_the_published_network(vgg, tmp_path):
     assert backbone.dimension == 4096
 
 
-@pytest.mark.parametrize(
-    "name", ["vgg.keras", pytest.param("vgg.h5", marks=pytest.mark.slow("saves a VGG-16 in Keras's older format"))]
-)
+@pytest.mark.slow("writes and reads networks of 38 million weights")
+@pytest.mark.parametrize("name", ["vgg.keras", "vgg.h5"])
 def test_complete_models_serve_as_weights_files(vgg, tmp_path, name):
     network, features = vgg
     network.save(tmp_path / name)
@@ -129,6 +135,7 @@ def plain_alexnet(images, weights):
     return features
 
 
+@pytest.mark.slow("builds a network of 56 million weights, and a smaller one four times")
 def test_alexnet_is_the_published_network(tmp_path):
     network = build_alexnet()
     assert network.input_shape == (None, 227, 227, 3)

@@ -35,10 +35,17 @@ from schemas.neighbors import Neighbors
 from schemas.provenance import Upstream
 from schemas.reranking import RerankingSetting
 from tests.support.artifacts import make_artifact
-from tests.support.toy_captioner import NETWORKS, SEARCH, SETTING, VOCABULARY, ToyCaptioner
+from tests.support.toy_captioner import SEARCH, SETTING, VOCABULARY, ToyCaptioner
 
 
-@pytest.fixture(scope="module", params=list(NETWORKS))
+@pytest.fixture(
+    scope="module",
+    params=[
+        "keras",
+        "hub",
+        pytest.param("alexnet", marks=pytest.mark.slow("draws 20 million weights")),
+    ],
+)
 def artifacts(request, tmp_path_factory) -> ToyCaptioner:
     return ToyCaptioner(tmp_path_factory.mktemp(request.param), request.param)
 
