@@ -1,39 +1,43 @@
-"""Annotations as large as COCO's, from the published JSON files to the artifacts of two stages, against `json.load`."""
+"""A fifth of COCO's annotations, from the published JSON files to the artifacts of two stages, against `json.load`."""
 
 import io
 import json
 import multiprocessing
 import resource
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-IMAGES, CAPTIONS = {"train2014": 82783, "val2014": 40504}, 5.0046
-VALIDATION, TEST = 4000, 1000
+from benchmarks.machine import describe_run
+from benchmarks.timing import Cost, Rounds, cost, print_head, print_row
+
+IMAGES, CAPTIONS = {"train2014": 16557, "val2014": 8101}, 5.0046
+VALIDATION, TEST = 800, 200
 
 
 def run() -> None:
-    """Print seconds and peak memory of each step, each in a process of its own, and the ratio to `json.load`."""
+    """Compare seconds in rounds, each step in a process of its own, and print the peak memory."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         _measured(generate, root)  # in a process of its own, for what it took would be counted as its children's peak
-        print(f"annotations: {sum(IMAGES.values())} images with {CAPTIONS} captions each")
-        bare, _ = _measured(parse_json, root)
-        steps = {"parse and prepare": prepare, "tokenize and store": store}
-        ours = 0.0
-        for step, call in steps.items():
-            seconds, peak = _measured(call, root)
-            ours += seconds
-            print(f"annotations, {step}: {seconds:.1f} s, peak {peak / 2**30:.2f} GiB", flush=True)
-        opening, _ = _measured(open_captions, root)
-        print(f"annotations, open the captions of train: {opening:.2f} s")
-        print(
-            f"annotations: files to artifacts {ours:.1f} s, json.load {bare:.1f} s, ratio {bare / ours:.2f}", flush=True
-        )
+        peaks: list[int] = []
+
+        def measured(*calls: Callable[[Path], None]) -> Callable[[], Cost]:
+            def measure() -> Cost:
+                results = [_measured(call, root) for call in calls]
+                peaks.extend(peak for _, peak in results)
+                return Cost(*(sum(each) for each in zip(*(taken for taken, _ in results), strict=True)))
+
+            return measure
+
+        rounds = Rounds({"ours": measured(prepare, store), "json": measured(parse_json)})
+        print(describe_run("python -m benchmarks annotations"))
+        print_head(f"{sum(IMAGES.values()):,} images", "`json.load`", "ratio")
+        pace = f"{1 / rounds.rate('ours'):.1f} s, {max(peaks) / 2**30:.2f} GiB"
+        print_row(pace, f"{1 / rounds.rate('json'):.1f} s", rounds.ratio("ours", "json"))
 
 
 def generate(root: Path) -> None:
@@ -94,25 +98,15 @@ def store(root: Path) -> None:
     tokenize(list(read_annotations(root / "artifact")), "tf-mrnn", 3, root / "artifact")
 
 
-def open_captions(root: Path) -> None:
-    """Open the captions as training does."""
-    from schemas.captions import read_captions
-    from schemas.vocabulary import Vocabulary
-
-    read_captions(root / "artifact" / "captions.h5", "train", Vocabulary.read(root / "artifact" / "vocabulary.txt"))
-
-
-def _measured(call: Callable[[Path], None], root: Path) -> tuple[float, int]:
-    """Return seconds of a call and peak resident bytes, in a fresh process; its imports are not counted as time."""
+def _measured(call: Callable[[Path], None], root: Path) -> tuple[Cost, int]:
+    """Return the cost of a call and peak resident bytes, in a fresh process; its imports are not counted as time."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (call, root))
 
 
-def _measure(call: Callable[[Path], None], root: Path) -> tuple[float, int]:
+def _measure(call: Callable[[Path], None], root: Path) -> tuple[Cost, int]:
     import pipelines.data.datasets.coco2014
     import pipelines.data.prepare_annotations
     import pipelines.data.tokenize_captions  # noqa: F401
 
-    started = time.perf_counter()
-    call(root)
-    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return cost(lambda: call(root)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,14 +1,12 @@
 """Beam search of width 10, against TF-mRNN's: image by image, candidate by candidate."""
 
-import statistics
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.machine import describe_run, square_product
-from benchmarks.timing import Cost, cost
+from benchmarks.timing import Cost, Rounds, cost, print_head, print_row
 from benchmarks.training import multiplications_a_word
 from model.decoding.beam_search import BeamSearch
 from model.decoding.constraints import Constraints
@@ -16,7 +14,7 @@ from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
 from schemas.vocabulary import BOS
 
-ROUNDS, BATCH, WIDTH, MAX_LENGTH = 20, 50, 10, 30
+ROUNDS, BATCH, WIDTH, MAX_LENGTH = 10, 50, 10, 30
 SHORTEST = 9  # words; those that TF-mRNN released have 9.4, an untrained network would end at once
 VOCABULARY = 13_691
 FEATURES = {"mrnn": 4096, "tf-mrnn": 2048}
@@ -29,14 +27,13 @@ def run() -> None:
     The table contains medians of the ratios within a round, by wall time and in brackets by processor time.
     """
     print(describe_run("python -m benchmarks decoding"))
-    print("| variant | images/s | per candidate | share of a square product | same best caption |")
-    print("|---|---|---|---|---|", flush=True)
+    print_head("variant", "images/s", "per candidate", "share of a square product", "same best caption")
     for variant, size in FEATURES.items():
-        print(_row(variant, size), flush=True)
+        _measure(variant, size)
 
 
-def _row(variant: str, size: int) -> str:
-    """Measure one variant."""
+def _measure(variant: str, size: int) -> None:
+    """Measure one variant and print a row."""
     random = np.random.default_rng(0)
     network = CountingNetwork(MRNN(VOCABULARY, size, ModelConfig(variant)))
     bias = random.normal(0.0, 2.0, VOCABULARY)  # some words are frequent, as in a trained network
@@ -49,32 +46,25 @@ def _row(variant: str, size: int) -> str:
     search(images[:BATCH])
     plain(images[0])
 
-    costs: list[tuple[Cost, Cost, Cost]] = []
-    same = 0
-    for start in range(0, len(images), BATCH):
-        found: list[Any] = []
+    batches = iter(np.split(images, ROUNDS))
+    found: list[tuple[Any, Any]] = []  # images and best captions of each round, of ours and theirs
+    multiplications = multiplications_a_word(network.network)
+
+    def ours() -> Cost:
         network.rows.assign(0)
-        ours = cost(_into(found, lambda: search(images[start : start + BATCH])))  # noqa: B023  (at once)
-        rows = int(network.rows.numpy())
-        theirs = cost(_into(found, lambda: plain(images[start]))).times(BATCH)  # noqa: B023
-        product = cost(multiply)
-        costs.append((ours, theirs, product.times(rows * multiplications_a_word(network.network) / SIDE**3)))
-        same += found[0][0][0].tokens == found[1][0][0]
+        found.append((next(batches), []))
+        return cost(lambda: found[-1][1].append(search(found[-1][0])[0][0].tokens)).times(1 / BATCH)
 
-    def ratio(index: int) -> str:
-        wall, cpu = (
-            statistics.median(getattr(each[index], kind) / getattr(each[0], kind) for each in costs)
-            for kind in ("wall", "cpu")
-        )
-        return f"{wall:.2f} ({cpu:.2f})"
+    def theirs() -> Cost:
+        return cost(lambda: found[-1][1].append(plain(found[-1][0][0])[0][0]))
 
-    pace = BATCH / statistics.median(ours.wall for ours, _, _ in costs)
-    return f"| `{variant}` | {pace:.1f} | {ratio(1)} | {ratio(2)} | {same} of {ROUNDS} |"
+    def product() -> Cost:
+        return cost(multiply).times(int(network.rows.numpy()) * multiplications / SIDE**3 / BATCH)
 
-
-def _into(found: list[Any], call: Callable[[], Any]) -> Callable[[], None]:
-    """Return a call that keeps the result."""
-    return lambda: found.append(call())
+    rounds = Rounds({"ours": ours, "theirs": theirs, "product": product}, ROUNDS)
+    same = sum(own == other for _, (own, other) in found)
+    ratios = [rounds.ratio("ours", other) for other in ("theirs", "product")]
+    print_row(f"`{variant}`", f"{rounds.rate('ours'):.1f}", *ratios, f"{same} of {ROUNDS}")
 
 
 class CountingNetwork:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import compare, medians
+from benchmarks.machine import describe_run
+from benchmarks.timing import compare_rounds, print_head
 from pipelines.data.dataset import Archive
 from pipelines.data.download.fetch import fetch
 from pipelines.data.download.unpack import unpack
 
-SIZE, REPEATS = 1_000_000_000, 5
+SIZE = 1_000_000_000
 PICTURES, COPIES = 120, 20
 
 
@@ -25,6 +26,8 @@ def run() -> None:
     missing = [tool for tool in ("curl", "unzip") if not shutil.which(tool)]
     if missing:
         sys.exit(f"The benchmark of downloads needs {' and '.join(missing)}; install what is missing with apt-get.")
+    print(describe_run("python -m benchmarks download"))
+    print_head("question", "this project", "comparison", "ratio")
     with tempfile.TemporaryDirectory() as name:
         root, target = Path(name), Path(name) / "target"
         (root / "noise.bin").write_bytes(np.random.default_rng(0).bytes(SIZE))
@@ -41,28 +44,22 @@ def run() -> None:
                 url = server.stdout.readline().partition("(")[2].partition("/)")[0] + "/noise.bin"
                 archive = Archive("noise.bin", (url,))
                 curl = ["curl", "--silent", "--noproxy", "*", "--output", target / "noise.bin", url]
-                ours, theirs = medians(
-                    [
-                        lambda: fetch(archive, target, (), lambda fraction, message: None),
-                        lambda: subprocess.run(curl, check=True),
-                    ],
-                    REPEATS,
+                compare_rounds(
+                    "download against curl, MB/s",
+                    (lambda: fetch(archive, target, (), lambda fraction, message: None), SIZE / 1e6),
+                    (lambda: subprocess.run(curl, check=True), SIZE / 1e6),
                     clear,
                 )
             finally:
                 server.terminate()
-        compare("download", SIZE / 1e6 / ours, SIZE / 1e6 / theirs, "MB/s", "with SHA-256", "curl")
 
         unzip = ["unzip", "-q", packed, "-d", target]
-        ours, theirs = medians(
-            [
-                lambda: unpack(packed, target, lambda fraction, message: None),
-                lambda: subprocess.run(unzip, check=True),
-            ],
-            REPEATS,
+        compare_rounds(
+            "unpacking against unzip, MB/s",
+            (lambda: unpack(packed, target, lambda fraction, message: None), content_bytes / 1e6),
+            (lambda: subprocess.run(unzip, check=True), content_bytes / 1e6),
             clear,
         )
-        compare("unpacking", content_bytes / 1e6 / ours, content_bytes / 1e6 / theirs, "MB/s", "checked", "unzip")
 
 
 def _make_archive(path: Path) -> int:

@@ -1,13 +1,15 @@
 """VGG16 features from JPEG files to the artifact: against the bare network, and against the plain Keras loop."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks.machine import describe_run
 from benchmarks.photographs import make_photographs
-from benchmarks.timing import compare, seconds
+from benchmarks.timing import Rounds, per_unit, print_head, print_row
 from model.backbones import load_backbone
 from model.backbones.images import cut_crops
 from model.backbones.spec import BackboneSpec
@@ -17,31 +19,45 @@ from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
 from pipelines.features.images import read_image
 
-IMAGES, LOOPED, BATCH = 512, 64, 32
+IMAGES, LOOPED, BATCH = 128, 16, 32
 SPEC = BackboneSpec("vgg16/fc2", "random:0")
 
 
 def run() -> None:
-    """Compare images a second and bytes on disk."""
+    """Compare images a second, in rounds, and bytes on disk."""
     options = ExtractionOptions(SPEC, "center", "float16", "benchmark", BATCH, decode_threads=2)
     engine = BeamEngine()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         sources = make_photographs(root, IMAGES)
-        bare = BareForward(sources[: IMAGES // 2])
-        plain = seconds(bare.run)
-        sharding = Sharding(engine, 4, str(root / "shards"))
-        ours = seconds(lambda: extract_features(sources, root, options, sharding, 1.0))
-        plain += seconds(bare.run)  # half before and half after, so that a machine that slows down slows both
-        compare("extraction", IMAGES / ours, IMAGES / plain, "images/s", "files to artifact", "bare network")
-
-        loop = KerasLoop(root)
+        bare, loop = BareForward(sources), KerasLoop(root)
         loop.run(sources[:2])
-        looped = seconds(lambda: loop.run(sources[:LOOPED]))
-        compare("extraction", IMAGES / ours, LOOPED / looped, "images/s", "files to artifact", "Keras loop and savetxt")
+
+        def ours() -> None:
+            shutil.rmtree(root / "shards", ignore_errors=True)
+            (root / "features.h5").unlink(missing_ok=True)
+            extract_features(sources, root, options, Sharding(engine, 4, str(root / "shards")), 1.0)
+
+        ours()
+        rounds = Rounds(
+            {
+                "ours": per_unit(ours, IMAGES),
+                "bare": per_unit(bare.run, IMAGES),
+                "loop": per_unit(lambda: loop.run(sources[:LOOPED]), LOOPED),
+            }
+        )
+        print(describe_run("python -m benchmarks extraction"))
+        print_head("files to artifact", "comparison", "ratio")
+        pace = f"{rounds.rate('ours'):.1f} images/s"
+        for other, what in (("bare", "bare network"), ("loop", "Keras loop, one image at a time, `savetxt`")):
+            print_row(pace, f"{what}: {rounds.rate(other):.1f} images/s", rounds.ratio("ours", other))
         ours_bytes = (root / "features.h5").stat().st_size / IMAGES
         theirs_bytes = sum(path.stat().st_size for path in root.glob("*.txt")) / LOOPED
-        compare("features on disk", ours_bytes, theirs_bytes, "bytes an image", "float16 HDF5", "text files")
+        print_row(
+            f"{ours_bytes:,.0f} bytes per image, float16 HDF5",
+            f"TF-mRNN's text files: {theirs_bytes:,.0f} bytes",
+            f"{ours_bytes / theirs_bytes:.2f}",
+        )
 
 
 class BareForward:

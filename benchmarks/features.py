@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import compare, seconds
+from benchmarks.machine import describe_run
+from benchmarks.timing import Rounds, per_unit, print_head, print_row
 from pipelines.release.features import describe_layout, write_split
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureDescription, FeatureFile, create_features
@@ -32,24 +33,33 @@ def run() -> None:
         if shutil.disk_usage(folder).free < NEEDED_BYTES:
             raise ConfigurationError(f"{folder} has less than 4 GiB free; set TMPDIR to a folder that has.")
         _write_artifact(folder / "features.h5", ids, random)
-        ours = seconds(lambda: _read_artifact(folder / "features.h5", wanted), repeats=3)
-        print(f"features: {ROWS} of {IMAGES} x {DIMENSION} float16, opened and read in {ours:.3f} s", flush=True)
-
         write_split(folder / "released.h5", FeatureFile(folder / "features.h5"), ids, "float16")
         layout = describe_layout(folder / "released.h5")
-        released = seconds(lambda: _read_released(folder / "released.h5", layout, wanted), repeats=3)
-        compare("features", ROWS / ours, ROWS / released, "rows/s", "artifact", "release by NumPy alone")
-
         row = random.standard_normal(DIMENSION)
         _write_dictionary(folder / "dictionary.npy", ids[: IMAGES // SHARE], row)
         known = [image_id for image_id in wanted if int(image_id) < IMAGES // SHARE]
-        dictionary = SHARE * seconds(lambda: _read_dictionary(folder / "dictionary.npy", known))
-        compare("features", ROWS / ours, ROWS / dictionary, "rows/s", "artifact", "authors' dictionary (scaled)")
-
         for image_id in wanted:
             np.savetxt(folder / f"{image_id}.txt", row, fmt="%.6e")
-        texts = seconds(lambda: [np.loadtxt(folder / f"{image_id}.txt") for image_id in wanted])
-        compare("features", ROWS / ours, ROWS / texts, "rows/s", "artifact", "TF-mRNN's text files")
+        rounds = Rounds(
+            {
+                "artifact": per_unit(lambda: _read_artifact(folder / "features.h5", wanted), ROWS),
+                "release": per_unit(lambda: _read_released(folder / "released.h5", layout, wanted), ROWS),
+                "dictionary": per_unit(lambda: _read_dictionary(folder / "dictionary.npy", known), ROWS / SHARE),
+                "texts": per_unit(lambda: [np.loadtxt(folder / f"{image_id}.txt") for image_id in wanted], ROWS),
+            }
+        )
+    print(describe_run("python -m benchmarks features"))
+    print_head("artifact", "comparison", "ratio")
+    for other, what in (
+        ("release", "release, NumPy alone"),
+        ("dictionary", "authors' dictionary, read as a whole"),
+        ("texts", "TF-mRNN's text files"),
+    ):
+        print_row(
+            f"{rounds.rate('artifact'):,.0f} rows/s",
+            f"{what}: {rounds.rate(other):,.0f} rows/s",
+            rounds.ratio("artifact", other),
+        )
 
 
 def _write_artifact(path: Path, ids: list[str], random: np.random.Generator) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import tensorflow as tf
-
 from benchmarks.timing import seconds
 
 
 def square_product(size: int) -> Callable[[], object]:
     """Return a function that multiplies two random float32 matrices of `size` x `size`, on all cores."""
+    import tensorflow as tf  # not above: child processes of some benchmarks do without it
+
     left, right = tf.random.normal((size, size)), tf.random.normal((size, size))
     multiply = tf.function(lambda: tf.matmul(left, right), autograph=False)
     multiply()
@@ -26,6 +26,8 @@ def gemm_rate(size: int = 4096, repeats: int = 5) -> float:
 
 def describe_run(command: str) -> str:
     """Return one line with the command, date, processor, cores, load and version of TensorFlow."""
+    import tensorflow as tf
+
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.exists() else []
     facts = dict(line.split(":", 1) for line in lines if ":" in line)

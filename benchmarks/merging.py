@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import seconds
+from benchmarks.machine import describe_run
+from benchmarks.timing import Cost, Rounds, cost, per_unit, print_head, print_row
 from pipelines.engines.shards import ImageSource, plan_shards, write_plan
 from pipelines.features.images import ShardCounts
 from pipelines.features.shards import ShardResult, join_shards, write_result
@@ -20,7 +21,7 @@ DESCRIPTION = FeatureDescription("benchmark", "none", "0" * 64, "benchmark")
 
 
 def run() -> None:
-    """Makes the shards, then merges them in a process of its own, whose memory is the driver's."""
+    """Make the shards, then merge them in processes of their own, whose memory is the driver's."""
     with tempfile.TemporaryDirectory() as name:
         shards = write_plan(sources(), name, SHARDS, "features.h5")
         random = np.random.default_rng(0)
@@ -28,17 +29,21 @@ def run() -> None:
             rows = random.random((shard.count, DIMENSION), np.float32).astype(np.float16)
             ids = [image.image_id for image in shard.read_images()]
             write_result(shard, ShardResult(DESCRIPTION, ids, rows, [], ShardCounts(len(ids))))
-        size = ROWS * DIMENSION * 2
-        disk = size / seconds(lambda: _copy(Path(name)))
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.merging", name], check=True, capture_output=True, text=True
-        )
-        took, peak = map(float, done.stdout.split())
-        print(
-            f"merging {ROWS:,} x {DIMENSION}: {size / took / 1e6:.0f} MB/s, reading and writing as much takes "
-            f"{disk / 1e6:.0f} MB/s; peak memory {peak / 2**20:.2f} GiB",
-            flush=True,
-        )
+        size, peaks = ROWS * DIMENSION * 2, []
+
+        def merge() -> Cost:
+            command = [sys.executable, "-m", "benchmarks.merging", name]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            (Path(name) / "merged.h5").unlink()
+            *taken, peak = map(float, done.stdout.split())
+            peaks.append(peak)
+            return Cost(*taken).times(1e6 / size)
+
+        print(describe_run("python -m benchmarks merging"))
+        print_head("merging", "reading and writing as much", "ratio")
+        rounds = Rounds({"merge": merge, "copy": per_unit(lambda: _copy(Path(name)), size / 1e6)})
+        print_row(*(f"{rounds.rate(way):.0f} MB/s" for way in ("merge", "copy")), rounds.ratio("merge", "copy"))
+        print(f"\nPeak memory {max(peaks) / 2**20:.2f} GiB", flush=True)
 
 
 def sources() -> list[ImageSource]:
@@ -60,5 +65,5 @@ def _copy(directory: Path) -> None:
 
 if __name__ == "__main__":
     planned = plan_shards(ROWS, sys.argv[1], SHARDS, "features.h5")
-    took = seconds(lambda: join_shards(planned, Path(sys.argv[1]) / "merged.h5", merge=True))
-    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    taken = cost(lambda: join_shards(planned, Path(sys.argv[1]) / "merged.h5", merge=True))
+    print(*taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

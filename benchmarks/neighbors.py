@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from benchmarks.machine import describe_run
-from benchmarks.timing import compare_rounds
+from benchmarks.timing import compare_rounds, print_head
 from model.reranking.neighbors import nearest
 
 TARGETS, REFERENCES, DIMENSION, COUNT = 1000, 122_286, 1024, 1000
@@ -27,6 +27,6 @@ def run() -> None:
         found.append(nearest(targets, references, COUNT, "euclidean")[0])
 
     print(describe_run("python -m benchmarks neighbors"))
-    print("| neighbors | FAISS | row by row | ratio |\n|---|---|---|---|")
+    print_head("neighbors", "FAISS", "row by row", "ratio")
     compare_rounds(f"the {COUNT} nearest, targets/s", (together, TARGETS), (row_by_row, PLAIN_TARGETS))
     np.testing.assert_array_equal(found[0][:PLAIN_TARGETS], plain[:PLAIN_TARGETS])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks.machine import describe_run
-from benchmarks.timing import compare_rounds
+from benchmarks.timing import compare_rounds, print_head
 from model.reranking.consensus import consensus_scores, rerank_order
 from model.reranking.similarity import LENGTH_DEVIATION, BleuSimilarity, CiderSimilarity
 from model.text.ngrams import ORDERS, Ngram, SentenceTable, Words, ngrams
@@ -19,7 +19,7 @@ PAIRWISE_IMAGES = 2
 def run() -> None:
     """Compare images a second, the making of the table included; scores and order must be the same."""
     print(describe_run("python -m benchmarks reranking"))
-    print("| reranking | shared n-grams | pairwise | ratio |\n|---|---|---|---|")
+    print_head("reranking", "shared n-grams", "pairwise", "ratio")
     random = np.random.default_rng(0)
     words = [f"w{index}" for index in range(3000)]
     shares = 1.0 / np.arange(1, 3001)

@@ -1,9 +1,9 @@
 """Wall and processor times of calls, and their comparison."""
 
-import os
+import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -12,7 +12,7 @@ class Cost(NamedTuple):
 
     Attributes:
         wall: Wall time in seconds.
-        cpu: Processor time of this process in seconds, of all its threads.
+        cpu: Processor time in seconds, of all threads of this process and of child processes that ended in the call.
     """
 
     wall: float
@@ -25,10 +25,55 @@ class Cost(NamedTuple):
 
 def cost(call: Callable[[], Any]) -> Cost:
     """Measure one call."""
-    wall, before = time.perf_counter(), os.times()
+    wall, before = time.perf_counter(), _processor_seconds()
     call()
-    after = os.times()
-    return Cost(time.perf_counter() - wall, after.user + after.system - before.user - before.system)
+    return Cost(time.perf_counter() - wall, _processor_seconds() - before)
+
+
+def _processor_seconds() -> float:
+    usages = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def per_unit(call: Callable[[], Any], amount: float) -> Callable[[], Cost]:
+    """Return a function that measures one call and returns the cost of a unit of the `amount` of work that it does."""
+    return lambda: cost(call).times(1.0 / amount)
+
+
+class Rounds:
+    """Costs of the same work, done in several ways, in rounds of each way once.
+
+    A slow spell of the machine meets all ways alike, so that ratios within a round are more stable than the costs.
+    """
+
+    def __init__(
+        self, ways: Mapping[str, Callable[[], Cost]], rounds: int = 5, before: Callable[[], Any] = lambda: None
+    ):
+        """Measure.
+
+        Args:
+            ways: By name, functions that do the work and return its cost.
+            rounds: Number of rounds.
+            before: Called before each way; it does not count.
+        """
+        self.costs: list[dict[str, Cost]] = []
+        for _ in range(rounds):
+            self.costs.append({})
+            for name, measure in ways.items():
+                before()
+                self.costs[-1][name] = measure()
+
+    def rate(self, name: str) -> float:
+        """Return the median number of units of work per second of wall time."""
+        return 1.0 / statistics.median(each[name].wall for each in self.costs)
+
+    def ratio(self, ours: str, other: str) -> str:
+        """Return how many times as fast ours is: the median ratio by wall time, in brackets by processor time."""
+        wall, cpu = (
+            statistics.median(getattr(each[other], kind) / getattr(each[ours], kind) for each in self.costs)
+            for kind in ("wall", "cpu")
+        )
+        return f"{wall:.2f} ({cpu:.2f})"
 
 
 def seconds(call: Callable[[], Any], repeats: int = 1) -> float:
@@ -41,43 +86,30 @@ def seconds(call: Callable[[], Any], repeats: int = 1) -> float:
     return min(times)
 
 
-def medians(calls: Sequence[Callable[[], Any]], repeats: int, before: Callable[[], Any]) -> list[float]:
-    """The median wall time of each call over `repeats` rounds of all of them, so that a slow spell meets all alike.
-
-    `before` comes before each call and does not count.
-    """
-    rounds = []
-    for _ in range(repeats):
-        rounds.append([])
-        for call in calls:
-            before()
-            rounds[-1].append(seconds(call))
-    return [statistics.median(times) for times in zip(*rounds, strict=True)]
-
-
-def compare(what: str, ours: float, other: float, unit: str, ours_name: str, other_name: str) -> None:
-    """Print both rates and their ratio."""
-    print(
-        f"{what}: {ours_name} {ours:.1f} {unit}, {other_name} {other:.1f} {unit}, ratio {ours / other:.2f}", flush=True
-    )
-
-
 def compare_rounds(
-    what: str, ours: tuple[Callable[[], Any], float], other: tuple[Callable[[], Any], float], rounds: int = 5
+    what: str,
+    ours: tuple[Callable[[], Any], float],
+    other: tuple[Callable[[], Any], float],
+    before: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Measure both in alternation and print a row of a table.
-
-    The row has the median rate of each by wall time, and the median ratio of the rates within a round, by wall time and
-    in brackets by processor time.
+    """Measure both in alternation and print a row of a table: rates of both, and `Rounds.ratio`.
 
     Args:
         what: Question and unit of the rates.
         ours: A call, and the amount of work that it does.
         other: The same for what ours is compared with.
-        rounds: Number of rounds.
+        before: Called before each call; it does not count.
     """
-    costs = [(cost(ours[0]).times(1.0 / ours[1]), cost(other[0]).times(1.0 / other[1])) for _ in range(rounds)]
-    rates = [1.0 / statistics.median(each[index].wall for each in costs) for index in range(2)]
-    wall = statistics.median(theirs.wall / own.wall for own, theirs in costs)
-    cpu = statistics.median(theirs.cpu / own.cpu for own, theirs in costs)
-    print(f"| {what} | {rates[0]:,.1f} | {rates[1]:,.1f} | {wall:.2f} ({cpu:.2f}) |", flush=True)
+    rounds = Rounds({"ours": per_unit(*ours), "other": per_unit(*other)}, before=before)
+    print_row(what, f"{rounds.rate('ours'):,.1f}", f"{rounds.rate('other'):,.1f}", rounds.ratio("ours", "other"))
+
+
+def print_row(*cells: str) -> None:
+    """Print a row of a Markdown table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def print_head(*titles: str) -> None:
+    """Print the titles of a Markdown table."""
+    print_row(*titles)
+    print("|" + "---|" * len(titles), flush=True)

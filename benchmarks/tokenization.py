@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-from benchmarks.timing import compare, medians
+from benchmarks.machine import describe_run
+from benchmarks.timing import compare_rounds, print_head
 
-CAPTIONS, ROUNDS = 5000, 5
+CAPTIONS = 5000
 WORDS = (
     "a man woman dog two people in on the of with and is red ball t-shirt person's grass running playing street young "
     "little blue water another while standing their, don't camera. snow-covered"
@@ -45,6 +46,7 @@ def run() -> None:
             found = PTBTokenizer().tokenize(records)
             by_java.append([found[index][0] for index in range(CAPTIONS)])
 
-        own, other = medians([ours, java], ROUNDS, before=lambda: None)
+        print(describe_run("python -m benchmarks tokenization"))
+        print_head("", "without Java", "with Java", "ratio")
+        compare_rounds("captions/s", (ours, CAPTIONS), (java, CAPTIONS))
         assert json.loads(words.read_text()) == by_java[-1]
-    compare("tokenization", CAPTIONS / own, CAPTIONS / other, "captions/s", "without Java", "with Java")

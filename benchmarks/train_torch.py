@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 PAD = 0
+torch.set_flush_denormal(True)  # as TensorFlow does
 data = np.load(sys.argv[1])
 variant, vocabulary, features, rate = (data[name].item() for name in ("variant", "vocabulary", "features", "dropout"))
 torch.manual_seed(0)

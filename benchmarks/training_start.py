@@ -1,15 +1,16 @@
 """How long TrainModel takes from the start of its process to the end of the first step, on features of COCO's size."""
 
-import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import describe_run
+from benchmarks.timing import Cost, Rounds, per_unit, print_head, print_row
 from schemas.captions import write_captions
 from schemas.errors import ConfigurationError
 from schemas.features import FeatureDescription, create_features
@@ -28,25 +29,18 @@ class _Started(Exception):
 
 
 def run() -> None:
-    """Starts a process that trains `mrnn` until its first step, twice; the new files are in the page cache."""
+    """Start a process that trains `mrnn` until its first step, five times; the new files are in the page cache."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if shutil.disk_usage(folder).free < NEEDED_BYTES:
             raise ConfigurationError(f"{folder} has less than 2 GiB free; set TMPDIR to a folder that has.")
         _write_inputs(folder, np.random.default_rng(0))
-        for _ in range(2):
-            processor, started = _processor_seconds(), time.perf_counter()
-            subprocess.run([sys.executable, "-m", "benchmarks.training_start", name], check=True)
-            print(
-                f"training start, {IMAGES} images x {DIMENSION} float16: {time.perf_counter() - started:.1f} s, of the "
-                f"processor {_processor_seconds() - processor:.1f} s",
-                flush=True,
-            )
-
-
-def _processor_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+        command = [sys.executable, "-m", "benchmarks.training_start", name]
+        rounds = Rounds({"start": per_unit(lambda: subprocess.run(command, check=True), 1)})
+        print(describe_run("python -m benchmarks training_start"))
+        print_head("wall time", "processor time")
+        wall, cpu = (statistics.median(getattr(each["start"], kind) for each in rounds.costs) for kind in Cost._fields)
+        print_row(f"{wall:.1f} s", f"{cpu:.1f} s")
 
 
 def _write_inputs(folder: Path, random: np.random.Generator) -> None:
