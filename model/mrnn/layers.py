@@ -48,10 +48,17 @@ class Dropout(keras.layers.Dropout):
 
     Keras draws a float32 for each number, which takes longer than the products of a small network. The rate is rounded
     to a multiple of 1/256, and what remains is scaled by that rate, so that means are kept.
+
+    Attributes:
+        use_bytes: Whether this is done. XLA cannot draw bytes for a number of tokens that only the data determines.
     """
+
+    use_bytes = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Set values to 0 at random in training, and scale the others."""
+        if not self.use_bytes:
+            return super().call(inputs, training=training)
         dropped = round(self.rate * 256)
         if not training or not dropped:
             return inputs

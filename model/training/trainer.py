@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from model.mrnn.layers import Dropout
 from model.training.callbacks import (
     Callback,
     Checkpoint,
@@ -133,6 +134,9 @@ def make_train_step(
     groups = objective.weight_groups
     weights = [weight for group in groups for weight in group]
     l2 = 0.0 if config.optimizer == "adamw" else config.weight_decay
+    for layer in objective.network.layers:
+        if isinstance(layer, Dropout):
+            layer.use_bytes = not xla
 
     @tf.function(autograph=False, reduce_retracing=True, jit_compile=xla or None)
     def gradients_of(*tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:

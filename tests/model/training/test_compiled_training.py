@@ -77,3 +77,8 @@ def test_xla_computes_the_same(make_training, tmp_path, variant):
     for one, other in zip(plain, compiled, strict=True):
         assert other.loss == pytest.approx(one.loss, rel=1e-4)
         assert other.val_perplexity == pytest.approx(one.val_perplexity, rel=1e-4)
+
+
+def test_xla_trains_with_dropout(make_training, tmp_path):
+    first, last = make_training(batch_size=12, epochs=2, dropout=0.5, xla=True).run(tmp_path / "state.h5")
+    assert last.loss < first.loss
