@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 from benchmarks.timing import seconds
@@ -11,7 +12,7 @@ from benchmarks.timing import seconds
 
 def square_product(size: int) -> Callable[[], object]:
     """Return a function that multiplies two random float32 matrices of `size` x `size`, on all cores."""
-    import tensorflow as tf  # not above: child processes of some benchmarks do without it
+    import tensorflow as tf  # not above: its memory would count as that of child processes
 
     left, right = tf.random.normal((size, size)), tf.random.normal((size, size))
     multiply = tf.function(lambda: tf.matmul(left, right), autograph=False)
@@ -26,13 +27,12 @@ def gemm_rate(size: int = 4096, repeats: int = 5) -> float:
 
 def describe_run(command: str) -> str:
     """Return one line with the command, date, processor, cores, load and version of TensorFlow."""
-    import tensorflow as tf
-
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.exists() else []
     facts = dict(line.split(":", 1) for line in lines if ":" in line)
     fields = {name.strip(): value.strip() for name, value in facts.items()}
     simd = "AVX-512" if "avx512f" in fields.get("flags", "") else "AVX2" if "avx2" in fields.get("flags", "") else ""
     model = " ".join([fields.get("model name") or platform.machine(), simd]).strip()
+    tensorflow = version(packages_distributions()["tensorflow"][0])
     date, load = datetime.now(UTC).date().isoformat(), os.getloadavg()[0]
-    return f"`{command}`, {date}: {os.cpu_count()} cores of {model}, load {load:.1f}, TensorFlow {tf.__version__}\n"
+    return f"`{command}`, {date}: {os.cpu_count()} cores of {model}, load {load:.1f}, TensorFlow {tensorflow}\n"
