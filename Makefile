@@ -7,6 +7,9 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# Tests wait for processes and servers now and then: one worker more than there are cores, up to four. Not for slow tests:
+# some share a pipeline run, which each worker with one of them would repeat.
+BALANCED := -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4))) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # With CPU=1, tensorflow-cpu (without CUDA) takes the place of tensorflow in either lock file.
 INSTALL_LOCK = $(if $(CPU),awk '/^[a-z]/ { skip = /^tensorflow==/ } !skip' $(1) | cat - requirements-cpu.lock > $(VENV)/cpu-$(1) \
@@ -27,7 +30,7 @@ run: $(VENV)/.installed-run  ## the whole pipeline on the data set of luigi.cfg
 	@$(BIN)/luigi --module tasks FullPipeline --local-scheduler $(ARGS)
 
 test: $(VENV)/.installed-dev  ## the tests without those marked as slow, and the durations of the slowest twenty
-	@$(BIN)/pytest --durations=20 -m 'not slow and not portable and not faults' $(PARALLEL) $(ARGS)
+	@$(BIN)/pytest --durations=20 -m 'not slow and not portable and not faults' $(BALANCED) $(ARGS)
 
 test-all: $(VENV)/.installed-dev  ## all tests, and the durations of the slowest twenty
 	@$(BIN)/pytest --durations=20 $(PARALLEL) $(ARGS)
