@@ -6,9 +6,27 @@ from enum import StrEnum
 from schemas.errors import ConfigurationError
 from schemas.options import check_choices, option
 
-METRICS = ("euclidean", "cosine")
-SIMILARITIES = ("cider", "bleu", "cider+bleu", "bleu-compat")
 BLEU_WEIGHT = 4.0  # of `cider+bleu`: BLEU goes to 1 and CIDEr-D to 10, but of different captions they are closer
+
+
+class Metric(StrEnum):
+    """Distance between features."""
+
+    EUCLIDEAN = "euclidean"
+    COSINE = "cosine"
+
+
+class SimilarityName(StrEnum):
+    """Similarity of two captions."""
+
+    CIDER = "cider"
+    BLEU = "bleu"
+    CIDER_BLEU = "cider+bleu"
+    BLEU_COMPAT = "bleu-compat"
+
+
+METRICS = tuple(each.value for each in Metric)
+SIMILARITIES = tuple(each.value for each in SimilarityName)
 
 
 class RerankingMethod(StrEnum):

@@ -6,21 +6,7 @@ from typing import Annotated
 
 import typer
 
-
-class Metric(StrEnum):
-    """Distance between features."""
-
-    EUCLIDEAN = "euclidean"
-    COSINE = "cosine"
-
-
-class Similarity(StrEnum):
-    """Similarity of two captions."""
-
-    CIDER = "cider"
-    BLEU = "bleu"
-    CIDER_BLEU = "cider+bleu"
-    BLEU_COMPAT = "bleu-compat"
+from model.reranking.config import Metric, SimilarityName
 
 
 class Method(StrEnum):
@@ -44,7 +30,7 @@ def rerank(
         Method, typer.Option(help="References: the nearest images, or all images, weighted by kernel ridge regression.")
     ] = Method.CONSENSUS,
     metric: Annotated[Metric, typer.Option(help="Distance between features, of consensus.")] = Metric.EUCLIDEAN,
-    similarity: Annotated[Similarity, typer.Option(help="Similarity of two captions.")] = Similarity.CIDER,
+    similarity: Annotated[SimilarityName, typer.Option(help="Similarity of two captions.")] = SimilarityName.CIDER,
     k: Annotated[int, typer.Option("-k", min=1, help="Nearest images, of consensus.")] = 60,
     m: Annotated[int, typer.Option("-m", min=1, help="Largest similarities to sum (paper: 175 for bleu).")] = 125,
     gamma: Annotated[float, typer.Option(help="Sharpness of the kernel, of kernel-ridge.")] = 1.0,
