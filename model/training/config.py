@@ -178,7 +178,7 @@ class BackboneConfig:
     backbone_learning_rate: float = option(1e-5, "Peak learning rate of the backbone; same schedule as the m-RNN.")
     augmented_views: int = option(
         0,
-        "Views of each training image (crop, mirror image unless a caption says left or right, colors); each epoch "
+        "Views of each training image (crop, mirror image unless a caption contains left or right, colors); each epoch "
         "draws one of them or the image itself.",
     )
     decode_threads: int = option(2, "Threads that read and decode images ahead.", significant=False)
