@@ -1,5 +1,6 @@
 """Settings of all tests: TensorFlow, where it is used, logs little and runs on the CPU."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -15,6 +16,15 @@ hypothesis.settings.load_profile("patient")
 
 # A shell's background job ignores Ctrl-C, and the programs that tests start and stop would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Commands that run in the process of the tests silence warnings, which a later test may expect."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")
