@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
+from model.backbones.blocks import SplitModel, split_before_block
 from model.backbones.spec import AVERAGE, BackboneSpec
 from model.backbones.weights import build_with_weights, digest_weights
 from model.precision import precision
@@ -50,9 +52,30 @@ CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)  # of the ImageNet training pixels, 
 CAFFE_PREPROCESSING = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
 
 
+Preprocess = Callable[[tf.Tensor], tf.Tensor]  # RGB 0..255 -> preprocessed images
+
+
+class TrainableNetwork(Protocol):
+    """A backbone whose last blocks can be trained."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Function that preprocesses images."""
+
+    def split(self, count: int) -> SplitModel:
+        """Split below the last `count` blocks.
+
+        Raises:
+            ConfigurationError: There are fewer blocks.
+        """
+
+    def save_weights(self, path: Path) -> None:
+        """Write all weights to a file `*.weights.h5`, from which `load_backbone` reads them."""
+
+
 @dataclass(frozen=True)
 class KerasNetwork:
-    """The Keras models of a backbone that can be trained.
+    """A `TrainableNetwork` of Keras models.
 
     Attributes:
         encoder: Preprocessed images (B, S, S, 3) -> features (B, dimension).
@@ -61,8 +84,16 @@ class KerasNetwork:
     """
 
     encoder: keras.Model
-    preprocess: Callable[[tf.Tensor], tf.Tensor]
+    preprocess: Preprocess
     whole: keras.Model
+
+    def split(self, count: int) -> SplitModel:
+        """Split `encoder`, see `split_before_block`."""
+        return split_before_block(self.encoder, count)
+
+    def save_weights(self, path: Path) -> None:
+        """Write the weights of `whole`."""
+        self.whole.save_weights(path)
 
     def forward(self, images: tf.Tensor) -> tf.Tensor:
         """Compute features (B, dimension) of RGB images 0..255 (B, S, S, 3), in inference mode."""
@@ -79,7 +110,7 @@ class Backbone:
         dimension: Length of a feature vector.
         preprocessing: Description of the preprocessing of pixels.
         weights_digest: SHA-256 of the weights.
-        build_network: Builds `network`; None for a SavedModel or several networks.
+        build_network: Builds `network`; None for a SavedModel.
     """
 
     features: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -87,11 +118,11 @@ class Backbone:
     dimension: int
     preprocessing: str
     weights_digest: str
-    build_network: Callable[[], KerasNetwork] | None = None
+    build_network: Callable[[], TrainableNetwork] | None = None
 
     @cached_property
-    def network(self) -> KerasNetwork | None:
-        """Keras models; None for a SavedModel, whose layers are not accessible, or for several networks."""
+    def network(self) -> TrainableNetwork | None:
+        """The network for training; None for a SavedModel, whose layers are not accessible."""
         return self.build_network() if self.build_network else None
 
 

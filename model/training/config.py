@@ -168,13 +168,13 @@ class BackboneConfig:
     """Fine-tuning of the backbone.
 
     Attributes:
-        blocks: Number of last blocks that are trained.
+        blocks: Number of last blocks that are trained, of each network of `concat:A+B`.
         backbone_learning_rate: Peak learning rate of the backbone; its schedule is that of the m-RNN.
         augmented_views: Views of each training image, see `model.backbones.augmentation.augment`.
         decode_threads: Threads that read and decode images ahead.
     """
 
-    blocks: int = option(1, "Number of last blocks of the backbone that are trained.")
+    blocks: int = option(1, "Number of last blocks of the backbone that are trained, of each of its networks.")
     backbone_learning_rate: float = option(1e-5, "Peak learning rate of the backbone; same schedule as the m-RNN.")
     augmented_views: int = option(
         0,

@@ -14,7 +14,6 @@ from PIL import Image
 from model.backbones import load_backbone
 from model.backbones.augmentation import augment, can_be_mirrored
 from model.backbones.base import Backbone
-from model.backbones.blocks import split_before_block
 from model.backbones.images import CROPS, cut_crops
 from model.backbones.spec import BackboneSpec
 from model.mrnn.network import load_network
@@ -88,7 +87,7 @@ def fine_tune(
             f"{spec.name} has no accessible blocks to fine-tune; set backbone to an efficientnet-lite, vgg, alexnet or "
             "keras: network."
         )
-    split = split_before_block(backbone.network.encoder, config.backbone.blocks)
+    split = backbone.network.split(config.backbone.blocks)
     checkpoint = read_checkpoint(inputs.model)
     network = load_network(checkpoint.network)
     captions = [data.captions for data in inputs.training.read(config.fit.training.seed)]
@@ -126,7 +125,7 @@ def fine_tune(
         views,
     )
     curve = fit_objective(directory, objective, checkpoint.vocabulary, val, config.fit, progress)
-    write_backbone(directory, backbone.network.whole.save_weights)
+    write_backbone(directory, backbone.network.save_weights)
     counts = write_trained_model(directory, network, checkpoint.vocabulary, train, curve)
     return {**counts, "backbone_parameters": sum(int(np.prod(variable.shape)) for variable in split.variables)}
 
