@@ -6,10 +6,11 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
-# Tests wait for processes and servers now and then: one worker more than there are cores, up to four. Not for slow tests:
-# some share a pipeline run, which each worker with one of them would repeat.
-BALANCED := -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4))) --dist worksteal
+# Tests wait for processes and servers now and then: one worker more than there are cores, up to four.
+WORKERS := -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+BALANCED := $(WORKERS) --dist worksteal
+# Slow tests of a file share a pipeline run or a cluster, which each worker with one of them would repeat.
+PARALLEL := $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # With CPU=1, tensorflow-cpu (without CUDA) takes the place of tensorflow in either lock file.
 INSTALL_LOCK = $(if $(CPU),awk '/^[a-z]/ { skip = /^tensorflow==/ } !skip' $(1) | cat - requirements-cpu.lock > $(VENV)/cpu-$(1) \

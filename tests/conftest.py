@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import hypothesis
@@ -16,6 +17,13 @@ hypothesis.settings.load_profile("patient")
 
 # A shell's background job ignores Ctrl-C, and the programs that tests start and stop would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with most slow tests come first: workers that take a file at a time end with short ones, at about once."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
