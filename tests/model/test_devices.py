@@ -8,20 +8,18 @@ import tensorflow as tf
 
 from model import devices
 from model.devices import claim_place, prepare_process, reserve_gpu
+from tests.support import warm_process
 
 
 def _claim(directory, answer):
     answer.send(claim_place(3, directory))
-    time.sleep(600)
+    time.sleep(60)
 
 
 @pytest.mark.slow("starts TensorFlow in several processes")
 def test_process_slots_are_exclusive_until_exit(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    pipes = [context.Pipe() for _ in range(3)]
-    processes = [context.Process(target=_claim, args=(tmp_path, theirs), daemon=True) for _, theirs in pipes]
-    for process in processes:
-        process.start()
+    pipes = [multiprocessing.Pipe() for _ in range(3)]
+    processes = [warm_process.start(_claim, tmp_path, theirs) for _, theirs in pipes]
     places = [ours.recv() for ours, _ in pipes]
     assert sorted(places) == [0, 1, 2]
     processes[1].kill()

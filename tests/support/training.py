@@ -1,5 +1,6 @@
 """Training runs on toys: configuration by field name, interruption, and the files of a stage that trains."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -64,6 +65,23 @@ class InterruptAtStep(Callback):
         """Count the steps of the finished epochs and of this one."""
         if len(run.curve) * run.objective.steps_per_epoch + run.metrics.steps == self.step:
             raise Interrupted
+
+
+class KeepState(Callback):
+    """Copies the checkpoint after a step and before it is saved, as a kill would leave it.
+
+    Where compiling takes longest, this spares the run that `InterruptAtStep` ends.
+    """
+
+    def __init__(self, step: int, state: Path, kept: Path):
+        """The number of the step, counted over all epochs from 1, the checkpoint, and its copy in a new directory."""
+        self.step, self.state, self.kept = step, state, kept
+
+    def on_step(self, run: TrainingRun) -> None:
+        """Count the steps of the finished epochs and of this one."""
+        if len(run.curve) * run.objective.steps_per_epoch + run.metrics.steps == self.step and run.replicas.is_chief:
+            self.kept.parent.mkdir()
+            shutil.copyfile(self.state, self.kept)
 
 
 class RecordSteps(Callback):

@@ -8,7 +8,7 @@ from model.mrnn.network import MRNN, load_network
 from model.precision import precision
 from model.training import callbacks
 from tests.model.training.conftest import CAPTIONS, VOCABULARY
-from tests.support.training import InterruptAtStep, Interrupted, assert_same_end
+from tests.support.training import KeepState, assert_same_end
 
 pytestmark = pytest.mark.slow("compiles many networks, also with XLA and in half precision")
 
@@ -42,12 +42,20 @@ def test_variant_learns_from_its_inputs(make_training, tmp_path, variant):
     assert (learned > 6 ** (1 / 3) - 0.01) == (variant == "blind"), learned
 
 
+MOVING_AVERAGE = {"epochs": 8, "batch_size": 3, "ema_decay": 0.5}
+
+
+@pytest.fixture(scope="module")
+def single_precision(make_training, tmp_path_factory):
+    """The curve of float32."""
+    return make_training(**MOVING_AVERAGE).run(tmp_path_factory.mktemp("single") / "state.h5")
+
+
 @pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_learns_like_float32_and_is_saved_as_float32(make_training, tmp_path, name):
-    options = {"epochs": 8, "batch_size": 3, "ema_decay": 0.5}
+def test_half_precision_learns_like_float32_and_is_saved_as_float32(make_training, single_precision, tmp_path, name):
     with precision(name):
-        half = make_training(**options)
-    curve, expected = half.run(tmp_path / "half.h5"), make_training(**options).run(tmp_path / "single.h5")
+        half = make_training(**MOVING_AVERAGE)
+    curve, expected = half.run(tmp_path / "half.h5"), single_precision
     # In float16 the first steps find the scale of the loss and change no weight: it learns a little later.
     assert curve[-1].loss == pytest.approx(expected[-1].loss, rel=0.2)
     assert curve[-1].loss < 0.5 * curve[0].loss
@@ -61,11 +69,10 @@ def test_half_precision_learns_like_float32_and_is_saved_as_float32(make_trainin
 def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path, monkeypatch, name):
     monkeypatch.setattr(callbacks, "SECONDS_BETWEEN_SAVES", -1.0)
     with precision(name):
-        undisturbed, interrupted, resumed = (make_training(batch_size=3, dropout=0.5) for _ in range(3))
-    undisturbed.run(tmp_path / "undisturbed.h5")
-    with pytest.raises(Interrupted):
-        interrupted.run(tmp_path / "state.h5", before=[InterruptAtStep(7)])
-    resumed.run(tmp_path / "state.h5")
+        undisturbed, resumed = (make_training(batch_size=3, dropout=0.5) for _ in range(2))
+    state, kept = tmp_path / "state.h5", tmp_path / "kept" / "state.h5"
+    undisturbed.run(state, before=[KeepState(7, state, kept)])
+    resumed.run(kept)
     assert_same_end(undisturbed, resumed)
 
 

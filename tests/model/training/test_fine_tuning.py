@@ -16,7 +16,7 @@ from model.training.objective import NATS_PER_BIT
 from model.training.validation import Validator
 from schemas.errors import ArtifactError, TrainingError
 from tests.model.training.conftest import CAPTIONS, VOCABULARY
-from tests.support.training import InterruptAtStep, Interrupted, Training, assert_same_end, configure
+from tests.support.training import KeepState, Training, assert_same_end, configure
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -161,17 +161,16 @@ def test_seed_determines_the_bytes(make_training, tmp_path):
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.slow("compiles four networks")
+@pytest.mark.slow("compiles two networks")
 @pytest.mark.parametrize("seconds_between_saves", [callbacks.SECONDS_BETWEEN_SAVES, -1.0])
 def test_interrupted_run_resumes_to_the_same_bytes(make_training, tmp_path, monkeypatch, seconds_between_saves):
-    """Its last checkpoint is of the end of the second epoch, or of the first of two steps of the third."""
+    """The checkpoint is of the end of the second epoch, or of the first of two steps of the third."""
     monkeypatch.setattr(callbacks, "SECONDS_BETWEEN_SAVES", seconds_between_saves)
-    undisturbed, _ = make_training(2, dropout=0.3)
-    curve = undisturbed.run(tmp_path / "undisturbed.h5")
-    with pytest.raises(Interrupted):
-        make_training(2, dropout=0.3)[0].run(tmp_path / "state.h5", before=[InterruptAtStep(6)])
-    resumed, _ = make_training(2, dropout=0.3)
-    resumed_curve = resumed.run(tmp_path / "state.h5")
+    undisturbed, _ = make_training(2, dropout=0.3, epochs=3)
+    state, kept = tmp_path / "state.h5", tmp_path / "kept" / "state.h5"
+    curve = undisturbed.run(state, before=[KeepState(6, state, kept)])
+    resumed, _ = make_training(2, dropout=0.3, epochs=3)
+    resumed_curve = resumed.run(kept)
     assert_same_end(undisturbed, resumed)
     assert [report.loss for report in resumed_curve] == [report.loss for report in curve]
 
