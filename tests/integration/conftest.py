@@ -1,4 +1,4 @@
-"""One run of the complete pipeline by the `luigi` command, on a small version of the generated dataset."""
+"""One run of the complete pipeline by the `luigi` command, on a small version of the generated dataset and model."""
 
 import os
 import subprocess
@@ -16,7 +16,11 @@ data_dir = {data_dir}
 images = 600
 
 [TrainModel]
-epochs = 8
+embedding_size = 64
+recurrent_size = 128
+multimodal_size = 128
+epochs = 4
+learning_rate = 1e-2
 
 [EvaluateRetrieval]
 normalization_images = 20
