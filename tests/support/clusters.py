@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from pipelines.engines.beam import BeamEngine
 from pipelines.engines.dask import DaskEngine
 from pipelines.engines.engine import Engine
 from pipelines.engines.spark import SparkEngine
+from tests.support import warm_process
+from tests.support.dask_program import run_dask
 from tests.support.faults.runs import ROOT, wait_until
 from tests.support.ports import free_port, listens
 
@@ -87,7 +90,8 @@ class DaskCluster:
     worker_ttl: str = "5m"  # Dask's default; how long a worker may be silent
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    schedulers: list[BaseProcess] = field(default_factory=list)
+    workers: list[BaseProcess] = field(default_factory=list)
 
     @property
     def engine(self) -> DaskEngine:
@@ -99,18 +103,20 @@ class DaskCluster:
         """Address of the scheduler."""
         return f"tcp://127.0.0.1:{self.port}"
 
-    def start_scheduler(self) -> subprocess.Popen[bytes]:
+    def start_scheduler(self) -> BaseProcess:
         """Start the scheduler, at the same address each time, and wait until it listens."""
-        process = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+        self.schedulers.append(self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port)))
         wait_until(partial(listens, self.port), 120)
-        return process
+        return self.schedulers[-1]
 
-    def start_worker(self, name: str, *arguments: str, environment: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
+    def start_worker(self, name: str, *arguments: str, environment: Mapping[str, str] = {}) -> BaseProcess:
         """Start a worker in the directory `name`."""
         folder = self.directory / name
         folder.mkdir(parents=True)
         options = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
-        return self._start("worker", self.address, *options, *arguments, folder=name, environment=environment)
+        worker = self._start("worker", self.address, *options, *arguments, folder=name, environment=environment)
+        self.workers.append(worker)
+        return worker
 
     def wait_for_workers(self, count: int) -> None:
         """Wait until the scheduler has a number of workers."""
@@ -122,33 +128,29 @@ class DaskCluster:
 
     def kill_worker(self) -> None:
         """Kill a worker and start another one."""
-        running = [process for process in self.processes if "worker" in process.args and process.poll() is None]
-        self.start_worker(f"worker{len(self.processes)}", environment=self.environment)
+        running = [worker for worker in self.workers if worker.is_alive()]
+        self.start_worker(f"worker{len(self.workers)}", environment=self.environment)
         running[0].kill()
 
     def kill_scheduler(self) -> None:
         """Kill the scheduler."""
-        next(process for process in self.processes if "scheduler" in process.args).kill()
+        self.schedulers[-1].kill()
 
     def stop(self) -> None:
         """Kill all processes, also stopped ones."""
-        for process in self.processes:
-            process.send_signal(signal.SIGCONT)
+        for process in (*self.workers, *self.schedulers):
             process.kill()
-            process.wait()
+            process.join()
 
-    def _start(self, *arguments: str, folder: str = "", environment: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
+    def _start(self, *arguments: str, folder: str = "", environment: Mapping[str, str] = {}) -> BaseProcess:
         variables = {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": self.worker_ttl}
-        with open(self.directory / "dask.log", "a") as log:
-            process = subprocess.Popen(
-                [str(BIN / "dask"), *arguments, "--no-dashboard"],
-                cwd=self.directory / folder,
-                env={**os.environ, **variables, **environment},
-                stdout=log,
-                stderr=log,
-            )
-        self.processes.append(process)
-        return process
+        return warm_process.start(
+            run_dask,
+            (*arguments, "--no-dashboard"),
+            self.directory / folder,
+            self.directory / "dask.log",
+            **{**variables, **environment},
+        )
 
 
 @contextmanager

@@ -58,7 +58,7 @@ processes = pytest.param(beam_processes, id="processes", marks=pytest.mark.slow(
 def make_cluster(request, tmp_path) -> MakeCluster:
     """Makes a cluster of the engine with some workers, for tests that break it."""
 
-    def make(workers: int = 2, environment: dict[str, str] | None = None, timeout: float = 120.0):
+    def make(workers: int = 1, environment: dict[str, str] | None = None, timeout: float = 120.0):
         (tmp_path / "cluster").mkdir()
         return request.param(tmp_path / "cluster", workers, environment or {}, timeout)
 
@@ -111,12 +111,14 @@ def extract(images: list[ImageSource], directory: Path, engine: Engine) -> bytes
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> list[ImageSource]:
-    """36 images, the last of which is broken."""
+    """36 images: one is truncated, one is no image, and one is missing."""
     random, root = np.random.default_rng(0), tmp_path_factory.mktemp("images")
-    for number in range(35):
-        Image.fromarray(random.integers(0, 256, (40, 50, 3), np.uint8)).save(root / f"{number:02d}.png")
-    (root / "35.png").write_bytes(b"")
-    return [ImageSource(path.stem, str(path)) for path in sorted(root.glob("*.png"))]
+    paths = [root / f"{number:02d}.png" for number in range(36)]
+    for path in paths[:35]:
+        Image.fromarray(random.integers(0, 256, (40, 50, 3), np.uint8)).save(path)
+    paths[8].write_bytes(paths[8].read_bytes()[:900])
+    paths[20].write_bytes(b"not an image")
+    return [ImageSource(path.stem, str(path)) for path in paths]
 
 
 @pytest.fixture(scope="module")

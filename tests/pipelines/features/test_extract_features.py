@@ -97,14 +97,6 @@ def test_crop_features_are_averaged(images, tmp_path, crop):
     np.testing.assert_allclose(features.read([good.image_id]), expected, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.slow("starts many processes")
-def test_bytes_are_independent_of_the_number_of_processes(images, tmp_path):
-    run(images, tmp_path / "one")
-    processes = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    run(images, tmp_path / "two", engine=BeamEngine(options=processes))
-    assert (tmp_path / "one" / "features.h5").read_bytes() == (tmp_path / "two" / "features.h5").read_bytes()
-
-
 def shards_of(images, directory, count=3):
     return plan_shards(len(images), str(directory / "shards"), count, "features.h5")
 
