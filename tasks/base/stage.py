@@ -1,7 +1,7 @@
 """The base class of all stages: key, location and execution of an artifact."""
 
 import logging
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -73,6 +73,13 @@ class Stage(luigi.Task):
         significant=False,
         description="Root directory of all artifacts.",
     )
+
+    @classmethod
+    @cache
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """Return names and parameters in order; Luigi would find and sort them for each task that it creates."""
+        params: list[tuple[str, luigi.Parameter]] = super().get_params()
+        return params
 
     def requires(self) -> "dict[str, Stage]":
         """Return the stages whose artifacts this one reads, by the names under which `work` finds them."""
