@@ -9,6 +9,7 @@ requested it.
 """
 
 import atexit
+import gc
 import importlib
 import multiprocessing
 import os
@@ -214,9 +215,12 @@ def serve(requests: socket.socket, modules: Sequence[str]) -> None:
         requests: Socket that receives one byte and the file descriptors of each request.
         modules: Modules to import first; the stage itself reports those that cannot be imported.
     """
+    gc.disable()  # imports leave no garbage and take a fifth longer when it is looked for
     for module in modules:
         with suppress(ImportError):
             importlib.import_module(module)
+    gc.freeze()  # nor do the forked processes look at what is loaded
+    gc.enable()
     running: dict[Connection, BaseProcess] = {}
     while True:
         sentinels = [process.sentinel for process in running.values()]
