@@ -33,16 +33,14 @@ def build_with_weights(spec: BackboneSpec, build: Callable[[str | None], keras.M
                 f"The ImageNet weights of {spec.name} cannot be loaded for that input size ({reason(error)}); they "
                 "require a network connection and mostly an input of 224: else set weights to a file or to random:SEED."
             ) from error
+    kind, _, seed = spec.weights.partition(":")
+    if kind == "random" and not seed.isdecimal():
+        raise ConfigurationError(f"The weights {spec.weights!r} have no valid seed; set them to random:0, for example.")
     try:
         model = build(None)
     except ValueError as error:  # by Keras, of an input that is too small
         raise ConfigurationError(f"{spec.name} cannot be built ({reason(error, 300)}); change input_size.") from error
-    kind, _, seed = spec.weights.partition(":")
     if kind == "random":
-        if not seed.isdecimal():
-            raise ConfigurationError(
-                f"The weights {spec.weights!r} have no valid seed; set them to random:0, for example."
-            )
         _draw_weights(model, int(seed))
         return model
     try:
