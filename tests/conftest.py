@@ -1,5 +1,6 @@
 """Settings of all tests: TensorFlow, where it is used, logs little and runs on the CPU."""
 
+import gc
 import logging
 import os
 import signal
@@ -10,6 +11,9 @@ import hypothesis
 import pytest
 
 os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""})
+
+# Collecting tests imports all libraries, which leaves no garbage and takes a fifth longer when it is looked for.
+gc.disable()
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -26,13 +30,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -slow[item.path])
 
 
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, but not looked for among the libraries."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
-def log_level() -> Iterator[None]:
-    """Commands that run in the process of the tests silence warnings, which a later test may expect."""
+def process_settings() -> Iterator[None]:
+    """Restore what commands change that run in the process of the tests: the level of messages, and variables."""
     root = logging.getLogger()
-    level = root.level
+    level, variables = root.level, dict(os.environ)
     yield
     root.setLevel(level)
+    if os.environ != variables:
+        os.environ.clear()
+        os.environ.update(variables)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from model.decoding.constraints import DEFAULT_CONSTRAINTS
 from model.decoding.strategies import BeamStrategy
 from model.mrnn.config import ModelConfig
 from model.mrnn.network import MRNN
-from pipelines.engines.beam import BeamEngine
 from pipelines.engines.engine import Sharding
 from pipelines.engines.shards import ImageSource
 from pipelines.features.extract_features import ExtractionOptions, extract_features
@@ -27,6 +26,7 @@ from schemas.provenance import Upstream
 from schemas.reranking import RerankingSetting
 from schemas.vocabulary import SPECIAL_WORDS, Vocabulary
 from tests.support.artifacts import make_artifact
+from tests.support.engines import SerialEngine
 
 WORDS = "a dog cat <script>alert(1)</script> =cmd runs".split()
 VOCABULARY = Vocabulary([*SPECIAL_WORDS, *WORDS])
@@ -34,6 +34,7 @@ SEARCH = BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN)
 SETTING = RerankingSetting("cider", "refined", "euclidean", k=3, m=9)
 NETWORKS = {
     "keras": ("keras:MobileNet", "random:0", 32, "ten_crop"),
+    "lite": ("efficientnet-lite0/block2", "imagenet", 32, "ten_crop"),
     "alexnet": ("alexnet/pool5", "random:0", 67, "center"),
     "hub": ("hub", "", 8, "squash"),
 }
@@ -77,7 +78,7 @@ class ToyCaptioner:
             images,
             self.features,
             ExtractionOptions(self.spec, crop, "float16", "toys", batch_size=3, decode_threads=2),
-            Sharding(BeamEngine(), 2, str(root / "shards")),
+            Sharding(SerialEngine(), 2, str(root / "shards")),
             0.0,
         )
         file = FeatureFile(self.features / "features.h5")

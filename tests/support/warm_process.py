@@ -12,8 +12,8 @@ from typing import Any
 _context = multiprocessing.get_context("forkserver")
 # What stages import, and what the commands do, but nothing that reads the configuration of the directory.
 _context.set_forkserver_preload(
-    "h5py keras nltk tensorflow jsonschema msgspec PIL.Image pyarrow.parquet requests rich.console tenacity.tornadoweb "
-    "typer".split()
+    "h5py keras nltk tensorflow jsonschema msgspec PIL.Image pyarrow.parquet requests rich.console sqlite3 "
+    "tenacity.tornadoweb tqdm typer pipelines.data.datasets model.training.config".split()
 )
 
 

@@ -252,7 +252,7 @@ def test_unreadable_weights_are_an_input_error(tmp_path, name):
     if name.startswith("foreign"):
         (tmp_path / name).write_text("text")
     with pytest.raises(InputError, match=name):
-        load_backbone(BackboneSpec("vgg16/fc2", str(tmp_path / name), 32))
+        load_backbone(BackboneSpec("vgg16/block5_pool", str(tmp_path / name), 32))
 
 
 class ColorMean(tf.Module):

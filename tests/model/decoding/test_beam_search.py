@@ -21,6 +21,8 @@ from tests.support.naive_decoding import may_follow, next_log_probs, plain_beam_
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
+# One recurrent and one multimodal layer of each kind.
+COMPILED = ("mrnn-shared", "tf-mrnn-init-lstm", "vis-in-rnn-both-shared")
 FEATURES = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
 
 
@@ -33,17 +35,35 @@ def assert_same(decoded, expected):
         assert hypothesis.tokens in equals or abs(score - scores[-1]) < 1e-5
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_beam_search_matches_the_naive_search(make_network, variant):
+    check_against_naive_search(make_network, variant, seeds=1, width=3, images=FEATURES[:2])
+
+
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(
-    ("variant", "seeds", "width"), [*(("mrnn", 3, width) for width in (1, 3, 10)), *((each, 1, 3) for each in VARIANTS)]
+    ("variant", "seeds", "width"),
+    [
+        *(("mrnn", 3, width) for width in (1, 3, 10)),
+        *((each, 1, 3) for each in COMPILED),
+        *(
+            pytest.param(each, 1, 3, marks=pytest.mark.slow("compiles a search of each variant"))
+            for each in VARIANTS
+            if each not in COMPILED
+        ),
+    ],
 )
-def test_beam_search_matches_the_naive_search(make_network, variant, seeds, width):
+def test_compiled_beam_search_matches_the_naive_search(make_network, variant, seeds, width):
+    check_against_naive_search(make_network, variant, seeds, width, FEATURES)
+
+
+def check_against_naive_search(make_network, variant, seeds, width, images):
     network = make_network(variant=variant)
     search = BeamSearch(network, width, max_length=5)
     for seed in range(seeds):
         network.set_weights(make_network(seed, variant=variant).get_weights())
-        log_probs = next_log_probs(network, FEATURES)
-        for of_image, decoded in zip(log_probs, search(FEATURES), strict=True):
+        log_probs = next_log_probs(network, images)
+        for of_image, decoded in zip(log_probs, search(images), strict=True):
             assert_same(decoded, plain_beam_search(of_image, width, 5, Constraints(), BeamOptions()))
 
 

@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -38,21 +40,20 @@ from tests.support.artifacts import make_artifact
 from tests.support.toy_captioner import SEARCH, SETTING, VOCABULARY, ToyCaptioner
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "keras",
-        "hub",
-        pytest.param("alexnet", marks=pytest.mark.slow("draws 20 million weights")),
-    ],
-)
-def artifacts(request, tmp_path_factory) -> ToyCaptioner:
-    return ToyCaptioner(tmp_path_factory.mktemp(request.param), request.param)
-
-
 @pytest.fixture(scope="module")
-def hub_artifacts(tmp_path_factory) -> ToyCaptioner:
-    return ToyCaptioner(tmp_path_factory.mktemp("hub_alone"), "hub")
+def make_artifacts(tmp_path_factory) -> Callable[[str], ToyCaptioner]:
+    """Make the artifacts of one kind of backbone, once for all tests."""
+    return cache(lambda kind: ToyCaptioner(tmp_path_factory.mktemp(kind), kind))
+
+
+@pytest.fixture(params=["keras", "hub", pytest.param("alexnet", marks=pytest.mark.slow("draws 20 million weights"))])
+def artifacts(request, make_artifacts) -> ToyCaptioner:
+    return make_artifacts(request.param)
+
+
+@pytest.fixture
+def hub_artifacts(make_artifacts) -> ToyCaptioner:
+    return make_artifacts("hub")
 
 
 def caption(artifacts, captioner: Captioner, setting=None, path=None, search=SEARCH) -> CaptionedImages:
@@ -137,8 +138,8 @@ def test_fine_tuned_backbone_is_found_among_the_artifacts(hub_artifacts, tmp_pat
     assert captioner.backbone_spec().weights == str(network / BACKBONE_WEIGHTS)
 
 
-def test_release_contains_the_weights_of_a_fine_tuned_backbone(tmp_path):
-    release = ToyCaptioner(tmp_path, "keras").release()
+def test_release_contains_the_weights_of_a_fine_tuned_backbone(make_artifacts):
+    release = make_artifacts("keras").release()
     made = release / "provenance" / "original.json"
     content = read_json(made)
     write_json(made, {**content, "parameters": {**content["parameters"], "weights": "fine-tuned"}})
@@ -159,21 +160,18 @@ def test_another_backbone_is_refused(hub_artifacts):
     captioner = captioner_of_artifacts([hub_artifacts.model], hub_artifacts.features, None)
     images = find_images([str(hub_artifacts.images_dir)])
     with pytest.raises(ArtifactError, match=r"is not the one of .*--backbone"):
-        caption_images(images, captioner, backbone="efficientnet-lite2", weights="random:1")
+        caption_images(images, captioner, backbone="efficientnet-lite2", weights="imagenet")
 
 
-def test_captioning_loads_neither_beam_nor_plotting_nor_all_of_tensorflow():
-    """Unneeded packages would double the start-up time; Keras itself loads Matplotlib and pandas if it can."""
+@pytest.fixture(scope="module")
+def lean_import():
+    """What a new process prints that imports the captioning and then uses all of TensorFlow and Keras: its lines."""
     unused = {"IPython", "apache_beam", "dill", "luigi", "matplotlib", "nltk", "pandas", "pycocoevalcap", "scipy"}
     unused |= {"tensorflow_hub", "tensorflow.lite.python.lite", "tensorflow.python.feature_column.feature_column_v2"}
-    code = f"import sys, pipelines.caption_images.caption; print(*{unused!r} & sys.modules.keys())"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == []
-
-
-def test_tensorflow_and_keras_are_complete_after_lean_import():
-    code = """
+    code = f"""
 import gc, sys
+import pipelines.caption_images.caption
+print(*{unused!r} & sys.modules.keys())
 from model.lean_keras import keras, tf
 assert gc.isenabled() and "lean_keras" not in repr(sys.meta_path)
 print(tf.compat.v1.nn.relu([-1.0, 2.0]).numpy(), tf.image.rot90(tf.zeros((2, 3, 1))).shape)
@@ -184,14 +182,16 @@ import pandas
 print(pandas.Series([1]).sum())
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split("\n") == [
-        "[0. 2.] (3, 2, 1)",
-        "[1.+0.j]",
-        "[0 1 2] load",
-        "(1, 1) TFLiteConverterV2",
-        "1",
-        "",
-    ]
+    return run.stdout.splitlines()
+
+
+def test_captioning_loads_neither_beam_nor_plotting_nor_all_of_tensorflow(lean_import):
+    """Unneeded packages would double the start-up time; Keras itself loads Matplotlib and pandas if it can."""
+    assert lean_import[0] == ""
+
+
+def test_tensorflow_and_keras_are_complete_after_lean_import(lean_import):
+    assert lean_import[1:] == ["[0. 2.] (3, 2, 1)", "[1.+0.j]", "[0 1 2] load", "(1, 1) TFLiteConverterV2", "1"]
 
 
 def test_directory_without_a_model_is_refused(hub_artifacts, tmp_path):

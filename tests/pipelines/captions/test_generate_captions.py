@@ -14,16 +14,17 @@ from model.mrnn.network import MRNN
 from pipelines import storage
 from pipelines.captions.generate_captions import GenerationJob, generate_captions
 from pipelines.engines.beam import BeamEngine
-from pipelines.engines.engine import Sharding
+from pipelines.engines.engine import Engine, Sharding
 from pipelines.engines.inputs import cache_directory
 from pipelines.engines.shards import plan_shards
 from schemas.checkpoint import MODEL_FILES
 from schemas.errors import MissingObjectError, StorageAccessError
 from schemas.features import FeatureFile
 from schemas.hypotheses import read_hypotheses
+from tests.support.engines import SerialEngine
 from tests.support.tiny_model import VOCABULARY, write_images, write_model
 
-LOCAL = BeamEngine()
+SERIAL, BEAM = SerialEngine(), BeamEngine()
 BATCH = 3
 SEARCHES = [
     BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN),
@@ -49,9 +50,13 @@ def artifacts(tmp_path_factory) -> Artifacts:
     return Artifacts(root / "model", root / "features", network, [image_ids[0], "lost", *image_ids[1:]])
 
 
-def run(artifacts: Artifacts, root: Path, search, shards: int, others: tuple[Path, ...] = ()) -> bytes:
+def run(
+    artifacts: Artifacts, root: Path, search, shards: int, others: tuple[Path, ...] = (), engine: Engine = SERIAL
+) -> bytes:
     job = GenerationJob((artifacts.model, *others), artifacts.features, search, BATCH)
-    captioned = generate_captions(job, artifacts.image_ids, root / "out", Sharding(LOCAL, shards, str(root / "shards")))
+    captioned = generate_captions(
+        job, artifacts.image_ids, root / "out", Sharding(engine, shards, str(root / "shards"))
+    )
     assert captioned == 14
     return (root / "out" / "hypotheses.jsonl").read_bytes()
 
@@ -62,7 +67,10 @@ def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_pa
     rows = FeatureFile(artifacts.features / "features.h5").read(known)
     decode = search(artifacts.network)
     expected = [found for start in range(0, 14, BATCH) for found in decode(rows[start : start + BATCH], start)]
-    made = {run(artifacts, tmp_path, search, shards) for shards in (1, 3, 16)}
+    made = {
+        run(artifacts, tmp_path, search, shards, engine=engine)
+        for shards, engine in ((1, SERIAL), (3, BEAM), (16, SERIAL))
+    }
     assert len(made) == 1
     images = list(read_hypotheses(tmp_path / "out"))
     assert [image.image_id for image in images] == known
@@ -75,7 +83,7 @@ def test_any_number_of_shards_gives_the_captions_of_the_search(artifacts, tmp_pa
 
 
 def run_on_store(artifacts: Artifacts, root: Path, shared: str) -> bytes:
-    sharding = Sharding(LOCAL, 3, f"{shared}/shards", f"{shared}/inputs")
+    sharding = Sharding(SERIAL, 3, f"{shared}/shards", f"{shared}/inputs")
     job = GenerationJob((artifacts.model,), artifacts.features, SEARCHES[0], BATCH)
     generate_captions(job, artifacts.image_ids, root / "far", sharding)
     return (root / "far" / "hypotheses.jsonl").read_bytes()

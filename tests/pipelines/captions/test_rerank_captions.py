@@ -9,7 +9,7 @@ import pytest
 from pipelines.captions.rerank_captions import RerankingJob, rerank_split
 from pipelines.captions.reranker import Reranker, rerank, weigh_images
 from pipelines.engines.beam import BeamEngine
-from pipelines.engines.engine import Sharding
+from pipelines.engines.engine import Engine, Sharding
 from pipelines.engines.inputs import cache_directory
 from pipelines.engines.shards import plan_shards
 from schemas.errors import ArtifactError
@@ -18,8 +18,9 @@ from schemas.hypotheses import Hypothesis, ImageHypotheses, SearchSetting, read_
 from schemas.io.files import write_json_lines
 from schemas.neighbors import Neighbors, write_neighbors
 from schemas.reranking import RerankingSetting, read_setting
+from tests.support.engines import SerialEngine
 
-LOCAL = BeamEngine()
+SERIAL, BEAM = SerialEngine(), BeamEngine()
 SETTING = RerankingSetting("cider", "refined", "euclidean", 4, 6)
 KERNEL_RIDGE = RerankingSetting("cider", "original", gamma=2.0, regularization=0.5)
 FILES = ("hypotheses.jsonl", "reranked.jsonl")
@@ -68,13 +69,13 @@ def job(root: Path, **given) -> RerankingJob:
     return RerankingJob(root / "hypotheses", root / "captions", **settings)
 
 
-def run(root: Path, shards: int, **given):
-    return rerank_split(job(root, **given), root / "out", Sharding(LOCAL, shards, str(root / "shards")))
+def run(root: Path, shards: int, engine: Engine = SERIAL, **given):
+    return rerank_split(job(root, **given), root / "out", Sharding(engine, shards, str(root / "shards")))
 
 
-@pytest.mark.parametrize("shards", [1, 3, 20])
+@pytest.mark.parametrize(("shards", "engine"), [(1, SERIAL), (3, BEAM), (20, SERIAL)], ids=["1", "3-beam", "20"])
 @pytest.mark.parametrize("method", ["consensus", "kernel-ridge", "self-consensus"])
-def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(dataset, tmp_path, shards, method):
+def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(dataset, tmp_path, shards, engine, method):
     images, neighbors, training = dataset
     setting, compared, own = {
         "consensus": (SETTING, tmp_path / "neighbors", neighbors),
@@ -83,7 +84,7 @@ def test_rerank_split_writes_the_same_bytes_for_any_number_of_shards(dataset, tm
     }[method]
     expected = rerank(images, Reranker(images, own, training, setting), tmp_path / "expected", lambda done: None)
     assert expected["first_changed"] > 0
-    assert run(tmp_path, shards, images=compared, setting=setting) == expected
+    assert run(tmp_path, shards, engine, images=compared, setting=setting) == expected
     assert (read_search(tmp_path / "out"), read_setting(tmp_path / "out")) == (SEARCH, setting)
     for name in FILES:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
@@ -98,7 +99,7 @@ def test_rerank_split_by_a_shared_directory_writes_the_same_bytes(dataset, tmp_p
     }[method]
     run(tmp_path, 2, images=compared, setting=setting)
     expected = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
-    sharding = Sharding(LOCAL, 3, f"{place}/shards", f"{place}/inputs")
+    sharding = Sharding(SERIAL, 3, f"{place}/shards", f"{place}/inputs")
     rerank_split(job(tmp_path, images=compared, setting=setting), tmp_path / "far", sharding)
     assert {name: (tmp_path / "far" / name).read_bytes() for name in FILES} == expected
     copies = {path.name for path in cache_directory().glob("*/*")}

@@ -1,9 +1,10 @@
-"""Extraction on a real Beam runner: exact, resumable, and no image disappears."""
+"""Extraction in shards: exact, resumable, and no image disappears; on a Beam runner where that can matter."""
 
 import os
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -27,12 +28,14 @@ from schemas.errors import ArtifactError, ConfigurationError, InputError, Missin
 from schemas.features import FeatureFile, Reject, read_features_index, read_rejects
 from schemas.io.files import digest_file
 from tests.support import warm_process
+from tests.support.engines import SerialEngine
 
-SPEC = BackboneSpec("efficientnet-lite2/block7", "imagenet", 32)
+SPEC = BackboneSpec("efficientnet-lite0/block2", "imagenet", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
 # A network that takes so long that a process can be killed between its shards.
 VGG = replace(OPTIONS, backbone=BackboneSpec("vgg16/block5_pool", "random:0", 32))
-LOCAL = BeamEngine(hints=(("min_ram", "1GB"),))
+SERIAL = SerialEngine()
+BEAM = BeamEngine(hints=(("min_ram", "1GB"),))
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +54,34 @@ def images(tmp_path_factory) -> list[ImageSource]:
     return [ImageSource(Path(name).stem, str(folder / name)) for name in names]
 
 
-def run(images, directory, options=OPTIONS, engine=LOCAL, shards=3, max_reject_fraction=1.0):
+@pytest.fixture(scope="module")
+def other_weights(tmp_path_factory) -> ExtractionOptions:
+    """Options with a file of weights."""
+    path = tmp_path_factory.mktemp("weights") / "of_mine.weights.h5"
+    load_backbone(replace(SPEC, weights="random:0")).network.whole.save_weights(path)
+    return replace(OPTIONS, backbone=replace(SPEC, weights=str(path)))
+
+
+@pytest.fixture(scope="module")
+def features_of_other_weights(images, other_weights, tmp_path_factory) -> bytes:
+    """The features of the readable images."""
+    directory = tmp_path_factory.mktemp("other_weights")
+    run([image for image in images if image.image_id.startswith("good")], directory, other_weights)
+    return (directory / "features.h5").read_bytes()
+
+
+def run(images, directory, options=OPTIONS, engine=SERIAL, shards=3, max_reject_fraction=1.0):
     directory.mkdir(exist_ok=True)
     sharding = Sharding(engine, shards, str(directory / "shards"))
     return extract_features(images, directory, options, sharding, max_reject_fraction)
 
 
 def test_images_become_rows_or_rejects(images, tmp_path):
-    counts = run(images, tmp_path, replace(OPTIONS, backbone=replace(SPEC, weights="random:0")))
+    counts = run(images, tmp_path, replace(OPTIONS, backbone=replace(SPEC, weights="random:0")), BEAM)
     rejects = read_rejects(tmp_path)
     features = FeatureFile(tmp_path / "features.h5")
     assert features.image_ids == [image.image_id for image in images if image.image_id.startswith("good")]
-    assert features.dimension == 88
+    assert features.dimension == 24
     assert "random" not in features.description.kind
     assert {(reject.image_id, reject.stage) for reject in rejects} == {
         ("empty", "decode"),
@@ -136,7 +155,7 @@ def test_shards_stay_files_where_there_are_more_images_than_are_merged(images, t
     directory.mkdir()
     (directory / "features").mkdir()
     (directory / "features" / "features-0000000-0000016.h5").write_bytes(b"of another plan")
-    counts = extract_features(images, directory, OPTIONS, Sharding(LOCAL, 5, place), 1.0, merge_limit=16)
+    counts = extract_features(images, directory, OPTIONS, Sharding(SERIAL, 5, place), 1.0, merge_limit=16)
     assert (counts.images, counts.rejected) == (17, 4)
     merged, sharded = (FeatureFile(tmp_path / name / "features.h5") for name in ("merged", "sharded"))
     assert sharded.image_ids == merged.image_ids
@@ -181,11 +200,11 @@ def test_counts_are_attributes_of_shards_and_of_the_artifact(images, tmp_path):
 
 
 def test_typed_worker_error_is_reraised(images, tmp_path):
-    with pytest.raises(InputError, match=r"^absent\.h5 cannot be used as weights of efficientnet-lite2/block7 "):
-        run(images, tmp_path, options=replace(OPTIONS, backbone=replace(SPEC, weights="absent.h5")))
+    with pytest.raises(InputError, match=r"^absent\.h5 cannot be used as weights of efficientnet-lite0/block2 "):
+        run(images, tmp_path, replace(OPTIONS, backbone=replace(SPEC, weights="absent.h5")), BEAM, 1)
     with pytest.raises(ConfigurationError, match="no backbone 'vgg17/fc2'"):
-        run(images, tmp_path, options=replace(OPTIONS, backbone=BackboneSpec("vgg17/fc2", "random:0", 32)))
-    assert run(images, tmp_path).images == 17, "an error of an earlier run is not taken for one of this"
+        run(images, tmp_path, replace(OPTIONS, backbone=BackboneSpec("vgg17/fc2", "random:0", 32)), BEAM, 1)
+    assert run(images, tmp_path, shards=1).images == 17, "an error of an earlier run is not taken for one of this"
 
 
 def test_empty_dataset_is_an_error(tmp_path):
@@ -193,10 +212,10 @@ def test_empty_dataset_is_an_error(tmp_path):
         run([], tmp_path)
 
 
-def test_shards_of_different_networks_are_not_merged(images, tmp_path):
+def test_shards_of_different_networks_are_not_merged(images, tmp_path, other_weights):
     run(images, tmp_path)
     first = shards_of(images, tmp_path)[0]
-    extract_shard(first, replace(OPTIONS, backbone=replace(SPEC, weights="random:1")))
+    extract_shard(first, other_weights)
     with pytest.raises(ArtifactError, match="same network"):
         run(images, tmp_path)
 
@@ -210,7 +229,7 @@ def test_run_killed_at_any_moment_resumes_to_the_same_bytes(images, tmp_path):
     shards = shards_of(present, directory, 6)
     kept: dict[str, int] = {}
     for wanted in (1, 4):  # number of completed shards at the kill
-        process = warm_process.start(run, present, directory, VGG, LOCAL, 6)
+        process = warm_process.start(run, present, directory, VGG, BEAM, 6)
         while process.is_alive() and sum(Path(shard.receipt_path).exists() for shard in shards) < wanted:
             time.sleep(0.002)
         kill(process)
@@ -236,14 +255,14 @@ def on_store(images: list[ImageSource], bucket: str) -> list[ImageSource]:
     return [ImageSource(image.image_id, f"{bucket}/images/{Path(image.path).name}") for image in images]
 
 
-def run_on_store(images, directory, bucket, shards=3):
+def run_on_store(images, directory, bucket, shards=3, engine=SERIAL):
     directory.mkdir()
-    return extract_features(images, directory, OPTIONS, Sharding(LOCAL, shards, f"{bucket}/shards"), 1.0)
+    return extract_features(images, directory, OPTIONS, Sharding(engine, shards, f"{bucket}/shards"), 1.0)
 
 
 def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, bucket):
     run(images, tmp_path / "here")
-    counts = run_on_store(on_store(images, bucket), tmp_path / "there", bucket)
+    counts = run_on_store(on_store(images, bucket), tmp_path / "there", bucket, engine=BEAM)
     assert (tmp_path / "there" / "features.h5").read_bytes() == (tmp_path / "here" / "features.h5").read_bytes()
     assert counts.images == 17
     here, there = read_rejects(tmp_path / "here"), read_rejects(tmp_path / "there")
@@ -253,32 +272,37 @@ def test_images_and_shards_on_a_store_give_the_same_bytes(images, tmp_path, buck
     assert sorted(path.name for path in (tmp_path / "there").iterdir()) == ["features.h5", "rejects.jsonl"]
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "of_mine.weights.h5"
-    load_backbone(replace(SPEC, weights="random:3")).network.whole.save_weights(path)
-    return path
-
-
-def test_weights_by_a_shared_directory_give_the_same_bytes(all_good, tmp_path, weights, place, monkeypatch):
+def test_weights_by_a_shared_directory_give_the_same_bytes(
+    all_good, tmp_path, other_weights, features_of_other_weights, place, monkeypatch
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    options = replace(OPTIONS, backbone=replace(SPEC, weights=str(weights)))
-    run(all_good, tmp_path / "here", options)
-    (tmp_path / "there").mkdir()
-    extract_features(
-        all_good, tmp_path / "there", options, Sharding(LOCAL, 3, f"{place}/shards", f"{place}/inputs"), 0.0
-    )
-    assert (tmp_path / "there" / "features.h5").read_bytes() == (tmp_path / "here" / "features.h5").read_bytes()
+    sharding = Sharding(SERIAL, 3, f"{place}/shards", f"{place}/inputs")
+    extract_features(all_good, tmp_path, other_weights, sharding, 0.0)
+    assert (tmp_path / "features.h5").read_bytes() == features_of_other_weights
     assert [path.name for path in cache_directory().glob("*/*")] == ["of_mine.weights.h5"]
 
 
-def run_two_shards_on_store(images: list[ImageSource], directory: Path, bucket: str) -> None:
+class Lost(BaseException):
+    """Ends a run that handles errors but no kill."""
+
+
+def lose() -> None:
+    raise Lost
+
+
+def wait_for_the_kill() -> None:
+    time.sleep(600)
+
+
+def run_two_shards_on_store(
+    images: list[ImageSource], directory: Path, bucket: str, end: Callable[[], None] = wait_for_the_kill
+) -> None:
     """Complete two shards and compute the next one, whose receipt is never written."""
     real, receipts = storage.write, iter(range(6))
 
     def write(path: str, data: bytes) -> None:
         if path.endswith(".receipt.json") and next(receipts) >= 2:
-            time.sleep(600)
+            end()
         real(path, data)
 
     storage.configure({"gs": {"token": "anon"}})
@@ -287,18 +311,23 @@ def run_two_shards_on_store(images: list[ImageSource], directory: Path, bucket: 
         run_on_store(images, directory, bucket, 6)
 
 
-def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
+@pytest.mark.parametrize("way", ["lost", pytest.param("killed", marks=pytest.mark.slow("starts a process"))])
+def test_killed_run_on_a_store_resumes(images, tmp_path, bucket, way):
     present = [image for image in images if image.image_id.startswith("good")]
     run(present, tmp_path / "undisturbed", shards=6)
     far = on_store(present, bucket)
-    process = warm_process.start(run_two_shards_on_store, far, tmp_path / "killed", bucket)
 
     def made() -> list[str]:
         return [name for name in storage.list_files(f"{bucket}/shards") if name.endswith(".receipt.json")]
 
-    while process.is_alive() and len(made()) < 2:
-        time.sleep(0.1)
-    kill(process)
+    if way == "lost":
+        with pytest.raises(Lost):
+            run_two_shards_on_store(far, tmp_path / "killed", bucket, lose)
+    else:
+        process = warm_process.start(run_two_shards_on_store, far, tmp_path / "killed", bucket)
+        while process.is_alive() and len(made()) < 2:
+            time.sleep(0.1)
+        kill(process)
     kept = made()
     assert len(kept) == 2
     written: list[str] = []
@@ -315,7 +344,7 @@ def test_killed_run_on_a_store_resumes(images, tmp_path, bucket):
 
 def test_unknown_protocol_is_a_configuration_error(images, tmp_path):
     with pytest.raises(ConfigurationError, match="No file system supports nowhere://bucket"):
-        extract_features(images, tmp_path, OPTIONS, Sharding(LOCAL, 3, "nowhere://bucket"), 1.0)
+        extract_features(images, tmp_path, OPTIONS, Sharding(SERIAL, 3, "nowhere://bucket"), 1.0)
 
 
 def test_missing_bucket_and_wrong_credentials_fail_early(images, tmp_path, new_bucket, monkeypatch):

@@ -39,7 +39,7 @@ SHEET = CaptionScores(
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    return ToyCaptioner(tmp_path_factory.mktemp("toy"), "keras")
+    return ToyCaptioner(tmp_path_factory.mktemp("toy"), "lite")
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from pipelines.artifacts.verify_artifacts import verify_artifacts
 from schemas.provenance import read_provenance
 from tasks import DownloadDataset, ExtractFeatures, ImportFeatures, PrepareAnnotations
 
+# The first block, with weights that no Keras model has to be built for.
+BACKBONE = {"backbone": "efficientnet-lite0/block0", "weights": "imagenet", "input_size": 32, "pool": "average"}
+
 
 def key(**parameters):
     # A task of the same parameters is the same object within a process; another run of the program is played here.
@@ -64,13 +67,7 @@ def replace_image(path):
 
 
 def test_extract_features_runs_again_only_for_other_images(stage, source, run):
-    options = {
-        "backbone": "efficientnet-lite0",
-        "weights": "random:0",
-        "input_size": 32,
-        "pool": "average",
-        "shards": 1,
-    }
+    options = {**BACKBONE, "shards": 1}
     extract = fresh(stage, ExtractFeatures, **options)
     assert run(extract)
     annotations = extract.requires()["annotations"].key
@@ -105,8 +102,7 @@ def test_import_features_runs_again_only_for_other_images(stage, source, tmp_pat
 
 
 def test_extract_features_keeps_shards_of_many_images(stage, source, run):
-    options = {"backbone": "efficientnet-lite0", "weights": "random:0", "input_size": 32, "pool": "average"}
-    extract = fresh(stage, ExtractFeatures, **options, shards=2, merge_limit=1)
+    extract = fresh(stage, ExtractFeatures, **BACKBONE, shards=2, merge_limit=1)
     assert run(extract)
     files = read_provenance(extract.directory).files
     shards = [name for name, made in files.items() if made.get("check") == "size"]
