@@ -1,6 +1,7 @@
 """Self-critical training: its gradient is that of the expected reward, and captions improve."""
 
 from dataclasses import asdict
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -126,7 +127,7 @@ def test_truncated_captions_have_no_end_token():
     assert targets.tolist() == [[BOS, PAD], [4, BOS]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_training(make_network, make_captions):
     def make(
         samples=4,
@@ -174,23 +175,29 @@ def test_step_follows_the_gradient_of_the_expected_reward(make_network, make_tra
     assert np.linalg.norm(other) == pytest.approx(np.linalg.norm(one), rel=0.2)
 
 
+@pytest.fixture(scope="module")
+def train(make_training, tmp_path_factory):
+    """Train until captions improve, with the reward alone and each baseline once; returns the curve."""
+    return cache(
+        lambda baseline: make_training(8, baseline, epochs=40).run(tmp_path_factory.mktemp(baseline) / "state.h5")
+    )
+
+
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.slow("trains until captions improve")
 @pytest.mark.parametrize("baseline", ["greedy", "samples"])
-def test_training_improves_captions(make_training, tmp_path, baseline):
-    curve = make_training(8, baseline, epochs=40).run(tmp_path / "state.h5")
+def test_training_improves_captions(train, baseline):
+    curve = train(baseline)
     assert -curve[-1].loss > 2 * -curve[0].loss > 0  # the mean reward
     assert max(report.val_cider for report in curve) > curve[0].val_cider + 1.0
     assert curve[-1].train_perplexity < curve[0].train_perplexity
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.slow("trains two models")
-def test_likelihood_keeps_reference_captions_likely(make_training, tmp_path):
-    plain, mixed = (
-        make_training(8, "samples", epochs=40, likelihood=weight).run(tmp_path / f"{weight}.h5")
-        for weight in (0.0, 0.5)
-    )
+@pytest.mark.slow("trains until captions improve")
+def test_likelihood_keeps_reference_captions_likely(make_training, train, tmp_path):
+    plain = train("samples")
+    mixed = make_training(8, "samples", epochs=40, likelihood=0.5).run(tmp_path / "state.h5")
     assert -mixed[-1].loss > 2 * -mixed[0].loss > 0  # rewards rise all the same
     assert mixed[-1].val_perplexity < min(mixed[0].val_perplexity, plain[-1].val_perplexity)
 
