@@ -3,7 +3,6 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 from pathlib import Path
@@ -163,11 +162,11 @@ def generate(root: Path, images: int, seed: int = 0) -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Record]]:
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """The complete default dataset, but for its images, which take long to draw."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.data.datasets.shapes.draw_scene", lambda scene, rng: Image.new("RGB", (1, 1)))
-        yield generate(tmp_path_factory.mktemp("shapes"), images=1200)
+        return generate(tmp_path_factory.mktemp("shapes"), images=1200)
 
 
 def test_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
