@@ -34,7 +34,7 @@ SEARCH = BeamStrategy(4, 6, DEFAULT_CONSTRAINTS, PLAIN)
 SETTING = RerankingSetting("cider", "refined", "euclidean", k=3, m=9)
 NETWORKS = {
     "keras": ("keras:MobileNet", "random:0", 32, "ten_crop"),
-    "lite": ("efficientnet-lite0/block2", "imagenet", 32, "ten_crop"),
+    "lite": ("efficientnet-lite2/block2", "imagenet", 32, "ten_crop"),
     "alexnet": ("alexnet/pool5", "random:0", 67, "center"),
     "hub": ("hub", "", 8, "squash"),
 }

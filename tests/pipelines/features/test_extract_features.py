@@ -30,7 +30,7 @@ from schemas.io.files import digest_file
 from tests.support import warm_process
 from tests.support.engines import SerialEngine
 
-SPEC = BackboneSpec("efficientnet-lite0/block2", "imagenet", 32)
+SPEC = BackboneSpec("efficientnet-lite2/block2", "imagenet", 32)
 OPTIONS = ExtractionOptions(SPEC, "squash", "float32", "toys", batch_size=4, decode_threads=2)
 # A network that takes so long that a process can be killed between its shards.
 VGG = replace(OPTIONS, backbone=BackboneSpec("vgg16/block5_pool", "random:0", 32))
@@ -200,7 +200,7 @@ def test_counts_are_attributes_of_shards_and_of_the_artifact(images, tmp_path):
 
 
 def test_typed_worker_error_is_reraised(images, tmp_path):
-    with pytest.raises(InputError, match=r"^absent\.h5 cannot be used as weights of efficientnet-lite0/block2 "):
+    with pytest.raises(InputError, match=r"^absent\.h5 cannot be used as weights of efficientnet-lite2/block2 "):
         run(images, tmp_path, replace(OPTIONS, backbone=replace(SPEC, weights="absent.h5")), BEAM, 1)
     with pytest.raises(ConfigurationError, match="no backbone 'vgg17/fc2'"):
         run(images, tmp_path, replace(OPTIONS, backbone=BackboneSpec("vgg17/fc2", "random:0", 32)), BEAM, 1)

@@ -9,7 +9,7 @@ from schemas.provenance import read_provenance
 from tasks import DownloadDataset, ExtractFeatures, ImportFeatures, PrepareAnnotations
 
 # The first block, with weights that no Keras model has to be built for.
-BACKBONE = {"backbone": "efficientnet-lite0/block0", "weights": "imagenet", "input_size": 32, "pool": "average"}
+BACKBONE = {"backbone": "efficientnet-lite2/block0", "weights": "imagenet", "input_size": 32, "pool": "average"}
 
 
 def key(**parameters):
