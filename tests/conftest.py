@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -40,12 +41,10 @@ def pytest_collection_finish() -> None:
 def process_settings() -> Iterator[None]:
     """Restore what commands change that run in the process of the tests: the level of messages, and variables."""
     root = logging.getLogger()
-    level, variables = root.level, dict(os.environ)
-    yield
+    level = root.level
+    with mock.patch.dict(os.environ):
+        yield
     root.setLevel(level)
-    if os.environ != variables:
-        os.environ.clear()
-        os.environ.update(variables)
 
 
 @pytest.fixture(scope="module")
